@@ -1,0 +1,59 @@
+# The verbs of this repository. Each sets up what it needs; the second time that takes a moment.
+#
+#   PYTHON=...       the interpreter to make .venv with (default: the newest of 3.11 and later on PATH)
+#   PYTEST_ARGS=...  replaces the arguments of `make test`, say PYTEST_ARGS="tests/test_guards.py -x"
+#   EXTRAS=...       what `make test` and `make check` install (default: dev; `dev,local` adds the real model)
+
+PYTHON ?=
+EXTRAS ?= dev
+PYTEST_ARGS ?= -n auto --dist loadgroup
+BIN := .venv/bin
+export PYTHON
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check check-lint check-format check-mypy check-pyright check-imports bench graphs clean
+
+help:  ## print these verbs
+	@sed -n 's/^\([a-z]*\):.*  ## /  make \1|/p' Makefile | while IFS='|' read -r verb says; do printf '%-14s %s\n' "$$verb" "$$says"; done
+
+demo:  ## run the example flow with a real model on this machine
+	@tools/setup.sh local
+	@$(BIN)/python -m graphs.demo
+
+test:  ## run the whole test suite
+	@tools/setup.sh $(EXTRAS)
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: check-lint check-format check-mypy check-pyright check-imports  ## lint, format, types, import contracts
+
+check-lint:
+	@tools/setup.sh $(EXTRAS)
+	$(BIN)/ruff check .
+
+check-format:
+	@tools/setup.sh $(EXTRAS)
+	$(BIN)/ruff format --check .
+
+check-mypy:
+	@tools/setup.sh $(EXTRAS)
+	$(BIN)/mypy
+
+check-pyright:
+	@tools/setup.sh $(EXTRAS)
+	$(BIN)/pyright
+
+check-imports:
+	@tools/setup.sh $(EXTRAS)
+	$(BIN)/lint-imports --no-logo
+
+bench:  ## measure, one line a case
+	@tools/setup.sh $(EXTRAS)
+	@$(BIN)/python -m pytest tests/benchmarks -p no:xdist -o python_files='bench_*.py' -s
+
+graphs:  ## draw the committed pictures of graphs/ again
+	@tools/setup.sh $(EXTRAS)
+	@for picture in graphs/*.svg; do $(BIN)/graphrt render "$${picture%.svg}.py" -o "$$picture" || exit 1; done
+
+clean:  ## remove all that these verbs made, .venv too
+	rm -rf .venv .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .coverage htmlcov build dist
+	find graphrt viz graphs tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
