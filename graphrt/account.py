@@ -1,0 +1,408 @@
+"""What a trace tells, visit by visit: the one reading of a trace that the command line and the pictures share.
+
+It only reads records and the graph in the header; no stepping, no code of the flow. Times are seconds since the epoch,
+durations seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
+
+from graphrt import events as e
+from graphrt import inputs as i
+from graphrt.inputs import ErrorInfo, Json, Usage
+from graphrt.trace import graph_of
+
+if TYPE_CHECKING:
+    from graphrt.graph import Edge, Graph, Node
+    from graphrt.trace import Record, Trace
+
+VisitStatus: TypeAlias = Literal["running", "waiting", "paused", "completed", "failed", "cancelled", "lost"]
+"""`paused` waits for its next attempt, `waiting` for an answer, `lost` has an attempt in doubt."""
+RunStatus: TypeAlias = Literal["running", "suspended", "completed", "failed", "cancelled"]
+
+
+@dataclass(slots=True)
+class AttemptAccount:
+    """One try of a visit."""
+
+    number: int
+    started: float
+    ended: float | None = None
+    duration_s: float | None = None
+    error: ErrorInfo | None = None
+    usage: Usage | None = None
+    lost: bool = False
+    """Started, and cut off by a crash: whether its effect took place is in doubt."""
+
+
+@dataclass(slots=True)
+class EdgeAccount:
+    """What became of an edge when a visit was left."""
+
+    edge: Edge
+    target: str
+    result: str
+    """`taken`, `false`, `used up`, `not tried`."""
+    values: dict[str, Json] = field(default_factory=dict[str, Any])
+    count: int | None = None
+
+    @property
+    def taken(self) -> bool:
+        """Whether the line crossed it."""
+        return self.result == "taken"
+
+    @property
+    def trigger(self) -> str:
+        """Outcome and guard that it needs, as a person would write them; `always` for an edge without either."""
+        parts = [p for p in (self.edge.on, self.edge.on_error) if p]
+        if self.edge.when is not None:
+            parts.append(self.edge.when.text)
+        return " and ".join(parts) or "always"
+
+    @property
+    def text(self) -> str:
+        """Why, in one line: `score < 0.8 → false (score = 0.91)`."""
+        return verdict_text(self)
+
+
+@dataclass(slots=True)
+class VisitAccount:
+    """One execution of one node."""
+
+    id: str
+    node: Node
+    path: tuple[str, ...]
+    """Names of the nodes around it and of its own."""
+    number: int
+    """Which visit of this node it is, counted from 1 in the order of their starts."""
+    causes: tuple[str, ...]
+    started: float
+    ended: float | None = None
+    status: VisitStatus = "running"
+    attempts: list[AttemptAccount] = field(default_factory=list[AttemptAccount])
+    outcome: str | None = None
+    writes: dict[str, Json] = field(default_factory=dict[str, Any])
+    item: Json = None
+    routed: list[EdgeAccount] = field(default_factory=list[EdgeAccount])
+    caught: str | None = None
+    """The type of the error that an error edge of it caught."""
+    error: ErrorInfo | None = None
+    question: str | None = None
+    answers: tuple[str, ...] = ()
+    due: float | None = None
+    answer: Json = None
+    by: str | None = None
+    """Who answered."""
+    why: str | None = None
+    """Why it was cancelled: `run`, `failure`, `join`, `end`."""
+    joined: e.Joined | None = None
+    notes: dict[str, Json] = field(default_factory=dict[str, Any])
+
+    @property
+    def name(self) -> str:
+        """The node as people refer to this visit of it: `review #2`."""
+        return f"{self.node.name} #{self.number}" if self.number > 1 else self.node.name
+
+    @property
+    def duration_s(self) -> float | None:
+        """From start to end, waits included; None while it is live."""
+        return None if self.ended is None else max(0.0, self.ended - self.started)
+
+    @property
+    def busy_s(self) -> float:
+        """Sum of the durations of its own attempts."""
+        return sum(a.duration_s or 0.0 for a in self.attempts)
+
+    @property
+    def usage(self) -> Usage | None:
+        """What its own attempts consumed together; None if nothing was said."""
+        return total_usage([a.usage for a in self.attempts])
+
+
+@dataclass(slots=True)
+class Totals:
+    """What a run used. None means unknown."""
+
+    visits: int = 0
+    attempts: int = 0
+    retries: int = 0
+    active_s: float = 0.0
+    wall_s: float = 0.0
+    usage: Usage | None = None
+
+
+@dataclass(slots=True)
+class Account:
+    """A run, as its trace tells it."""
+
+    run: str
+    flow: str
+    digest: str
+    graph: Graph
+    status: RunStatus
+    visits: dict[str, VisitAccount]
+    """In the order of their starts."""
+    totals: Totals
+    started: float
+    ended: float
+    """When the last record was made."""
+    error: ErrorInfo | None = None
+    failed_at: str | None = None
+    end: str | None = None
+    questions: tuple[str, ...] = ()
+    cancelled_by: str | None = None
+    parent: str | None = None
+    parent_visit: str | None = None
+
+    def of_node(self, *path: str) -> list[VisitAccount]:
+        """Return the visits of a node; nodes inside others are named with all names around them."""
+        return [v for v in self.visits.values() if v.path == path]
+
+
+def account(trace: Trace, graph: Graph | None = None) -> Account:
+    """Read a whole trace.
+
+    Args:
+        trace: of a finished, suspended or still running run.
+        graph: the definition to refer to; None for the one in the header.
+    """
+    reader = _Reader(trace, graph or graph_of(trace))
+    for record in trace.records:
+        reader.read(record)
+    return reader.account
+
+
+def total_usage(parts: list[Usage | None]) -> Usage | None:
+    """Add up usages.
+
+    A number that one part does not know is unknown in the sum; parts that say nothing at all do not count.
+    """
+    known = [p for p in parts if p is not None]
+    if not known:
+        return None
+    models = list(dict.fromkeys(p.model for p in known if p.model))
+
+    def whole(name: str) -> Any:  # noqa: ANN401 - int or float
+        values = [getattr(p, name) for p in known]
+        return None if any(v is None for v in values) else sum(values)
+
+    return Usage(", ".join(models) or None, whole("input_tokens"), whole("output_tokens"), whole("cost_usd"))
+
+
+def verdict_text(edge: EdgeAccount) -> str:
+    """Return why an edge was taken or not, in one line, with the values its guard read."""
+    values = ", ".join(f"{k} = {value_text(v)}" for k, v in edge.values.items())
+    if edge.result == "used up":
+        return f"{edge.trigger} → used up ({edge.count} of {edge.edge.at_most})"
+    if edge.result == "not tried":
+        return f"{edge.trigger} → not tried"
+    shown = "true" if edge.taken else "false"
+    if edge.edge.when is None:
+        shown = "taken" if edge.taken else "false"
+    if edge.edge.each is not None and edge.taken:
+        shown += f", {edge.count} branch{'' if edge.count == 1 else 'es'}"
+    return f"{edge.trigger} → {shown}" + (f" ({values})" if values else "")
+
+
+def value_text(value: Json) -> str:
+    """Return a JSON value as a person would write it in a guard."""
+    if isinstance(value, str):
+        return f'"{value}"'
+    if value is None or isinstance(value, bool):
+        return str(value)
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list):
+        return "[" + ", ".join(value_text(v) for v in cast("list[Json]", value)) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{k}: {value_text(v)}" for k, v in cast("dict[str, Json]", value).items()) + "}"
+    return str(value)
+
+
+class _Reader:
+    """Folds records into an account."""
+
+    def __init__(self, trace: Trace, graph: Graph) -> None:
+        header = trace.header
+        first = trace.records[0].at if trace.records else header.created
+        self.account = Account(
+            run=header.run,
+            flow=header.flow,
+            digest=header.digest,
+            graph=graph,
+            status="running",
+            visits={},
+            totals=Totals(),
+            started=first,
+            ended=first,
+            parent=header.parent,
+        )
+        self.at = first
+        self.counts: dict[tuple[str, ...], int] = {}
+
+    def read(self, record: Record) -> None:
+        self.at = record.at
+        account = self.account
+        account.ended = max(account.ended, record.at)
+        account.totals.wall_s = account.ended - account.started
+        take = _INPUTS.get(type(record.input))
+        if take is not None:
+            take(self, record.input)
+        for event in record.events:
+            note = _EVENTS.get(type(event))
+            if note is not None:
+                note(self, event)
+
+    # -- inputs -------------------------------------------------------------------------------------------------------
+
+    def attempt_started(self, given: i.AttemptStarted) -> None:
+        visit = self.account.visits[given.visit]
+        visit.status, visit.ended, visit.why = "running", None, None
+        visit.attempts.append(AttemptAccount(given.attempt, self.at))
+        self.account.totals.attempts += 1
+        self.account.totals.retries += len(visit.attempts) > 1
+
+    def attempt_ended(self, given: i.AttemptSucceeded | i.AttemptFailed) -> None:
+        visit = self.account.visits[given.visit]
+        attempt = visit.attempts[-1]
+        attempt.ended, attempt.duration_s, attempt.usage = self.at, given.duration_s, given.usage
+        totals = self.account.totals
+        totals.active_s += given.duration_s
+        if given.usage is not None:
+            totals.usage = total_usage([totals.usage, given.usage])
+        if isinstance(given, i.AttemptFailed):
+            attempt.error = given.error
+        else:
+            visit.notes = given.notes
+
+    def answered(self, given: i.Answered) -> None:
+        visit = self.account.visits[given.visit]
+        visit.answer, visit.by = given.answer, given.by
+        if visit.status == "waiting":
+            visit.status = "running"
+
+    # -- events -------------------------------------------------------------------------------------------------------
+
+    def visit_started(self, event: e.VisitStarted) -> None:
+        path = self.path_of(event.visit, event.node)
+        number = self.counts[path] = self.counts.get(path, 0) + 1
+        node = self.node_at(path)
+        self.account.visits[event.visit] = VisitAccount(
+            event.visit, node, path, number, event.causes, self.at, item=event.item
+        )
+        self.account.totals.visits += 1
+
+    def visit_waiting(self, event: e.VisitWaiting) -> None:
+        visit = self.account.visits[event.visit]
+        visit.status, visit.question, visit.answers, visit.due = "waiting", event.question, event.answers, event.due
+        visit.ended = None
+
+    def attempt_retried(self, event: e.AttemptRetried) -> None:
+        self.account.visits[event.visit].status = "paused"
+
+    def attempt_lost(self, event: e.AttemptLost) -> None:
+        visit = self.account.visits[event.visit]
+        visit.status = "lost"
+        if visit.attempts:
+            visit.attempts[-1].lost = True
+
+    def visit_completed(self, event: e.VisitCompleted) -> None:
+        visit = self.account.visits[event.visit]
+        visit.status, visit.ended, visit.outcome, visit.writes = "completed", self.at, event.outcome, event.writes
+
+    def visit_failed(self, event: e.VisitFailed) -> None:
+        visit = self.account.visits[event.visit]
+        visit.status, visit.ended, visit.error = "failed", self.at, event.error
+
+    def visit_cancelled(self, event: e.VisitCancelled) -> None:
+        visit = self.account.visits[event.visit]
+        visit.status, visit.ended, visit.why = "cancelled", self.at, event.why
+
+    def routed(self, event: e.Routed) -> None:
+        visit = self.account.visits[event.visit]
+        graph = self.graph_at(visit.path[:-1])
+        visit.caught = event.error
+        visit.routed = [
+            EdgeAccount(
+                visit.node.edges[v.edge],
+                graph.nodes[visit.node.edges[v.edge].target].name,
+                v.result,
+                v.values or {},
+                v.count,
+            )
+            for v in event.verdicts
+        ]
+
+    def joined(self, event: e.Joined) -> None:
+        self.account.visits[event.visit].joined = event
+
+    def resumed(self, _: e.RunResumed) -> None:
+        account = self.account
+        account.status, account.error, account.failed_at, account.questions = "running", None, None, ()
+
+    def forked(self, event: e.RunForked) -> None:
+        account = self.account
+        account.status, account.error, account.failed_at, account.questions = "running", None, None, ()
+        account.run, account.parent, account.parent_visit = event.run, event.parent, event.visit
+
+    def suspended(self, event: e.RunSuspended) -> None:
+        self.account.status, self.account.questions = "suspended", event.questions
+
+    def completed(self, event: e.RunCompleted) -> None:
+        self.account.status, self.account.end, self.account.questions = "completed", event.end, ()
+
+    def failed(self, event: e.RunFailed) -> None:
+        account = self.account
+        account.status, account.error, account.failed_at, account.questions = (
+            "failed",
+            event.error,
+            event.visit or None,
+            (),
+        )
+
+    def cancelled(self, event: e.RunCancelled) -> None:
+        self.account.status, self.account.cancelled_by, self.account.questions = "cancelled", event.by, ()
+
+    # -- places -------------------------------------------------------------------------------------------------------
+
+    def path_of(self, visit: str, node: str) -> tuple[str, ...]:
+        around, slash, _ = visit.rpartition("/")
+        return (*self.account.visits[around].path, node) if slash else (node,)
+
+    def graph_at(self, path: tuple[str, ...]) -> Graph:
+        graph = self.account.graph
+        for name in path:
+            inner = graph.by_name[name].graph
+            assert inner is not None, "a visit below another stands in a node with a graph inside"
+            graph = inner
+        return graph
+
+    def node_at(self, path: tuple[str, ...]) -> Node:
+        return self.graph_at(path[:-1]).by_name[path[-1]]
+
+
+_INPUTS: dict[type, Any] = {
+    i.AttemptStarted: _Reader.attempt_started,
+    i.AttemptSucceeded: _Reader.attempt_ended,
+    i.AttemptFailed: _Reader.attempt_ended,
+    i.Answered: _Reader.answered,
+}
+_EVENTS: dict[type, Any] = {
+    e.VisitStarted: _Reader.visit_started,
+    e.VisitWaiting: _Reader.visit_waiting,
+    e.AttemptRetried: _Reader.attempt_retried,
+    e.AttemptLost: _Reader.attempt_lost,
+    e.VisitCompleted: _Reader.visit_completed,
+    e.VisitFailed: _Reader.visit_failed,
+    e.VisitCancelled: _Reader.visit_cancelled,
+    e.Routed: _Reader.routed,
+    e.Joined: _Reader.joined,
+    e.RunResumed: _Reader.resumed,
+    e.RunForked: _Reader.forked,
+    e.RunSuspended: _Reader.suspended,
+    e.RunCompleted: _Reader.completed,
+    e.RunFailed: _Reader.failed,
+    e.RunCancelled: _Reader.cancelled,
+}

@@ -1,0 +1,956 @@
+"""Lines, scopes and joins: who runs beside whom, what each sees, and when they meet.
+
+Theory
+------
+*State.* The state at a point is the fold, in canonical order, of the writes of the visits behind it. It is kept
+incrementally: a `Line` (a sequence of visits) carries the state that its next visit sees, and a `Delta` per field that
+it wrote since it began. Where lines meet, their deltas are applied, in canonical order, to the state at the point where
+they parted.
+
+*Canonical order* is topological by causes, ties by visit id. Lines part only at their ends, so a line is contiguous in
+that order, and lines can be ordered as wholes: by key, and where partial joins are involved, topologically with ties by
+key.
+
+*Conflict.* Two writes of which neither is behind the other conflict if one of them replaces the field's value. Going
+through the lines in canonical order, it is enough to compare with the latest lines that wrote the field: all earlier
+ones are behind those.
+
+*Scopes.* A visit of a join's opener opens a scope. Everything live in it holds a *token* in it and in all scopes around
+it: a running visit at its own node; a branch not yet started at its target; an arrival parked at a join, in the scopes
+around that join's scope, at that join; a scope that waits for its closing join, in the scopes around it, at that join.
+A closing join fires when its scope holds no token and nothing is parked at another join of it. A partial join fires
+when no token of its scope stands at a node that can still reach it. So a settle touches only the scopes of the visit
+that ended.
+
+This module moves lines; it knows nothing of attempts, guards or time, and never decides which edge is taken.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from graphrt import openers
+from graphrt.errors import JoinShort, WriteConflict, WriteRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from graphrt.fields import Field
+    from graphrt.graph import Edge, Graph, Node
+    from graphrt.inputs import ErrorInfo
+
+State: TypeAlias = dict[str, Any]
+Part: TypeAlias = tuple[int, int, int]
+Key: TypeAlias = tuple[Part, ...]
+Crossed: TypeAlias = dict[tuple[int, int], int]
+
+_NO_FIELDS: frozenset[str] = frozenset()
+_NO_EDGES: frozenset[int] = frozenset()
+
+
+class Delta:
+    """What a line wrote to one field: possibly a replacing value, then values that went through the reducer."""
+
+    __slots__ = ("added", "replaced", "value")
+
+    def __init__(self) -> None:
+        self.replaced = False
+        self.value: Any = None
+        self.added: list[Any] = []
+
+    def replace(self, value: Any) -> None:  # noqa: ANN401 - any value of the state
+        """Note a write that replaces what was there."""
+        self.replaced, self.value, self.added = True, value, []
+
+    def absorb(self, later: Delta) -> None:
+        """Put the writes of a later line behind these."""
+        if later.replaced:
+            self.replaced, self.value, self.added = True, later.value, list(later.added)
+        else:
+            self.added.extend(later.added)
+
+    def apply(self, field: Field, value: Any) -> Any:  # noqa: ANN401 - any value of the state
+        """Return the field's value after these writes."""
+        if self.replaced:
+            value = self.value
+        for each in self.added:
+            value = _reduced(field, value, each)
+        return value
+
+
+def _reduced(field: Field, old: Any, new: Any) -> Any:  # noqa: ANN401 - values of the field
+    try:
+        return field.reduce(old, new)
+    except Exception as error:
+        message = f"the reducer of field {field.name!r} raised {type(error).__name__}: {error}"
+        raise WriteRefused(message, field=field.name) from error
+
+
+class Line:
+    """A sequence of visits, and the state its next visit sees."""
+
+    __slots__ = ("behind", "count", "crossed", "delta", "item", "key", "local", "order", "prefix", "scopes", "state")
+
+    def __init__(
+        self,
+        key: Key,
+        prefix: str,
+        state: State,
+        *,
+        delta: dict[str, Delta] | None,
+        behind: tuple[Line, ...],
+        crossed: Crossed,
+        local: frozenset[str],
+        scopes: tuple[Scope, ...],
+    ) -> None:
+        self.key = key
+        self.order = key
+        """Where it stands among other lines in canonical order, as far as causes leave that open."""
+        self.prefix = prefix
+        self.count = [-1]
+        """The last number that a visit of this line has; shared with the lines that go on from it under its name."""
+        self.state = state
+        self.delta = delta
+        """Writes since the line began; None for the run's first line, which nothing is merged with."""
+        self.behind = behind
+        """The lines at whose ends this one begins."""
+        self.crossed = crossed
+        self.local = local
+        self.scopes = scopes
+        """The scopes around it, outermost first."""
+        self.item: str | None = None
+        """The field that holds its item, of an `each` branch whose first visit has not begun."""
+
+
+class Visit:
+    """One execution of one node, as long as it is live."""
+
+    __slots__ = (
+        "attempt",
+        "causes",
+        "id",
+        "inner",
+        "item",
+        "line",
+        "node",
+        "outcome",
+        "outer",
+        "phase",
+        "place",
+        "short",
+        "tries",
+    )
+
+    def __init__(self, id: str, place: Key, node: Node, line: Line, causes: tuple[str, ...], outer: Branches) -> None:  # noqa: A002 - its name
+        self.id = id
+        self.place = place
+        """Orders visits of one graph canonically."""
+        self.node = node
+        self.line = line
+        self.causes = causes
+        self.outer = outer
+        """The branches it belongs to."""
+        self.inner: Branches | None = None
+        """The branches of the graph inside its node."""
+        self.item: Any = None
+        self.outcome: str | None = None
+        """The answer that it ended with."""
+        self.short: ErrorInfo | None = None
+        """Of a join that came up short: the error it stands at."""
+        self.attempt = 0
+        """Attempts so far, over all rounds."""
+        self.tries = 0
+        """Attempts so far in this round."""
+        self.phase = "ready"
+
+
+class Arrival:
+    """A line that waits at a join."""
+
+    __slots__ = ("cause", "line", "place")
+
+    def __init__(self, cause: str, place: Key, line: Line) -> None:
+        self.cause = cause
+        self.place = place
+        self.line = line
+
+
+class Scope:
+    """What runs below one visit of an opener, or the whole of a graph, or one branch of a bounded fan-out."""
+
+    __slots__ = (
+        "at",
+        "branches",
+        "closing",
+        "count",
+        "crossed",
+        "ended",
+        "examined",
+        "fan",
+        "fired",
+        "leaked",
+        "line",
+        "local",
+        "mask",
+        "members",
+        "nodes",
+        "opener",
+        "outer",
+        "parked",
+    )
+
+    def __init__(
+        self, line: Line, opener: Node | None, at: str, outer: tuple[Scope, ...], closing: Node | None, *, masked: bool
+    ) -> None:
+        self.line = line
+        """The line that opened it and goes on when it closes."""
+        self.opener = opener
+        self.at = at
+        """The visit that opened it."""
+        self.outer = outer
+        self.closing = closing
+        """The join it waits for; None if none of the taken edges leads to it."""
+        self.crossed = line.crossed
+        self.local = line.local
+        self.count = 0
+        """Tokens."""
+        self.nodes: dict[int, int] | None = {} if masked else None
+        """Tokens by node, where partial joins have to ask."""
+        self.mask = 0
+        """The nodes of `nodes` as bits."""
+        self.parked: dict[int, list[Arrival]] = {}
+        self.ended: list[Arrival] = []
+        """Lines that ended without arriving, if this scope's closing join gathers them."""
+        self.fired: dict[int, int] = {}
+        self.leaked = False
+        """Whether a line inside went to wait at a join outside, so that it will not be gathered here."""
+        counts = closing is not None and closing.wait is not None
+        self.members: dict[Visit | Scope | Fan, None] | None = {} if counts else None
+        """If its closing join may leave others behind: the live visits, open scopes and bounded fan-outs inside."""
+        self.branches: set[Key] = set()
+        """If its closing join counts: the branches that have arrived there …"""
+        self.examined = 0
+        """… by so many arrivals."""
+        self.fan: Fan | None = None
+        """For a branch of a bounded fan-out: where to tell that it has ended."""
+
+    def hold(self, node: int) -> None:
+        """Add a token at a node."""
+        self.count += 1
+        if self.nodes is not None:
+            had = self.nodes.get(node, 0)
+            self.nodes[node] = had + 1
+            if not had:
+                self.mask |= 1 << node
+
+    def release(self, node: int) -> None:
+        """Take a token away from a node."""
+        self.count -= 1
+        if self.nodes is not None:
+            left = self.nodes[node] - 1
+            if left:
+                self.nodes[node] = left
+            else:
+                del self.nodes[node]
+                self.mask &= ~(1 << node)
+
+
+class Fan:
+    """The branches of a bounded `each` edge that have not started yet."""
+
+    __slots__ = ("cause", "line", "place", "target", "waiting")
+
+    def __init__(self, line: Line, cause: str, place: Key, target: int) -> None:
+        self.line = line
+        """The line that they leave; its scopes hold a token for each."""
+        self.cause = cause
+        self.place = place
+        self.target = target
+        self.waiting: deque[Line] = deque()
+
+
+class Crossing:
+    """A line on its way over an edge."""
+
+    __slots__ = ("edge", "fan", "line", "queued")
+
+    def __init__(self, edge: Edge, line: Line, fan: Fan | None = None, *, queued: bool = False) -> None:
+        self.edge = edge
+        self.line = line
+        self.fan = fan
+        self.queued = queued
+        """Whether it has to wait until a branch of its bounded fan-out has ended."""
+
+
+class Fired:
+    """A join that fired: what an observer is told, and the visit that goes on."""
+
+    __slots__ = ("arrived", "dropped", "of", "short", "visit")
+
+    def __init__(
+        self, visit: Visit, of: str | None, arrived: int, dropped: tuple[Visit, ...], short: JoinShort | None
+    ) -> None:
+        self.visit = visit
+        self.of = of
+        self.arrived = arrived
+        self.dropped = dropped
+        self.short = short
+
+
+class Joins:
+    """What a graph's shape says about its joins; computed once and shared by all runs."""
+
+    def __init__(self, graph: Graph) -> None:
+        nodes = graph.nodes
+        self.openers: dict[int, tuple[Node | None, frozenset[int]]] = {}
+        """Opener: its closing join, and the indices of its edges that lead there."""
+        self.before: dict[int, int] = {}
+        """Partial join: the nodes that can still reach it, as bits."""
+        self.whole = False
+        """Whether some join gathers lines of the whole run."""
+        for n in nodes:
+            if n.kind != "join":
+                continue
+            if n.opener is None:
+                self.whole = True
+                self.before[n.index] = openers.before_join(nodes, n)
+            elif n.closes:
+                leads = frozenset(e.index for e in openers.leading(nodes, n.opener, n.index))
+                self.openers[n.opener] = (n, leads)
+            else:
+                self.openers.setdefault(n.opener, (None, frozenset()))
+                self.before[n.index] = openers.before_join(nodes, n)
+        self.masked = frozenset(n.opener for n in nodes if n.kind == "join" and n.opener is not None and not n.closes)
+        self.splits = tuple(n.splits for n in nodes)
+        self.counts = any(n.wait is not None for n in nodes)
+        """Whether some join goes on before all have arrived."""
+        plain = not self.before and not self.counts
+        self.hops = tuple(plain and not n.splits and n.index not in self.openers for n in nodes)
+        """Nodes that a line leaves by a plain edge to a node that is no join without anything being able to fire."""
+
+
+class Branches:
+    """The lines of one graph in one run. The stepper tells it what visits wrote and which edges were taken."""
+
+    __slots__ = ("born", "fans", "fired", "graph", "joins", "live", "open", "prefix", "root", "top")
+
+    def __init__(self, graph: Graph, joins: Joins, state: State, prefix: str = "") -> None:
+        self.graph = graph
+        self.joins = joins
+        self.prefix = prefix
+        """Stands before every visit id: empty, or the id of the node visit that this graph is inside of, and `/`."""
+        self.root = Line((), prefix, state, delta=None, behind=(), crossed={}, local=_NO_FIELDS, scopes=())
+        self.top = Scope(self.root, None, "", (), None, masked=joins.whole)
+        self.root.scopes = (self.top,)
+        self.live: dict[str, Visit] = {}
+        self.open: dict[Scope, None] = {}
+        """Scopes in which joins may still fire, in the order of their opening."""
+        self.fans: dict[Fan, None] = {}
+        """Bounded fan-outs with branches still waiting."""
+        self.born: list[Visit] = []
+        """Visits that began and that the stepper has not taken up yet."""
+        self.fired: list[Fired] = []
+        """Joins that fired likewise, in order; their visits are not among `born`."""
+
+    # -- what the stepper calls ---------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Visit the start node."""
+        self._visit(self.root, self.graph.nodes[self.graph.start], ())
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is live any more."""
+        return not self.top.count and not self.top.parked
+
+    def write(self, line: Line, values: Sequence[tuple[Field, Any]], *, replace: bool = False) -> None:
+        """Write decoded values to fields on a line: through their reducers, or replacing.
+
+        Raises:
+            WriteRefused: a reducer raised; nothing was written.
+        """
+        state = line.state.copy()
+        delta = line.delta
+        for field, value in values:
+            state[field.name] = value if replace or field.reducer is None else _reduced(field, state[field.name], value)
+        line.state = state
+        if delta is not None:
+            for field, value in values:
+                name = field.name
+                mine = delta.get(name)
+                if mine is None:
+                    mine = delta[name] = Delta()
+                if replace or field.reducer is None:
+                    mine.replace(value)
+                else:
+                    mine.added.append(value)
+
+    def hop(self, visit: Visit, edge: Edge) -> Visit:
+        """Move a line from a node of `hops` over a plain edge to no join: short for `leave` and `arrive`."""
+        line = visit.line
+        if edge.at_most is not None:
+            key = (edge.source, edge.index)
+            line.crossed = {**line.crossed, key: line.crossed.get(key, 0) + 1}
+        line.count[0] = number = line.count[0] + 1
+        node = self.graph.nodes[edge.target]
+        live = self.live
+        del live[visit.id]
+        following = Visit(f"{line.prefix}{number}", (*line.key, (0, number, 0)), node, line, (visit.id,), self)
+        live[following.id] = following
+        return following
+
+    def leave(self, visit: Visit, taken: Sequence[tuple[Edge, Sequence[Any] | None]]) -> list[Crossing]:
+        """End a visit by the edges taken; an `each` edge comes with its items.
+
+        Returns the crossings in order, so that the caller can apply the edges' actions to their lines; it then calls
+        `arrive` for each, or `end` if there is none, and `settle` once for each of `chains`.
+        """
+        node, line = visit.node, visit.line
+        del self.live[visit.id]
+        for scope in line.scopes:
+            scope.release(node.index)
+        if self.joins.counts:
+            _strike(line.scopes, visit)
+        opening = self.joins.openers.get(node.index)
+        may_split = self.joins.splits[node.index]
+        if not taken or (opening is None and not may_split):
+            return [Crossing(taken[0][0], line)] if taken else []
+        closing, leads = opening or (None, _NO_EDGES)
+        pends = any(edge.index in leads for edge, _ in taken)
+        first, items = taken[0]
+        alone = len(taken) == 1 and items is None and not pends and (not node.fork or first.on_error is not None)
+        splits = may_split and not alone
+        if opening is not None and (splits or pends or closing is None):
+            self._open(visit, closing if pends else None)
+        if not splits:
+            return [Crossing(first, line)]
+        crossings: list[Crossing] = []
+        for edge, items in taken:
+            if items is None:
+                crossings.append(Crossing(edge, self._branch(visit.place, line, edge, -1)))
+            else:
+                crossings += self._fan_out(visit, edge, items)
+        return crossings
+
+    def arrive(self, crossing: Crossing, visit: Visit) -> None:
+        """Bring a line to the target of its edge: a visit, a place at a join, or in the queue of a fan-out."""
+        edge, line, fan = crossing.edge, crossing.line, crossing.fan
+        if edge.at_most is not None:
+            key = (edge.source, edge.index)
+            line.crossed = {**line.crossed, key: line.crossed.get(key, 0) + 1}
+        if fan is not None and crossing.queued:
+            fan.waiting.append(line)
+            for scope in fan.line.scopes:
+                scope.hold(edge.target)
+        else:
+            self._arrive(self.graph.nodes[edge.target], line, visit.id, visit.place)
+
+    def end(self, line: Line, visit: Visit) -> None:
+        """End a line: its visit has no edge to take."""
+        arrival = Arrival(visit.id, visit.place, line)
+        for scope in reversed(line.scopes):
+            if scope.closing is not None:
+                scope.ended.append(arrival)
+                return
+        self.top.ended.append(arrival)
+
+    def settle(self, scopes: tuple[Scope, ...]) -> None:
+        """Fire every join that has nothing left to wait for, innermost scopes first.
+
+        Raises:
+            WriteConflict: branches that meet wrote one field; nothing was changed, the same call raises again.
+        """
+        for scope in reversed(scopes):
+            if scope.fan is not None and not scope.count:
+                self._next_branch(scope)
+            while self._fire(scope):
+                pass
+            if scope.closing is None and scope.opener is not None and not scope.count and not scope.parked:
+                self.open.pop(scope, None)
+                _strike(scope.outer, scope)
+
+    def settle_all(self) -> None:
+        """Fire what can be fired anywhere: for a run that stopped in the middle of a settle and is taken up again."""
+        for scope in sorted(self.open, key=lambda s: -len(s.outer)):
+            self.settle((*scope.outer, scope))
+        self.settle((self.top,))
+
+    def final(self) -> State:
+        """Return the state of a completed run: the fold of all kept visits.
+
+        Raises:
+            WriteConflict: two lines that never met wrote one field.
+        """
+        return self._merge(self.root, self.top.ended, keep=_NO_FIELDS, node=None)[0]
+
+    def state_behind(self, line: Line) -> State:
+        """Return the state at the end of a line, without what belongs to its branch alone."""
+        state = dict(line.state)
+        for name in line.local:
+            at = line
+            while name in at.local:
+                at = at.behind[0]
+            state[name] = at.state[name]
+        return state
+
+    def drop(self, visit: Visit) -> None:
+        """Forget a live visit and its line, without settling."""
+        del self.live[visit.id]
+        for scope in visit.line.scopes:
+            scope.release(visit.node.index)
+        _strike(visit.line.scopes, visit)
+
+    # -- lines --------------------------------------------------------------------------------------------------------
+
+    def _visit(self, line: Line, node: Node, causes: tuple[str, ...], scopes: tuple[Scope, ...] | None = None) -> Visit:
+        line.count[0] = number = line.count[0] + 1
+        if scopes is not None:
+            line.scopes = scopes
+        visit = Visit(f"{line.prefix}{number}", (*line.key, (0, number, 0)), node, line, causes, self)
+        self.live[visit.id] = visit
+        for scope in line.scopes:
+            scope.hold(node.index)
+        if self.joins.counts:
+            _enrol(line.scopes, visit)
+        if node.kind != "join":
+            self.born.append(visit)
+        return visit
+
+    def _open(self, visit: Visit, closing: Node | None) -> None:
+        line = visit.line
+        scope = Scope(line, visit.node, visit.id, line.scopes, closing, masked=visit.node.index in self.joins.masked)
+        if closing is not None:
+            for outer in line.scopes:
+                outer.hold(closing.index)
+        self.open[scope] = None
+        _enrol(line.scopes, scope)
+        line.scopes = (*line.scopes, scope)
+
+    def _branch(self, place: Key, line: Line, edge: Edge, item: int) -> Line:
+        name = str(edge.index) if item < 0 else f"{edge.index}-{item}"
+        local = line.local
+        if edge.local or edge.each:
+            local = local | frozenset(edge.local) | frozenset((edge.each.item,) if edge.each else ())
+        return Line(
+            (*place, (1, edge.index, item)),
+            f"{line.prefix}{line.count[0]}.{name}.",
+            line.state,
+            delta={},
+            behind=(line,),
+            crossed=line.crossed,
+            local=local,
+            scopes=line.scopes,
+        )
+
+    def _fan_out(self, visit: Visit, edge: Edge, items: Sequence[Any]) -> list[Crossing]:
+        each = edge.each
+        assert each is not None, "only an `each` edge comes with items"
+        line = visit.line
+        lines = [self._branch(visit.place, line, edge, k) for k in range(len(items))]
+        for branch, item in zip(lines, items, strict=True):
+            branch.state = branch.state | {each.item: item}
+            branch.item = each.item
+        if each.at_once is None or len(items) <= each.at_once:
+            return [Crossing(edge, branch) for branch in lines]
+        fan = Fan(line, visit.id, visit.place, edge.target)
+        self.fans[fan] = None
+        _enrol(line.scopes, fan)
+        for branch in lines[: each.at_once]:
+            self._take_slot(fan, branch)
+        return [Crossing(edge, branch, fan, queued=k >= each.at_once) for k, branch in enumerate(lines)]
+
+    def _take_slot(self, fan: Fan, branch: Line) -> Scope:
+        """Put a scope of its own around a branch of a bounded fan-out: when it runs empty, the next may start."""
+        slot = Scope(fan.line, None, fan.cause, branch.scopes, None, masked=False)
+        slot.fan = fan
+        branch.scopes = (*branch.scopes, slot)
+        return slot
+
+    def _next_branch(self, slot: Scope) -> None:
+        """A branch of a bounded fan-out has ended or waits at a join: start the next one."""
+        fan, slot.fan = slot.fan, None
+        while fan is not None and fan.waiting:
+            branch = fan.waiting.popleft()
+            for scope in fan.line.scopes:
+                scope.release(fan.target)
+            following = self._take_slot(fan, branch)
+            self._arrive(self.graph.nodes[fan.target], branch, fan.cause, fan.place)
+            if following.count:
+                return
+        if fan is not None:
+            self.fans.pop(fan, None)
+            _strike(fan.line.scopes, fan)
+
+    def _arrive(self, node: Node, line: Line, cause: str, place: Key) -> None:
+        if node.kind != "join":
+            self._visit(line, node, (cause,))
+            return
+        scope: Scope | None = self.top
+        if node.opener is not None:
+            scope = next(
+                (s for s in reversed(line.scopes) if s.opener is not None and s.opener.index == node.opener), None
+            )
+        if scope is None:  # Its scope is closed already: a join of one.
+            self.fired.append(Fired(self._visit(line, node, (cause,)), None, 1, (), None))
+            return
+        if scope is not line.scopes[-1]:
+            for inner in line.scopes[len(scope.outer) + 1 :]:
+                inner.leaked = True
+        scope.parked.setdefault(node.index, []).append(Arrival(cause, place, line))
+        for outer in scope.outer:
+            outer.hold(node.index)
+
+    # -- joins --------------------------------------------------------------------------------------------------------
+
+    def _fire(self, scope: Scope) -> bool:
+        """Fire at most one join of a scope; tell whether one fired."""
+        parked = scope.parked
+        closing = scope.closing
+        if closing is None:
+            return bool(parked) and self._fire_partial(scope)
+        others = len(parked) > (closing.index in parked)
+        if others and self._fire_partial(scope):
+            return True
+        if closing.wait is not None:
+            return self._fire_count(scope, closing)
+        if not scope.count and not others:
+            arrivals = parked.get(closing.index, [])
+            self._close(scope, closing, arrivals, scope.ended, len(arrivals), None)
+            return True
+        return False
+
+    def _fire_count(self, scope: Scope, closing: Node) -> bool:
+        """Fire an `any` or `n` join as soon as enough distinct branches have arrived, or none can any more."""
+        assert closing.wait is not None
+        arrivals = scope.parked.get(closing.index, [])
+        branches = scope.branches
+        while scope.examined < len(arrivals):
+            branches |= self._direct_branches(scope, arrivals[scope.examined].line)
+            scope.examined += 1
+            if len(branches) >= closing.wait:
+                self._close(scope, closing, arrivals[: scope.examined], [], len(branches), None)
+                return True
+        if scope.count or len(scope.parked) > (closing.index in scope.parked):
+            return False
+        short = JoinShort(
+            f"join {closing.name!r} waits for {closing.wait} branches of {scope.at}, but only {len(branches)} arrived"
+            " and no more can;"
+            " lead an edge away from it with on=JoinShort, or wait for fewer",
+            node=closing.name,
+            expected=closing.wait,
+            arrived=len(branches),
+        )
+        self._close(scope, closing, arrivals, scope.ended, len(branches), short)
+        return True
+
+    def _direct_branches(self, scope: Scope, line: Line) -> set[Key]:
+        """Return the branches of the scope's own fork that a line descends from."""
+        found: set[Key] = set()
+        todo = [line]
+        while todo:
+            at = todo.pop()
+            if scope.line in at.behind or at is scope.line:
+                found.add(at.key)
+            else:
+                todo.extend(at.behind)
+        return found
+
+    def _close(
+        self,
+        scope: Scope,
+        join: Node,
+        arrivals: list[Arrival],
+        ended: list[Arrival],
+        arrived: int,
+        short: JoinShort | None,
+    ) -> None:
+        line = scope.line
+        tips = [*arrivals, *ended]
+        state, deltas = self._merge(line, tips, keep=scope.local, node=join)
+        dropped = self._drop_scope(scope)
+        del self.open[scope]
+        _strike(scope.outer, scope)
+        scope.closing = None
+        for outer in scope.outer:
+            outer.release(join.index)
+        if scope.leaked:
+            line = self._go_on_apart(scope, tips)
+        elif line.delta is not None:
+            for name, delta in deltas:
+                mine = line.delta.get(name)
+                if mine is None:
+                    mine = line.delta[name] = Delta()
+                mine.absorb(delta)
+        line.state = state
+        line.crossed = scope.crossed
+        line.local = scope.local
+        causes = _causes(tips) or (scope.at,)
+        visit = self._visit(line, join, causes, scope.outer)
+        self.fired.append(Fired(visit, scope.at, arrived, dropped, short))
+
+    def _go_on_apart(self, scope: Scope, tips: list[Arrival]) -> Line:
+        """Go on from a closing join under the opener's name, but as a line of its own.
+
+        A line that left the scope for a join outside is beside what follows here, yet behind it lies the opener's line
+        as it was when it parted: so that line must stay as it is.
+        """
+        was = scope.line
+        line = Line(
+            was.key,
+            was.prefix,
+            was.state,
+            delta={},
+            behind=tuple(a.line for a in tips) or (was,),
+            crossed=was.crossed,
+            local=was.local,
+            scopes=scope.outer,
+        )
+        line.count = was.count
+        line.order = (*was.key, (0, was.count[0] + 1, 0))
+        return line
+
+    def _drop_scope(self, scope: Scope) -> tuple[Visit, ...]:
+        """Forget everything in a scope that is about to close; only `any` and `n` joins leave anything behind."""
+        dropped: list[Visit] = []
+        if scope.count:
+            assert scope.members is not None, "other joins wait until nothing is left"
+            members = list(scope.members)
+            dropped = sorted((m for m in members if isinstance(m, Visit)), key=lambda v: v.place)
+            for visit in dropped:
+                self.drop(visit)
+            for inner in members:
+                if isinstance(inner, Scope):
+                    if inner.closing is not None:
+                        _release(inner.outer, inner.closing.index, 1)
+                        inner.closing = None
+                    self._unpark(inner)
+                    del self.open[inner]
+                    _strike(inner.outer, inner)
+                elif isinstance(inner, Fan):
+                    _release(inner.line.scopes, inner.target, len(inner.waiting))
+                    inner.waiting.clear()
+                    del self.fans[inner]
+                    _strike(inner.line.scopes, inner)
+        self._unpark(scope)
+        return tuple(dropped)
+
+    def _unpark(self, scope: Scope) -> None:
+        for index, arrivals in scope.parked.items():
+            _release(scope.outer, index, len(arrivals))
+        scope.parked = {}
+
+    def _fire_partial(self, scope: Scope) -> bool:
+        waiting = sorted(j for j in scope.parked if scope.closing is None or j != scope.closing.index)
+        here = 0
+        for j in waiting:
+            here |= 1 << j
+        for j in waiting:
+            if not (scope.mask | (here & ~(1 << j))) & self.joins.before[j]:
+                self._meet(scope, self.graph.nodes[j])
+                return True
+        if waiting and not scope.count:  # They wait for each other and for nothing else.
+            self._meet(scope, self.graph.nodes[waiting[0]])
+            return True
+        return False
+
+    def _meet(self, scope: Scope, join: Node) -> None:
+        """Fire a partial join: what waits at it goes on as a line of its own inside the scope."""
+        arrivals = scope.parked[join.index]
+        base = scope.line
+        state, _ = self._merge(base, arrivals, keep=scope.local, node=join)
+        del scope.parked[join.index]
+        for outer in scope.outer:
+            for _ in arrivals:
+                outer.release(join.index)
+        k = scope.fired.get(join.index, 0)
+        scope.fired[join.index] = k + 1
+        key: Key = ((2, join.index, k),)
+        prefix = f"{self.prefix}j{join.index}-{k}."
+        if scope is not self.top:
+            opened = int(scope.at.rpartition(".")[2].rpartition("/")[2])
+            key = (*base.key, (0, opened, 0), *key)
+            prefix = f"{scope.at}.j{join.index}-{k}."
+        crossed: Crossed = {}
+        for arrival in arrivals:
+            for edge, count in arrival.line.crossed.items():
+                crossed[edge] = max(count, crossed.get(edge, 0))
+        line = Line(
+            key,
+            prefix,
+            state,
+            delta={},
+            behind=tuple(a.line for a in arrivals),
+            crossed=crossed,
+            local=scope.local,
+            scopes=(*scope.outer, scope),
+        )
+        if scope is self.top and len(arrivals) == 1 and arrivals[0].line is self.root and self._nothing_else():
+            line.delta, line.behind = None, ()
+            self.root = scope.line = line
+        short = None
+        if join.wait is not None and join.wait > len(arrivals):
+            short = JoinShort(
+                f"join {join.name!r} waits for {join.wait} lines, but only {len(arrivals)} arrived and no more can",
+                node=join.name,
+                expected=join.wait,
+                arrived=len(arrivals),
+            )
+        visit = self._visit(line, join, _causes(arrivals))
+        self.fired.append(Fired(visit, scope.at or None, len(arrivals), (), short))
+
+    def _nothing_else(self) -> bool:
+        """Tell whether the run's first line is its only one, so that nothing will ever be merged with it."""
+        top = self.top
+        return not top.count and not top.parked and not top.ended and not self.open and self.root.scopes == (top,)
+
+    # -- merging ------------------------------------------------------------------------------------------------------
+
+    def _merge(
+        self, base: Line, tips: Sequence[Arrival], *, keep: frozenset[str], node: Node | None
+    ) -> tuple[State, list[tuple[str, Delta]]]:
+        """Fold the lines behind `tips`, back to `base`, onto the state at the end of `base`, in canonical order.
+
+        Fields local to a branch (all but those in `keep`) are left out: they end with their branch.
+        """
+        lines = _behind(base, tips)
+        if not lines:
+            return base.state, []
+        state = dict(base.state)
+        written: list[tuple[str, Delta]] = []
+        writers: dict[str, _Writers] = {}
+        fields = self.graph.field
+        for line in lines:
+            assert line.delta is not None
+            for name, delta in line.delta.items():
+                if name in line.local and name not in keep:
+                    continue
+                seen = writers.get(name)
+                if seen is None:
+                    seen = writers[name] = _Writers()
+                other = seen.conflict(line, replaces=delta.replaced, base=base)
+                if other is not None:
+                    raise self._conflict(name, other, line, node)
+                state[name] = delta.apply(fields[name], state[name])
+                written.append((name, delta))
+        return state, written
+
+    def _conflict(self, name: str, one: Line, other: Line, node: Node | None) -> WriteConflict:
+        where = f"where they meet, at join {node.name!r}" if node else "and never meet"
+        return WriteConflict(
+            f"field {name!r} was written by two branches beside each other, by {_last(one)} and by {_last(other)},"
+            f" {where}; give the field"
+            " a reducer (Annotated[..., append]), write it in one branch only, or declare it local to the branches",
+            field=name,
+            visits=[_last(one), _last(other)],
+            node=node.name if node else None,
+        )
+
+
+def _enrol(scopes: Iterable[Scope], member: Visit | Scope | Fan) -> None:
+    for scope in scopes:
+        if scope.members is not None:
+            scope.members[member] = None
+
+
+def _strike(scopes: Iterable[Scope], member: Visit | Scope | Fan) -> None:
+    for scope in scopes:
+        if scope.members is not None:
+            scope.members.pop(member, None)
+
+
+def _release(scopes: Iterable[Scope], node: int, times: int) -> None:
+    for scope in scopes:
+        for _ in range(times):
+            scope.release(node)
+
+
+class _Writers:
+    """The latest lines that wrote one field, during a merge."""
+
+    __slots__ = ("heads", "replacing")
+
+    def __init__(self) -> None:
+        self.heads: list[Line] = []
+        """Lines that wrote it, back to the latest that replaced it: that one is behind the others."""
+        self.replacing: list[Line] = []
+        """The latest line that replaced it."""
+
+    def conflict(self, line: Line, *, replaces: bool, base: Line) -> Line | None:
+        """Take note of a writer; return an earlier one that it conflicts with."""
+        against = self.heads if replaces else self.replacing
+        for other in against:
+            if not _is_behind(other, line, base):
+                return other
+        if replaces:
+            self.heads, self.replacing = [line], [line]
+        else:
+            self.heads.append(line)
+        return None
+
+
+def _is_behind(one: Line, other: Line, base: Line) -> bool:
+    """Tell whether everything on `one` is behind the start of `other`."""
+    todo, seen = list(other.behind), {id(base)}
+    while todo:
+        line = todo.pop()
+        if line is one:
+            return True
+        if id(line) not in seen:
+            seen.add(id(line))
+            todo.extend(line.behind)
+    return False
+
+
+def _behind(base: Line, tips: Iterable[Arrival]) -> list[Line]:
+    """Return the lines behind `tips` up to `base` (excluded), in canonical order."""
+    seen: dict[int, Line] = {}
+    joined = False
+    todo = [a.line for a in tips]
+    while todo:
+        line = todo.pop()
+        if line is base or id(line) in seen:
+            continue
+        seen[id(line)] = line
+        joined = joined or len(line.behind) > 1
+        todo.extend(line.behind)
+    lines = sorted(seen.values(), key=lambda line: line.order)
+    return _topological(lines) if joined else lines
+
+
+def _topological(lines: list[Line]) -> list[Line]:
+    """Order lines so that those behind others come first, ties by key."""
+    known = {id(line) for line in lines}
+    missing = {id(line): len({id(b) for b in line.behind if id(b) in known}) for line in lines}
+    after: dict[int, list[Line]] = {}
+    for line in lines:
+        for b in {id(b): b for b in line.behind}.values():
+            after.setdefault(id(b), []).append(line)
+    heap = [(_turn(line), i, line) for i, line in enumerate(lines) if not missing[id(line)]]
+    heapq.heapify(heap)
+    order: list[Line] = []
+    tie = len(lines)
+    while heap:
+        line = heapq.heappop(heap)[2]
+        order.append(line)
+        for later in after.get(id(line), ()):
+            missing[id(later)] -= 1
+            if not missing[id(later)]:
+                tie += 1
+                heapq.heappush(heap, (_turn(later), tie, later))
+    return order
+
+
+def _turn(line: Line) -> Key:
+    """Order ready lines; one that went straight from a fork to a join has no visit and takes no turn."""
+    return line.order if line.count[0] >= 0 else ()
+
+
+def _causes(tips: Iterable[Arrival]) -> tuple[str, ...]:
+    """Return the visits that lines came from, each once, in canonical order."""
+    return tuple(dict.fromkeys(a.cause for a in sorted(tips, key=lambda a: a.place)))
+
+
+def _last(line: Line) -> str:
+    return f"{line.prefix}{line.count[0]}" if line.count[0] >= 0 else line.prefix.rstrip(".")

@@ -1,0 +1,430 @@
+"""The JSON form of a trace: one line a record, each sealed with the hash of everything before it.
+
+A line is a JSON object that ends in `"hash":"…"`: the first sixteen hex digits of SHA-256 over the previous line's
+hash and the bytes of this line without its own. The header is the first line and the seed of the chain, so a changed
+byte anywhere breaks the chain from there on. `VisitCompleted.writes` is left out where the input of the same record
+already says it, and put back on reading.
+
+This module does no I/O; files are read and written by the stores. It never revives types that a line names: what comes
+back is JSON inside the known records.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeAlias, cast
+
+import msgspec
+
+from graphrt import events
+from graphrt.errors import TraceInvalid, WrongInput
+from graphrt.events import Event, Routed, VisitCompleted
+from graphrt.inputs import AttemptSucceeded, Input, Json
+from graphrt.trace import VERSION, Header, Record, Trace
+
+MAX_LINE = 64 * 1024 * 1024
+"""Bytes of one line at most, when written and when read."""
+MAX_DEPTH = 200
+"""How deep lists and objects of one line may nest."""
+
+_HASH_DIGITS = 16
+_SEAL = b',"hash":"'
+_TAIL = len(_SEAL) + _HASH_DIGITS + len(b'"}')
+_BRACKETS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
+
+
+class _Completed(msgspec.Struct, frozen=True, omit_defaults=True, tag="visit_completed"):
+    """`VisitCompleted` as it is written: without `writes` where the input has them."""
+
+    visit: str
+    node: str
+    outcome: str | None = None
+    writes: dict[str, Json] | msgspec.UnsetType = msgspec.UNSET
+
+
+_WireEvent: TypeAlias = (
+    events.RunStarted
+    | events.VisitStarted
+    | events.VisitWaiting
+    | events.AttemptRetried
+    | events.AttemptLost
+    | _Completed
+    | events.VisitFailed
+    | events.VisitCancelled
+    | events.Routed
+    | events.Joined
+    | events.LimitPassed
+    | events.RunResumed
+    | events.RunForked
+    | events.RunSuspended
+    | events.RunCompleted
+    | events.RunFailed
+    | events.RunCancelled
+)
+
+
+class _Line(msgspec.Struct, omit_defaults=True):
+    """A record as it is written, before it is sealed."""
+
+    seq: int
+    at: float
+    input: Input
+    events: tuple[_WireEvent, ...] = ()
+
+
+_encode = msgspec.json.Encoder().encode
+_decode_line = msgspec.json.Decoder(_Line).decode
+_decode_json = msgspec.json.Decoder().decode
+_decode_input: Callable[[bytes], Input] = msgspec.json.Decoder(Input).decode
+_NO_WRITES: dict[str, Json] = {}
+
+
+# Writing
+
+
+def encode_header(header: Header) -> tuple[bytes, str]:
+    """Return the first line of a trace, without its line end, and its hash."""
+    fields = msgspec.to_builtins(header)
+    return _seal(_dump({"version": header.version, **fields}, 0), "")
+
+
+def encode_record(record: Record, previous: str) -> tuple[bytes, str]:
+    """Return the line of a record, without its line end, and its hash; `previous` is the hash of the line before.
+
+    Raises:
+        WrongInput: a value in the record is not JSON (also NaN and infinity), is too large or too deeply nested.
+    """
+    line = _Line(record.seq, record.at, record.input, _wire_events(record))
+    body = _dump(line, _nulls_of_verdicts(record))
+    return _seal(body, previous)
+
+
+def encode_trace(trace: Trace) -> bytes:
+    """Return a whole trace as JSON lines."""
+    line, previous = encode_header(trace.header)
+    lines = [line]
+    for record in trace.records:
+        line, previous = encode_record(record, previous)
+        lines.append(line)
+    lines.append(b"")
+    return b"\n".join(lines)
+
+
+def encode_input(value: Input) -> bytes:
+    """Return the JSON of one input, as requests to a running run are kept."""
+    return _dump(value, 0)
+
+
+def encode_json(value: Json) -> bytes:
+    """Return the JSON of a value that stands alone, such as a graph."""
+    return _dump(value, 0)
+
+
+def decode_json(data: bytes) -> Json:
+    """Read a value that stands alone.
+
+    Raises:
+        TraceInvalid: it is not JSON.
+    """
+    return _json(data, 0)
+
+
+def canonical(value: Any) -> bytes:
+    """Return bytes that are equal exactly if the JSON forms are equal: keys sorted, lone surrogates escaped."""
+    try:
+        return msgspec.json.encode(value, order="sorted")
+    except UnicodeEncodeError:
+        return json.dumps(msgspec.to_builtins(value), sort_keys=True, separators=(",", ":")).encode("ascii")
+
+
+def _seal(body: bytes, previous: str) -> tuple[bytes, str]:
+    digest = chain(previous, body)
+    return b'%b,"hash":"%b"}' % (body[:-1], digest.encode("ascii")), digest
+
+
+def chain(previous: str, body: bytes) -> str:
+    """Return the hash of a line: of the hash before it and its bytes without its own hash."""
+    return hashlib.sha256(previous.encode("ascii") + body).hexdigest()[:_HASH_DIGITS]
+
+
+def _dump(value: Any, nulls: int) -> bytes:
+    """Encode. `nulls` is how many nulls are known to be meant: one more may be a NaN, which msgspec writes as null."""
+    try:
+        body = _encode(value)
+    except UnicodeEncodeError:
+        body = _dump_escaped(value)
+    except RecursionError:
+        _too_deep(value)
+    except TypeError as error:
+        message = f"{_name(value)} holds a value that is not JSON: {error}; a node may write JSON values only"
+        raise WrongInput(message) from error
+    if body.count(b"null") > nulls:
+        _refuse_nan(value)
+    if len(body) > MAX_LINE:
+        message = f"{_name(value)} takes {len(body)} bytes, more than the {MAX_LINE} of one line; write less at once"
+        raise WrongInput(message, size=len(body), limit=MAX_LINE)
+    if _deeper_than(body, MAX_DEPTH):
+        _too_deep(value)
+    return body
+
+
+def _dump_escaped(value: Any) -> bytes:
+    # Text with half a surrogate pair has no UTF-8 form; JSON can hold it as an escape, which msgspec does not write.
+    try:
+        return json.dumps(msgspec.to_builtins(value), allow_nan=False, separators=(",", ":")).encode("ascii")
+    except RecursionError:
+        _too_deep(value)
+    except ValueError:
+        _refuse_nan(value)
+        raise
+
+
+def _too_deep(value: Any) -> NoReturn:
+    message = f"{_name(value)} nests lists and objects deeper than {MAX_DEPTH}; write a flatter value"
+    raise WrongInput(message, limit=MAX_DEPTH)
+
+
+def _name(value: Any) -> str:
+    if isinstance(value, _Line):
+        return f"record {value.seq} ({type(value.input).__name__} of visit {getattr(value.input, 'visit', '-')!r})"
+    return "the header of the trace" if isinstance(value, dict) else f"an input {type(value).__name__}"
+
+
+def _refuse_nan(value: Any) -> None:
+    todo = [(msgspec.to_builtins(value), "")]
+    while todo:
+        item, path = todo.pop()
+        if isinstance(item, float) and not math.isfinite(item):
+            message = f"{_name(value)} holds {item!r} at {path}, which JSON cannot say; write None or a finite number"
+            raise WrongInput(message, path=path)
+        if isinstance(item, dict):
+            todo.extend((v, f"{path}.{k}" if path else k) for k, v in cast("dict[str, Json]", item).items())
+        elif isinstance(item, (list, tuple)):
+            todo.extend((v, f"{path}[{i}]") for i, v in enumerate(cast("list[Json]", item)))
+
+
+def _nulls_of_verdicts(record: Record) -> int:
+    count = 0
+    for event in record.events:
+        if type(event) is Routed:
+            for verdict in event.verdicts:
+                count += (verdict.values is None) + (verdict.count is None)
+    return count
+
+
+def _shared_writes(record: Record | _Line, visit: str) -> dict[str, Json]:
+    given = record.input
+    return given.writes if type(given) is AttemptSucceeded and given.visit == visit else _NO_WRITES
+
+
+def _wire_events(record: Record) -> tuple[_WireEvent, ...]:
+    for event in record.events:
+        if type(event) is VisitCompleted:
+            return tuple([_wire(record, e) if isinstance(e, VisitCompleted) else e for e in record.events])
+    return cast("tuple[_WireEvent, ...]", record.events)
+
+
+def _wire(record: Record, event: VisitCompleted) -> _Completed:
+    shared = _shared_writes(record, event.visit)
+    same = event.writes is shared or (event.writes == shared and canonical(event.writes) == canonical(shared))
+    return _Completed(event.visit, event.node, event.outcome, msgspec.UNSET if same else event.writes)
+
+
+# Reading
+
+
+def decode_header(line: bytes) -> tuple[Header, str]:
+    """Read the first line of a trace; return the header and its hash.
+
+    Raises:
+        TraceInvalid: the line is altered, is no header, or has a version that this release does not read.
+    """
+    _check_size(line, 1)
+    altered, digest = _try_unseal(line)
+    try:
+        found = _json(line, 1)
+    except TraceInvalid as error:
+        raise altered or error from None
+    fields = cast("dict[str, Json]", found) if isinstance(found, dict) else {}
+    version = fields.get("version")
+    if version is not None and version != VERSION:
+        message = f"the trace has version {version!r}, this release reads {VERSION}; use the release that wrote it"
+        raise TraceInvalid(message, kind="version", found=version, expected=VERSION)
+    if altered is not None and altered.facts["found"] is not None:
+        raise altered
+    if version is None or not {"run", "flow", "graph"} <= fields.keys():
+        message = "line 1 is no header of a trace (an object with version, run, flow, graph); is it another file?"
+        raise TraceInvalid(message, kind="malformed", line=1)
+    if altered is not None:
+        raise altered
+    try:
+        return msgspec.convert(fields, Header), digest
+    except msgspec.ValidationError as error:
+        _malformed(error, 1)
+
+
+def _try_unseal(line: bytes) -> tuple[TraceInvalid | None, str]:
+    try:
+        return None, _unseal(line, "", 1, None)[1]
+    except TraceInvalid as error:
+        return error, ""
+
+
+def decode_record(line: bytes, previous: str, *, number: int = 0, seq: int | None = None) -> tuple[Record, str]:
+    """Read a record's line, whose predecessor has the hash `previous`; return the record and the line's hash.
+
+    `number` (the place of the line in its file, from 1) and `seq` (the number the record must have) serve messages.
+
+    Raises:
+        TraceInvalid: the line is altered, malformed, too large, or out of order.
+    """
+    _check_size(line, number)
+    body, digest = _unseal(line, previous, number, seq)
+    try:
+        wire = _decode_line(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        if b"\\ud" not in body and b"\\uD" not in body:
+            _malformed(error, number)
+        wire = _convert(_json(body, number), number)
+    if seq is not None and wire.seq != seq:
+        message = f"line {number} is record {wire.seq}, expected record {seq}: records are missing or out of order"
+        raise TraceInvalid(message, kind="gap", line=number, found=wire.seq, expected=seq)
+    return _restore(wire), digest
+
+
+def decode_trace(data: bytes) -> Trace:
+    """Read a whole trace from JSON lines.
+
+    Raises:
+        TraceInvalid: with `facts["kind"]` `torn` (the last line is incomplete: a crash while it was written), `altered`
+            (a line does not fit its hash), `malformed`, `gap`, `too big`, `too deep` or `version`; names the line.
+    """
+    lines, torn = split_lines(data)
+    if not lines:
+        message = "the file is empty; expected a trace: a header and one line a record"
+        raise TraceInvalid(message, kind="torn", line=1, offset=0) if not torn else _torn(torn, 1, 0)
+    header, previous = decode_header(lines[0])
+    records: list[Record] = []
+    seq = None
+    for number, line in enumerate(lines[1:], 2):
+        record, previous = decode_record(line, previous, number=number, seq=seq)
+        records.append(record)
+        seq = record.seq + 1
+    if torn:
+        raise _torn(torn, len(lines) + 1, len(data) - len(torn))
+    return Trace(header, records)
+
+
+def decode_input(data: bytes) -> Input:
+    """Read one input back.
+
+    Raises:
+        TraceInvalid: it is malformed.
+    """
+    try:
+        return _decode_input(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        try:
+            return cast("Input", msgspec.convert(_json(data, 0), Input))
+        except msgspec.ValidationError as error:
+            _malformed(error, 0)
+
+
+def hash_of(line: bytes) -> str:
+    """Return the hash that a sealed line carries, unchecked."""
+    return line[-_HASH_DIGITS - 2 : -2].decode("ascii", "replace")
+
+
+def split_lines(data: bytes) -> tuple[list[bytes], bytes]:
+    """Return the complete lines and what follows the last line end (empty unless the file is torn)."""
+    lines = data.split(b"\n")
+    return lines[:-1], lines[-1]
+
+
+def _unseal(line: bytes, previous: str, number: int, seq: int | None) -> tuple[bytes, str]:
+    body = line[:-_TAIL] + b"}"
+    expected = chain(previous, body)
+    if line[-_TAIL:] != b',"hash":"%b"}' % expected.encode("ascii"):
+        found = hash_of(line) if line[-_TAIL : -_TAIL + len(_SEAL)] == _SEAL else None
+        where = f"line {number}" + ("" if seq is None else f" (record {seq})")
+        says = "carries no hash" if found is None else f"carries the hash {found}"
+        message = f"{where} was altered: it {says}, its content gives {expected}; what stands before is sound"
+        raise TraceInvalid(message, kind="altered", line=number, seq=seq, expected=expected, found=found)
+    return body, expected
+
+
+def _restore(wire: _Line) -> Record:
+    for event in wire.events:
+        if type(event) is _Completed:
+            restored: list[Event] = [_unwire(wire, e) if isinstance(e, _Completed) else e for e in wire.events]
+            return Record(wire.seq, wire.at, wire.input, tuple(restored))
+    return Record(wire.seq, wire.at, wire.input, cast("tuple[Event, ...]", wire.events))
+
+
+def _unwire(wire: _Line, event: _Completed) -> VisitCompleted:
+    writes = _shared_writes(wire, event.visit) if event.writes is msgspec.UNSET else event.writes
+    return VisitCompleted(event.visit, event.node, event.outcome, writes)
+
+
+def _json(line: bytes, number: int) -> Any:
+    try:
+        return _decode_json(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        try:
+            return json.loads(line, parse_constant=_no_constant)
+        except (ValueError, RecursionError):
+            _malformed(error, number)
+
+
+def _no_constant(name: str) -> NoReturn:
+    message = f"{name} is not JSON"
+    raise ValueError(message)
+
+
+def _convert(value: Any, number: int) -> _Line:
+    try:
+        return msgspec.convert(value, _Line)
+    except msgspec.ValidationError as error:
+        _malformed(error, number)
+
+
+def _malformed(error: Exception, number: int) -> NoReturn:
+    message = f"line {number} is not a line of a graphrt trace: {error}"
+    raise TraceInvalid(message, kind="malformed", line=number) from error
+
+
+def _torn(rest: bytes, number: int, offset: int) -> TraceInvalid:
+    message = (
+        f"the trace is torn: line {number} is incomplete ({len(rest)} bytes without a line end), as a crash leaves it; "
+        "the records before it are sound, resuming the run cuts the rest off"
+    )
+    return TraceInvalid(message, kind="torn", line=number, offset=offset, size=len(rest))
+
+
+def _check_size(line: bytes, number: int) -> None:
+    if len(line) > MAX_LINE:
+        message = f"line {number} has {len(line)} bytes, more than the {MAX_LINE} that are read"
+        raise TraceInvalid(message, kind="too big", line=number, size=len(line), limit=MAX_LINE)
+    if _deeper_than(line, MAX_DEPTH):
+        message = f"line {number} nests lists and objects deeper than {MAX_DEPTH}"
+        raise TraceInvalid(message, kind="too deep", line=number, limit=MAX_DEPTH)
+
+
+def _deeper_than(line: bytes, limit: int) -> bool:
+    """Say if brackets nest deeper than `limit`; exact, and almost free for lines with few brackets."""
+    if line.count(b"[") + line.count(b"{") <= limit:
+        return False
+    depth = 0
+    for match in _BRACKETS.finditer(line):
+        byte = line[match.start()]
+        if byte in b"[{":
+            depth += 1
+            if depth > limit:
+                return True
+        elif byte in b"]}":
+            depth -= 1
+    return False

@@ -1,0 +1,90 @@
+"""What a running node may ask about its visit, and the resources it was given."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from graphrt.errors import UseError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from graphrt.inputs import Json, Usage
+
+T = TypeVar("T")
+
+
+class Context:
+    """Handed to a node's function as the parameter annotated `Context`; lives as long as the attempt.
+
+    A function uses it to tell where it is (`run`, `visit`, `attempt`), to make its effect idempotent (`idempotency_key`
+    is the same for every attempt of a visit), to stream text (`emit`), to report what it consumed (`report`), to notice
+    cancellation in long synchronous work (`cancelled`), and to reach clients and handles (`resource`).
+    """
+
+    __slots__ = ("_cancelled", "_emit", "_key", "_resources", "attempt", "node", "notes", "run", "usage", "visit")
+
+    def __init__(
+        self,
+        run: str,
+        visit: str,
+        node: str,
+        attempt: int,
+        *,
+        key: Callable[[], str],
+        emit: Callable[[str], None],
+        cancelled: Callable[[], bool],
+        resources: Mapping[type, Any],
+    ) -> None:
+        """Bind the facts of one attempt; drivers call this."""
+        self.run = run
+        self.visit = visit
+        self.node = node
+        self.attempt = attempt
+        self.usage: Usage | None = None
+        self.notes: dict[str, Json] = {}
+        self._key = key
+        self._emit = emit
+        self._cancelled = cancelled
+        self._resources = resources
+
+    @property
+    def idempotency_key(self) -> str:
+        """The same text for every attempt of this visit in this run; send it along with an effect."""
+        return self._key()
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the result of this attempt is no longer wanted."""
+        return self._cancelled()
+
+    def emit(self, text: str) -> None:
+        """Stream a piece of output to whoever listens; not part of the trace."""
+        self._emit(text)
+
+    def report(self, usage: Usage | None = None, **notes: Json) -> None:
+        """Say what this attempt consumed, and facts that people want to see in its record."""
+        if usage is not None:
+            self.usage = usage
+        self.notes.update(notes)
+
+    def find(self, kind: type[T]) -> T | None:
+        """Return the resource of this type (or of one derived from it) that the run was given, or None."""
+        for given, value in self._resources.items():
+            if issubclass(given, kind):
+                return value  # type: ignore[no-any-return]  # found under its own type
+        return None
+
+    def resource(self, kind: type[T]) -> T:
+        """Return the resource of this type (or of one derived from it) that the runtime was given.
+
+        Raises:
+            UseError: none was given.
+        """
+        found = self.find(kind)
+        if found is not None:
+            return found
+        message = (
+            f"node {self.node!r} asks for a {kind.__name__}, but the run was given no such resource; pass resources=[…]"
+        )
+        raise UseError(message, node=self.node, visit=self.visit)

@@ -1,0 +1,293 @@
+"""A flow while it is frozen: what its names mean, what its expressions may read, and every mistake found so far.
+
+Mistakes are collected, never raised one by one; each says what was found, where it was written, what was expected and
+what to do. What cannot be understood is noted and left out, so that one mistake hides no other.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from enum import Enum
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+from graphrt import guards, hints
+from graphrt.drafts import Node, NodeDraft, Place
+from graphrt.errors import DefinitionError, Mistake
+from graphrt.expressions import Expression, Space, as_function, condition_of, did_you_mean, field_name
+from graphrt.fields import Field, fields_of
+from graphrt.guards import Change, Guard
+from graphrt.items import is_listed
+from graphrt.signatures import Signature, fits, is_context, is_state, returned, signature_of
+from graphrt.values import ValueRefused, brief
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+Params: TypeAlias = tuple[tuple[str, str], ...]
+"""(parameter, field) in the order of the signature."""
+
+
+@lru_cache(maxsize=1024)
+def _short(file: str) -> str:
+    """Return a path relative to the working directory if it lies inside."""
+    here = os.getcwd()  # noqa: PTH109 - text in, text out
+    return os.path.relpath(file, here) if file.startswith(here + os.sep) else file
+
+
+def place_text(place: Place) -> str:
+    """Print a place as `file:line`."""
+    return f"{_short(place[0])}:{place[1]}"
+
+
+def listed(names: Iterable[object]) -> str:
+    """Print names one after the other."""
+    return ", ".join(repr(n) for n in names)
+
+
+def is_nothing(value: object) -> bool:
+    """Tell whether an author left something out; never asks an expression, which would refuse."""
+    return value is None or (is_listed(value) and not value)
+
+
+def all_of(value: object) -> Sequence[object]:
+    """Return the members of a list or tuple, and anything else as the only one."""
+    return value if is_listed(value) else (value,)
+
+
+class Definition:
+    """What is known of a flow while it is frozen."""
+
+    def __init__(
+        self, name: str, state_type: type[BaseModel], space: Space, drafts: Sequence[NodeDraft], owner: object
+    ) -> None:
+        self.name = name
+        self.state_type = state_type
+        self.space = space
+        self.drafts = drafts
+        self.owner = owner
+        self.fields, mistakes = fields_of(state_type)
+        self.field = {f.name: f for f in self.fields}
+        self.mistakes: list[Mistake] = list(mistakes)
+
+    def wrong(self, code: str, message: str, place: Place | None) -> None:
+        """Note a mistake."""
+        self.mistakes.append(Mistake(code, message, place_text(place) if place else None))
+
+    def wrong_inside(self, where: str, wrong: DefinitionError, place: Place) -> None:
+        """Note the mistakes of a flow inside this one."""
+        self.mistakes += [
+            Mistake(m.code, f"inside {where}: {m.message}", m.place or place_text(place)) for m in wrong.mistakes
+        ]
+
+    def own(self, value: object, what: str, place: Place) -> Field | None:
+        """Return the field of this flow's state that an expression names."""
+        name = field_name(value)
+        if name is None:
+            self.wrong("not-a-field", f"{what} must be a field of flow.state, got {value!r}", place)
+            return None
+        if cast("Expression", value).__spaces__ != (self.space,):
+            self.wrong(
+                "foreign-state",
+                f"{what} is {name!r} of another flow's state; use the state of flow {self.name!r}",
+                place,
+            )
+            return None
+        return self.field[name]
+
+    def several(self, value: object, what: str, place: Place) -> tuple[Field, ...]:
+        """Return the fields that one expression or several name."""
+        found: dict[str, Field] = {}
+        for each in all_of(value):
+            field = self.own(each, what, place)
+            if field is not None and field.name in found:
+                self.wrong("named-twice", f"{what} names {field.name!r} twice", place)
+            elif field is not None:
+                found[field.name] = field
+        return tuple(found.values())
+
+    def index(self, value: object, what: str, place: Place) -> int | None:
+        """Return the index of a node of this flow."""
+        if isinstance(value, Node):
+            if value.flow is self.owner:
+                return value.index
+            other = getattr(value.flow, "name", "?")
+            self.wrong(
+                "foreign-node",
+                f"{what} is {value.name!r} of flow {other!r}; nodes belong to the flow that made them",
+                place,
+            )
+            return None
+        remedy = "give the node itself, as flow.task, flow.agent … returned it"
+        if isinstance(value, str) and any(d.name == value for d in self.drafts):
+            remedy = f"give the node itself, not its name {value!r}"
+        elif any(d.fn is value for d in self.drafts if d.fn is not None):
+            remedy = "this is the plain function; give what flow.task returned for it"
+        self.wrong("not-a-node", f"{what} is {brief(value)}; {remedy}", place)
+        return None
+
+    def ends(self, value: object, what: str, place: Place) -> list[int]:
+        """Return the indices of one node or several."""
+        if is_nothing(value):
+            self.wrong("no-node", f"{what} is missing; give a node", place)
+            return []
+        return [i for v in all_of(value) if (i := self.index(v, what, place)) is not None]
+
+    def count(self, value: object, name: str, what: str, place: Place) -> int | None:
+        """Return a number from 1 on, None for none."""
+        if value is None:
+            return None
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            self.wrong("count", f"{what} has {name}={value!r}; it is a number from 1", place)
+            return None
+        return value
+
+    def bound(
+        self, signature: Signature, explicit: Mapping[str, str], where: str, place: Place
+    ) -> tuple[Params, str | None, str | None]:
+        """Return which field fills which parameter, the one for the context, the one for the whole state."""
+        params: list[tuple[str, str]] = []
+        context = whole = None
+        for p in signature.params:
+            name = explicit.get(p.name)
+            if name is None:
+                if p.fixed:
+                    continue
+                if is_context(p.annotation):
+                    context = p.name
+                    continue
+                if is_state(p.annotation, self.state_type):
+                    whole = p.name
+                    continue
+                if p.name not in self.field:
+                    if p.required:
+                        self.wrong(
+                            "unknown-field",
+                            f"parameter {p.name!r} of {where} is not a field of {self.state_type.__name__}."
+                            f"{did_you_mean(p.name, self.field) or f' Its fields are {listed(self.field)}'}",
+                            place,
+                        )
+                    continue
+                name = p.name
+            have = self.field[name].annotation
+            if not fits(have, p.annotation):
+                self.wrong(
+                    "reads-type",
+                    f"parameter {p.name!r} of {where} is {hints.text_of(p.annotation)},"
+                    f" but the field {name!r} is {hints.text_of(have)}",
+                    place,
+                )
+            params.append((p.name, name))
+        return tuple(params), context, whole
+
+    def changes(
+        self,
+        given: object,
+        what: str,
+        place: Place,
+        *,
+        into: tuple[Mapping[str, Field], Space] | None = None,
+        out_of: Space | None = None,
+    ) -> tuple[Change, ...]:
+        """Check assignments to the fields of one state by values read from another (or the same)."""
+        fields, target = (self.field, self.space) if into is None else into
+        source = self.space if out_of is None else out_of
+        found: list[Change] = []
+        for c in () if is_nothing(given) else all_of(given):
+            if not isinstance(c, Change):
+                self.wrong("not-a-change", f"{what} must be let(s.field).be(value), got {brief(c)}", place)
+                continue
+            if any(s is not target for s in c.spaces[0]) or any(s is not source for s in c.spaces[1]):
+                self.wrong("foreign-state", f"{what}: {c.text} uses the state of another flow", place)
+                continue
+            if any(c.field == other.field for other in found):
+                self.wrong("set-twice", f"{what} set {c.field!r} twice", place)
+            if isinstance(c.tree, guards.Constant):
+                field = fields[c.field]
+                # What a subgraph gives back is a write, taken by the reducer; all other assignments replace.
+                check = field.encode if into is not None and target is self.space else field.encode_whole
+                try:
+                    check(c.tree.value)
+                except ValueRefused as refused:
+                    self.wrong("set-value", f"{what}: {c.text}, but {refused}", place)
+            found.append(Change(c.field, c.tree))
+        return tuple(found)
+
+    def guard(self, when: object, what: str, place: Place) -> Guard | None:
+        """Return a guard, from a condition or a named function."""
+        fn = as_function(when)
+        if fn is not None:
+            return self._predicate(fn, what, place)
+        try:
+            tree = condition_of(when)
+        except TypeError as fault:
+            self.wrong("not-a-guard", f"when= of {what}: {fault}", place)
+            return None
+        if any(s is not self.space for s in cast("Expression", when).__spaces__):
+            self.wrong("foreign-state", f"when= of {what} reads the state of another flow: {when!r}", place)
+            return None
+        self._impossible(tree, what, place)
+        return Guard(tree)
+
+    def _predicate(self, fn: Callable[..., Any], what: str, place: Place) -> Guard | None:
+        signature = signature_of(fn)
+        if not signature.name:
+            self.wrong(
+                "lambda-guard",
+                f"when= of {what} is a lambda, which has no name to print;"
+                " give an expression over flow.state, or a named function",
+                place,
+            )
+            return None
+        where = f"guard {signature.name!r} of {what}"
+        if signature.problem is not None or signature.is_async:
+            problem = (
+                signature.problem or "is async; a guard computes from the state alone, so make it a plain function"
+            )
+            self.wrong("guard-function", f"{where} {problem}", place)
+            return None
+        before = len(self.mistakes)
+        params, context, whole = self.bound(signature, {}, where, place)
+        if context or whole:
+            self.wrong(
+                "guard-function",
+                f"{where} takes {context or whole!r}: a guard reads single fields, so that its verdict can show them;"
+                " make each field a parameter",
+                place,
+            )
+        if not fits(returned(signature), bool):
+            self.wrong(
+                "guard-function",
+                f"{where} returns {hints.text_of(signature.returns)}, but a guard returns a bool",
+                place,
+            )
+        if len(self.mistakes) > before:
+            return None
+        hands = tuple(self.field[f].hand for _, f in params)
+        return Guard(guards.Predicate(signature.path, params, fn, hands))
+
+    def _impossible(self, tree: guards.Tree, what: str, place: Place) -> None:
+        """Find comparisons of a Literal field with what it can never be."""
+        for node in guards.walk(tree):
+            if isinstance(node, guards.OneOf):
+                of, against = node.of, node.options
+            elif isinstance(node, guards.Compare) and node.op in {"==", "!="}:
+                of, against = node.left, (node.right,)
+            else:
+                continue
+            if not isinstance(of, guards.Read):
+                continue
+            field = self.field[of.field]
+            values = hints.literal_values(field.annotation)
+            if values is None:
+                continue
+            for option in against:
+                if isinstance(option, guards.Constant) and option.value is not None and option.value not in values:
+                    known = [str(v.value if isinstance(v, Enum) else v) for v in values]
+                    self.wrong(
+                        "never-equal",
+                        f"when= of {what} compares {of.field!r} with {guards.constant_text(option.value)},"
+                        f" but it is {field.type_text}.{did_you_mean(str(option.value), known)}",
+                        place,
+                    )

@@ -1,0 +1,242 @@
+"""What a driver needs from its surroundings: a store that keeps traces, and a clock.
+
+Protocols only. Everything that changes a store returns None when it is already done (a store in memory costs nothing)
+or an awaitable that ends once it is durable. Everything that reads is a plain call, for the command line and the
+pictures too.
+
+A run is *owned* by who holds its lease. Each acquisition raises the lease's epoch, and an append must name the present
+epoch and the next number: an owner that was paused, lost its lease and came back can append nothing.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+
+import msgspec
+
+from graphrt.errors import UseError
+from graphrt.events import RunCancelled, RunCompleted, RunFailed, RunSuspended
+from graphrt.inputs import Answered, Cancelled
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+    from graphrt.trace import Header, Record, Trace
+
+RunStatus: TypeAlias = Literal["running", "suspended", "completed", "failed", "cancelled"]
+Request: TypeAlias = Answered | Cancelled
+"""What one process may ask of a run that another one drives."""
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
+_GENERATED = 10
+
+
+def new_run_id() -> str:
+    """Return a fresh id: ten letters and digits without look-alikes, 50 random bits."""
+    number = secrets.randbits(5 * _GENERATED)
+    return "".join([_ALPHABET[number >> shift & 31] for shift in range(0, 5 * _GENERATED, 5)])
+
+
+def check_run_id(run: str) -> str:
+    """Return `run` if it can be the id of a run.
+
+    Raises:
+        UseError: it is anything but 1 to 64 letters, digits, `_` and `-`.
+    """
+    if not _ID.fullmatch(run):
+        message = f"{run[:80]!r} cannot be the id of a run; expected 1 to 64 letters, digits, '_' or '-'"
+        raise UseError(message, run=run)
+    return run
+
+
+class RunInfo(msgspec.Struct, frozen=True):
+    """One line of a list of runs."""
+
+    run: str
+    flow: str
+    digest: str
+    status: RunStatus
+    """What the last record left behind. A run that says `running` and is not `live` was cut off and can be resumed."""
+    live: bool
+    """Whether somebody holds the run's lease now."""
+    created: float
+    """Seconds since the epoch."""
+    updated: float
+    """When the last record was appended, in seconds since the epoch."""
+    records: int
+    """Records in its trace; of a fork, with its share of the parent's."""
+    due: float | None = None
+    """The earliest deadline of its open questions, in seconds since the epoch."""
+    target: str | None = None
+    parent: str | None = None
+
+
+class Lease:
+    """The right to append to a run, until it is released or taken over. Stores make it, drivers hand it back."""
+
+    __slots__ = ("__weakref__", "epoch", "extra", "hash", "lost", "next_seq", "run")
+
+    def __init__(self, run: str, epoch: int, next_seq: int, last_hash: str = "") -> None:
+        """Note who owns `run` (the epoch) and where its trace ends."""
+        self.run = run
+        self.epoch = epoch
+        self.next_seq = next_seq
+        self.hash = last_hash
+        """Hash of the last line that was handed to the store."""
+        self.extra: Any = None
+        """What the store wants to remember; nobody else reads it."""
+        self.lost = False
+        """Whether an append was refused; nothing can be appended any more."""
+
+
+class Store(Protocol):
+    """Keeps traces. Made for one process, or for many at a time; `close` it at the end."""
+
+    def create(self, header: Header) -> Lease | Awaitable[Lease]:
+        """Begin a trace and own it.
+
+        Raises:
+            UseError: a run of that id exists, or its parent does not.
+            StoreFault: the store cannot be written.
+        """
+        ...
+
+    def acquire(self, run: str) -> Lease | Awaitable[Lease]:
+        """Own an existing run; an incomplete last line is cut off.
+
+        Raises:
+            RunNotFound: there is no such run.
+            RunLocked: somebody else owns it, and lives.
+            TraceInvalid: the trace is altered.
+        """
+        ...
+
+    def append(
+        self, lease: Lease, records: Sequence[Record], status: RunStatus, due: float | None = None
+    ) -> Awaitable[None] | None:
+        """Add records behind the last one, all or none; `status` and `due` are what a list of runs shows.
+
+        Raises:
+            RunLocked: the lease is lost; nothing was added.
+            StoreFault: the store cannot be written; nothing was added.
+        """
+        ...
+
+    def release(self, lease: Lease) -> Awaitable[None] | None:
+        """Give the run up; others may acquire it at once."""
+        ...
+
+    def post(self, run: str, request: Request) -> Awaitable[None] | None:
+        """Leave a request for whoever owns the run, or will."""
+        ...
+
+    def requests(self, lease: Lease) -> list[tuple[int, Request]]:
+        """Return what was posted and not discarded, oldest first, with its number."""
+        ...
+
+    def discard(self, lease: Lease, number: int) -> Awaitable[None] | None:
+        """Forget the requests up to `number`: the trace has what became of them."""
+        ...
+
+    def watch(self, lease: Lease, wake: Callable[[], object]) -> None:
+        """Call `wake`, from any thread, soon after something was posted for the run; it must not block."""
+        ...
+
+    def header(self, run: str) -> Header:
+        """Return the header of a run.
+
+        Raises:
+            RunNotFound: there is no such run.
+            TraceInvalid: it is altered or of an unknown version.
+        """
+        ...
+
+    def records(self, run: str, start: int = 0) -> Iterable[Record]:
+        """Return the records from number `start` on; of a fork, its share of the parent's first.
+
+        Raises:
+            RunNotFound: there is no such run.
+            TraceInvalid: a record is altered; raised when it is reached.
+        """
+        ...
+
+    def trace(self, run: str) -> Trace:
+        """Return header and records."""
+        ...
+
+    def info(self, run: str) -> RunInfo:
+        """Return the run's line of the list.
+
+        Raises:
+            RunNotFound: there is no such run.
+        """
+        ...
+
+    def runs(
+        self,
+        *,
+        flow: str | None = None,
+        status: RunStatus | None = None,
+        parent: str | None = None,
+        due_before: float | None = None,
+        before: str | None = None,
+        limit: int | None = None,
+    ) -> list[RunInfo]:
+        """Return runs, newest first.
+
+        Of a flow, with a status, forked from `parent`, with a deadline up to `due_before`. `before` is the run that the
+        page before ended with; `limit` bounds the page.
+        """
+        ...
+
+    def close(self) -> None:
+        """Wait for what was handed in, then let go of files and threads. Closing twice is allowed."""
+        ...
+
+
+class Wake(Protocol):
+    """A call that will be made later."""
+
+    def cancel(self) -> None:
+        """Do not make it."""
+        ...
+
+
+class Clock(Protocol):
+    """Tells the time, and wakes. Drivers read all times from it."""
+
+    def now(self) -> float:
+        """Return seconds since the epoch; may jump when the machine's clock is set."""
+        ...
+
+    def monotonic(self) -> float:
+        """Return seconds that never jump; for durations."""
+        ...
+
+    def call_later(self, delay_s: float, callback: Callable[[], None]) -> Wake:
+        """Call `callback` in the running event loop after `delay_s` seconds."""
+        ...
+
+    async def sleep(self, delay_s: float) -> None:
+        """Return after `delay_s` seconds."""
+        ...
+
+
+_STATUS: dict[type, RunStatus] = {
+    RunSuspended: "suspended",
+    RunCompleted: "completed",
+    RunFailed: "failed",
+    RunCancelled: "cancelled",
+}
+
+
+def status_after(records: Sequence[Record]) -> RunStatus:
+    """Return the status that a trace ends with, for whoever has only its records."""
+    for event in reversed(records[-1].events if records else ()):
+        status = _STATUS.get(type(event))
+        if status is not None:
+            return status
+    return "running"

@@ -1,0 +1,1295 @@
+"""The state machine: one input in, events and commands out.
+
+No I/O, no clock, no randomness: the same inputs give the same run.
+
+    stepper = Stepper(graph)
+    events, commands = stepper.feed(at, Started(run="r1", state={...}))
+
+A driver performs the commands and feeds what the world says back. Which lines exist and when they meet is `branches`'
+affair; here are attempts and retries, outcomes and guards, questions, limits, graphs inside nodes, and how a run ends.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import deque
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeAlias
+
+from graphrt.branches import Branches, Joins
+from graphrt.commands import CancelAttempt, CancelTimer, StartAttempt, StartTimer
+from graphrt.errors import (
+    AnswerRefused,
+    DeadlinePassed,
+    EndedInFailure,
+    GraphrtError,
+    GuardError,
+    InDoubt,
+    InputRefused,
+    LimitReached,
+    NoRoute,
+    RunError,
+    WriteRefused,
+    WrongInput,
+)
+from graphrt.events import (
+    AttemptLost,
+    AttemptRetried,
+    Joined,
+    LimitPassed,
+    Routed,
+    RunCancelled,
+    RunCompleted,
+    RunFailed,
+    RunForked,
+    RunResumed,
+    RunStarted,
+    RunSuspended,
+    Verdict,
+    VisitCancelled,
+    VisitCompleted,
+    VisitFailed,
+    VisitStarted,
+    VisitWaiting,
+)
+from graphrt.fields import MISSING
+from graphrt.guards import show
+from graphrt.inputs import (
+    Answered,
+    AttemptFailed,
+    AttemptStarted,
+    AttemptSucceeded,
+    Cancelled,
+    ErrorInfo,
+    Forked,
+    Limits,
+    Resumed,
+    Started,
+    TimerFired,
+)
+from graphrt.recorded import error_info, label_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from graphrt.branches import Fired, Visit
+    from graphrt.commands import Command
+    from graphrt.errors import JoinShort
+    from graphrt.events import Event
+    from graphrt.fields import Field
+    from graphrt.graph import Edge, Graph, Node, OnCrash, Retry
+    from graphrt.inputs import Input, Json, Usage
+
+Status: TypeAlias = Literal["new", "running", "suspended", "completed", "failed", "cancelled"]
+Taken: TypeAlias = "list[tuple[Edge, Sequence[Any] | None]]"
+
+# Phases of a live visit.
+READY: Final = "ready"  # its next attempt is commanded
+RUNNING: Final = "running"  # its attempt has started
+PAUSED: Final = "paused"  # it waits before its next attempt
+WAITING: Final = "waiting"  # it waits for an answer
+DOUBTFUL: Final = "doubtful"  # it waits for a person to say whether to run a lost attempt again
+INSIDE: Final = "inside"  # the graph inside it runs
+DONE: Final = "done"  # its work has ended well, its routing has not (it failed there)
+FAILED: Final = "failed"  # its work has failed, and so has the run
+
+_SURE: Final = (Verdict(0, "taken"),)
+_DOUBT_ANSWERS: Final = ("retry", "fail")
+_GRACE_SHARE: Final = 0.1
+_GRACE_VISITS: Final = 10
+
+
+class Totals:
+    """What a run has used so far."""
+
+    __slots__ = ("active_s", "cost_usd", "tokens", "visits")
+
+    def __init__(self) -> None:
+        self.visits = 0
+        self.active_s = 0.0
+        self.tokens = 0
+        self.cost_usd = 0.0
+
+
+class Script:
+    """What is recorded to have followed from one input, as far as today's definition might decide it otherwise."""
+
+    __slots__ = ("failed", "lost", "retried", "routed", "unrouted", "waiting")
+
+    def __init__(self, events: Iterable[Event]) -> None:
+        """Sort the events of one record."""
+        self.routed: dict[tuple[str, bool], Routed] = {}
+        """By visit, and whether an error was caught."""
+        self.retried: dict[str, AttemptRetried] = {}
+        self.lost: dict[str, AttemptLost] = {}
+        self.waiting: dict[str, VisitWaiting] = {}
+        self.unrouted: dict[str, ErrorInfo] = {}
+        """Visits that ended well and then could not be left, because a guard raised."""
+        self.failed: RunFailed | None = None
+        for event in events:
+            if isinstance(event, (RunFailed, VisitFailed)):
+                if event.error.type == "GuardError":
+                    self.unrouted[str(event.error.detail.get("visit"))] = event.error
+                if isinstance(event, RunFailed):
+                    self.failed = event
+            elif isinstance(event, Routed):
+                self.routed[event.visit, event.error is not None] = event
+            elif isinstance(event, AttemptRetried):
+                self.retried[event.visit] = event
+            elif isinstance(event, AttemptLost):
+                self.lost[event.visit] = event
+            elif isinstance(event, VisitWaiting):
+                self.waiting[event.visit] = event
+
+
+class _Plan:
+    """A graph prepared for stepping: edges by outcome, joins, and the plans of the graphs inside."""
+
+    __slots__ = ("choices", "errors", "graph", "joins", "plain", "sure")
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.joins = Joins(graph)
+        self.plain: list[tuple[Edge, ...]] = []
+        self.choices: list[dict[str, tuple[Edge, ...]] | None] = []
+        self.errors: list[tuple[Edge, ...]] = []
+        self.sure: list[Taken | None] = []
+        """For a node with one edge that is always taken: that edge, as `leave` wants it."""
+        for n in graph.nodes:
+            normal = tuple(e for e in n.edges if e.on_error is None)
+            self.errors.append(tuple(e for e in n.edges if e.on_error is not None))
+            self.plain.append(tuple(e for e in normal if e.on is None))
+            labels = sorted({e.on for e in normal if e.on is not None})
+            self.choices.append(
+                {a: tuple(e for e in normal if e.on is None or e.on == a) for a in labels} if labels else None
+            )
+            only = normal[0] if len(normal) == 1 and normal[0].index == 0 else None
+            always = (
+                only is not None
+                and only.on is None
+                and only.when is None
+                and only.at_most is None
+                and only.each is None
+            )
+            self.sure.append([(only, None)] if only is not None and always else None)
+
+    def edges(self, node: Node, outcome: str | None) -> tuple[Edge, ...]:
+        """Return the edges for a good outcome, in the order of the definition."""
+        by_answer = self.choices[node.index]
+        if outcome is None or by_answer is None:
+            return self.plain[node.index]
+        return by_answer.get(outcome, self.plain[node.index])
+
+
+def _plan(graph: Graph) -> _Plan:
+    plan = graph.__dict__.get("_plan")
+    if plan is None:
+        plan = _Plan(graph)
+        object.__setattr__(graph, "_plan", plan)
+    return plan
+
+
+class _Frame(Branches):
+    """The branches of one graph in a run, and the visit whose node that graph is inside of."""
+
+    __slots__ = ("outer", "plan")
+
+    def __init__(self, plan: _Plan, state: dict[str, Any], prefix: str, outer: Visit | None) -> None:
+        super().__init__(plan.graph, plan.joins, state, prefix)
+        self.plan = plan
+        self.outer = outer
+
+
+class Stepper:
+    """One run of one graph. `feed` is its only verb; everything else tells where it stands."""
+
+    def __init__(self, graph: Graph) -> None:
+        """Prepare a run of `graph`; it begins with the input `Started`."""
+        self.graph = graph
+        self.run = ""
+        self.status: Status = "new"
+        self.state: dict[str, Any] | None = None
+        """The final state, once completed."""
+        self.error: ErrorInfo | None = None
+        self.failed_at: tuple[str, str] | None = None
+        """(visit, node) at which the run failed."""
+        self.end: str | None = None
+        """The stopping end that ended the run."""
+        self.questions: dict[str, VisitWaiting] = {}
+        self.timers: dict[tuple[str, str], float] = {}
+        self.attempts: dict[str, int] = {}
+        """Attempts that started and have not ended."""
+        self.totals = Totals()
+        self.script: Script | None = None
+        """What was recorded to follow from the next input: it is done so again instead of being decided anew."""
+        self._root: _Frame | None = None
+        self._visits: dict[str, tuple[_Frame, Visit]] = {}
+        self._limits: Limits | None = None
+        self._graced: set[str] = set()
+        self._seed = 0
+        self._at = 0.0
+        self._events: list[Event] = []
+        self._commands: list[Command] = []
+        self._todo: list[tuple[Callable[..., None], _Frame, Visit, tuple[Any, ...]]] = []
+        """What follows at once from what was done: a method, and the live visit that it goes on with."""
+        self._inside = 0
+        """How many live visits have a graph inside that runs."""
+
+    # -- where it stands ----------------------------------------------------------------------------------------------
+
+    @property
+    def partial(self) -> dict[str, Any]:
+        """The state of the main line: what a run that did not complete has to show."""
+        return self._root.root.state if self._root is not None else {}
+
+    @property
+    def visits(self) -> dict[str, str]:
+        """Live visits: id to the name of the node."""
+        return {v.id: v.node.name for _, v in self._visits.values()}
+
+    def state_at(self, visit: str) -> dict[str, Any]:
+        """Return the state that a live visit sees.
+
+        Raises:
+            WrongInput: the visit is not live.
+        """
+        return self._live(visit)[1].line.state
+
+    # -- inputs -------------------------------------------------------------------------------------------------------
+
+    def feed(self, at: float, given: Input) -> tuple[tuple[Event, ...], list[Command]]:
+        """Take one input; return what followed from it and what the world is asked to do.
+
+        Args:
+            at: when the input was taken, in seconds since the epoch.
+            given: what the world says.
+
+        Raises:
+            UseError: the input does not fit the run as it stands (`WrongInput`, `InputRefused`, `AnswerRefused`);
+            nothing has changed.
+        """
+        self._at = at
+        events: list[Event] = []
+        commands: list[Command] = []
+        self._events, self._commands = events, commands
+        self._TAKE[type(given)](self, given)
+        if self._todo:
+            self._work_off()
+        if self.status == "running":
+            self._look_round()
+        return tuple(events), commands
+
+    def _work_off(self) -> None:
+        waiting = deque(self._todo)
+        while waiting and self.status == "running":
+            self._todo = []
+            do, frame, visit, args = waiting.popleft()
+            if frame.live.get(visit.id) is visit:  # What came before may have cancelled it.
+                do(frame, visit, *args)
+            waiting.extendleft(reversed(self._todo))  # What follows from a step comes before its younger siblings.
+        self._todo = []
+
+    def _then(self, do: Callable[..., None], frame: _Frame, visit: Visit, *args: Any) -> None:  # noqa: ANN401 - its own
+        self._todo.append((do, frame, visit, args))
+
+    def _look_round(self) -> None:
+        """Notice that nothing is live any more, or nothing but questions."""
+        root = self._root
+        assert root is not None, "a running run has begun"
+        if not self._visits and root.done:
+            try:
+                state = root.final()
+            except RunError as error:
+                self._fail_run(error_info(error), "", "")
+                return
+            self._complete(state, None)
+        elif self.questions and len(self.questions) == len(self._visits) - self._inside:
+            self.status = "suspended"
+            self._events.append(RunSuspended(tuple(self.questions)))
+
+    def _started(self, given: Started) -> None:
+        if self.status != "new":
+            raise self._wrong("has begun already")
+        state: dict[str, Any] = {}
+        unknown = [name for name in given.state if name not in self.graph.field]
+        if unknown:
+            message = (
+                f"flow {self.graph.name!r} has no field {unknown[0]!r}; its fields are {', '.join(self.graph.field)}"
+            )
+            raise InputRefused(message, field=unknown[0])
+        for field in self.graph.fields:
+            if field.name not in given.state:
+                message = f"flow {self.graph.name!r} needs a value for field {field.name!r}, which has no default"
+                raise InputRefused(message, field=field.name)
+            try:
+                state[field.name] = field.decode_whole(given.state[field.name])
+            except (ValueError, TypeError) as error:
+                raise InputRefused(
+                    f"flow {self.graph.name!r}, field {field.name!r}: {error}", field=field.name
+                ) from error
+        self.run, self.status, self._seed = given.run, "running", given.seed
+        self._limits = given.limits if given.limits is not None else self.graph.limits
+        self._events.append(RunStarted(self.graph.name, given.run))
+        self._root = _Frame(_plan(self.graph), state, "", None)
+        self._root.begin()
+        self._take_up(self._root)
+
+    def _attempt_started(self, given: AttemptStarted) -> None:
+        visit = self._expect(given.visit, READY, given.attempt)
+        visit.phase = RUNNING
+        self.attempts[visit.id] = given.attempt
+
+    def _attempt_succeeded(self, given: AttemptSucceeded) -> None:
+        visit = self._expect(given.visit, RUNNING, given.attempt)
+        frame = self._visits[given.visit][0]
+        fields = frame.graph.field
+        node = visit.node
+        decoded: list[tuple[Field, Any]] = []
+        if node.answers and node.writes[0] not in given.writes:
+            raise self._wrong(f"visit {visit.id} of {node.name!r} answers nothing; it has to write {node.writes[0]!r}")
+        for name, value in given.writes.items():
+            if name not in node.writes:
+                raise self._wrong(f"visit {visit.id} of {node.name!r} writes {name!r}, which the node does not declare")
+            try:
+                decoded.append((fields[name], fields[name].decode(value)))
+            except (ValueError, TypeError) as error:
+                refused = WriteRefused(f"{error}", node=node.name, field=name)
+                self._attempt_failed(
+                    AttemptFailed(given.visit, given.attempt, error_info(refused), given.duration_s, given.usage)
+                )
+                return
+        try:
+            if decoded:
+                frame.write(visit.line, decoded)
+        except WriteRefused as refused:
+            self._attempt_failed(
+                AttemptFailed(given.visit, given.attempt, error_info(refused), given.duration_s, given.usage)
+            )
+            return
+        del self.attempts[given.visit]
+        outcome = label_of(given.writes[node.writes[0]]) if node.answers else None
+        self._use(given.duration_s, given.usage)
+        self._completed(frame, visit, outcome, given.writes)
+
+    def _attempt_failed(self, given: AttemptFailed) -> None:
+        visit = self._expect(given.visit, RUNNING, given.attempt)
+        frame = self._visits[given.visit][0]
+        del self.attempts[given.visit]
+        self._use(given.duration_s, given.usage)
+        error = given.error
+        if self._limits is not None and (passed := self._passed()) is not None:
+            self._pass_limit(frame, visit, passed)
+        elif (due := self._retry_due(frame, visit, error)) is not None:
+            visit.phase = PAUSED
+            self._events.append(AttemptRetried(visit.id, visit.node.name, given.attempt, error, due))
+            if due > self._at:
+                self._start_timer(visit, "retry", due)
+            else:
+                self._start_attempt(frame, visit)
+        else:
+            self._failed(frame, visit, error)
+
+    def _retry_due(self, frame: _Frame, visit: Visit, error: ErrorInfo) -> float | None:
+        """Return when the next attempt is due, in seconds since the epoch; None if there will be none."""
+        if self.script is not None:
+            retried = self.script.retried.get(visit.id)
+            return retried.due if retried is not None else None
+        retry: Retry | None = _policy(visit, frame, "retry")
+        if retry is None or visit.tries >= retry.attempts or not _worth_retrying(retry, error):
+            return None
+        return self._at + _wait(retry, visit, self._seed, error)
+
+    def _timer_fired(self, given: TimerFired) -> None:
+        key = (given.visit, given.kind)
+        if key not in self.timers or self.status not in {"running", "suspended"}:
+            raise self._wrong(f"has no timer {given.kind!r} for visit {given.visit}")
+        del self.timers[key]
+        frame, visit = self._visits[given.visit]
+        self.status = "running"
+        if given.kind == "retry":
+            self._start_attempt(frame, visit)
+            return
+        del self.questions[visit.id]
+        node = visit.node
+        error = DeadlinePassed(
+            f"nobody answered {node.question!r} (node {node.name!r}, visit {visit.id}) within {node.deadline_s:g} s;"
+            " answer sooner, or lead an edge away from it with on=DeadlinePassed",
+            node=node.name,
+            visit=visit.id,
+        )
+        self._failed(frame, visit, error_info(error))
+
+    def _answered(self, given: Answered) -> None:
+        if self.status not in {"running", "suspended"}:
+            raise self._wrong("takes no answers")
+        asked = self.questions.get(given.visit)
+        if asked is None:
+            waiting = ", ".join(self.questions) or "none"
+            raise AnswerRefused(
+                f"run {self.run}: visit {given.visit} asks nothing; open questions: {waiting}", visit=given.visit
+            )
+        frame, visit = self._visits[given.visit]
+        if visit.phase == DOUBTFUL:
+            self._doubt_answered(frame, visit, given)
+            return
+        outcome, writes, decoded = self._read_answer(frame, visit, given.answer)
+        if decoded:
+            try:
+                frame.write(visit.line, decoded)
+            except WriteRefused as error:
+                raise AnswerRefused(f"{given.answer!r} is no answer: {error}", visit=visit.id) from error
+        del self.questions[visit.id]
+        self._stop_timer(visit, "deadline")
+        self.status = "running"
+        self._completed(frame, visit, outcome, writes)
+
+    def _cancelled(self, given: Cancelled) -> None:
+        if self.status not in {"running", "suspended"}:
+            raise self._wrong("cannot be cancelled")
+        self._halt("run")
+        self.status = "cancelled"
+        self._events.append(RunCancelled(given.by, given.reason))
+
+    def _resumed(self, given: Resumed) -> None:
+        before = self.status
+        if before in {"new", "completed"}:
+            raise self._wrong("cannot be resumed")
+        if given.limits is not None:
+            self._limits = given.limits
+            self._graced.clear()
+        self.status, self.error, self.failed_at = "running", None, None
+        self._events.append(RunResumed(before))
+        if before in {"failed", "cancelled"}:
+            for frame, visit in self._all_live():
+                self._restart(frame, visit)
+            self._settle_everything()
+        else:
+            for frame, visit in self._all_live():
+                self._pick_up(frame, visit)
+
+    def _forked(self, given: Forked) -> None:
+        if self.status == "new":
+            raise self._wrong("cannot be forked before it began")
+        frame, visit = self._live(given.visit)
+        fields = frame.graph.field
+        values: list[tuple[Field, Any]] = []
+        for name, value in given.set.items():
+            if name not in fields:
+                message = f"flow {frame.graph.name!r} has no field {name!r}; its fields are {', '.join(fields)}"
+                raise InputRefused(message, field=name)
+            try:
+                values.append((fields[name], fields[name].decode_whole(value)))
+            except (ValueError, TypeError) as error:
+                raise InputRefused(f"field {name!r}: {error}", field=name) from error
+        before = self.status
+        self.run, self.status, self.error, self.failed_at = given.run, "running", None, None
+        self._events.append(RunForked(given.run, given.parent, given.visit))
+        if values:
+            frame.write(visit.line, values, replace=True)
+        self.attempts.clear()
+        self.timers.clear()
+        if visit.inner is not None:
+            self._leave_inside(visit, "run")
+            visit.phase = READY
+            self._commands.clear()  # What the parent had in hand is not this run's to stop.
+        for other, each in self._all_live():
+            if each.phase == READY and before == "running":
+                each.attempt = max(each.attempt - 1, 0)  # Commanded, and never begun in the run that goes on here.
+            self._restart(other, each)
+        if before == "failed":
+            self._settle_everything()
+
+    # -- starting visits ----------------------------------------------------------------------------------------------
+
+    def _take_up(self, frame: _Frame) -> None:
+        """Start the visits that were born, cancel those that a join left behind, and let joins that fired go on."""
+        fired = frame.fired
+        if fired:
+            frame.fired = []
+            for join in fired:
+                self._then(self._join_fired, frame, join.visit, join.short)
+        if frame.born:
+            born, frame.born = frame.born, []
+            for visit in born:
+                self._visits[visit.id] = (frame, visit)
+                self._begin(frame, visit)
+        for join in fired:
+            self._start_join(frame, join)
+
+    def _begin(self, frame: _Frame, visit: Visit) -> None:
+        node, line = visit.node, visit.line
+        if line.item is not None:
+            field, line.item = frame.graph.field[line.item], None
+            visit.item = show(field.encode_state_value(line.state[field.name]))
+        self._events.append(VisitStarted(visit.id, node.name, visit.causes, visit.item))
+        self.totals.visits += 1
+        if self._limits is not None and (passed := self._passed()) is not None:
+            self._then(self._pass_limit, frame, visit, passed)
+        elif node.kind == "ask":
+            self._ask(visit)
+        elif node.graph is not None:
+            self._then(self._enter, frame, visit)
+        elif node.kind == "end":
+            self._then(self._reach_end, frame, visit)
+        else:
+            self._start_attempt(frame, visit)
+
+    def _start_join(self, frame: _Frame, fired: Fired) -> None:
+        visit, name = fired.visit, fired.visit.node.name
+        self._visits[visit.id] = (frame, visit)
+        for left in fired.dropped:
+            self._discard(left, "join")
+        self._events.append(VisitStarted(visit.id, name, visit.causes))
+        self._events.append(Joined(visit.id, name, fired.of, fired.arrived, tuple(v.id for v in fired.dropped)))
+        self.totals.visits += 1
+
+    def _start_attempt(self, frame: _Frame, visit: Visit) -> None:
+        visit.phase = READY
+        visit.attempt += 1
+        visit.tries += 1
+        self._command_attempt(frame, visit)
+
+    def _command_attempt(self, frame: _Frame, visit: Visit) -> None:
+        node = visit.node
+        timeout = node.timeout_s
+        if timeout is None and frame.outer is not None:
+            timeout = _policy(visit, frame, "timeout_s")
+        self._commands.append(StartAttempt(visit.id, visit.attempt, node, visit.line.state, timeout))
+
+    def _ask(self, visit: Visit) -> None:
+        node = visit.node
+        visit.phase = WAITING
+        due = None if node.deadline_s is None else self._at + node.deadline_s
+        if self.script is not None and visit.id in self.script.waiting:
+            due = self.script.waiting[visit.id].due
+        question = VisitWaiting(visit.id, node.name, node.question, node.answers, due)
+        self.questions[visit.id] = question
+        self._events.append(question)
+        if due is not None:
+            self._start_timer(visit, "deadline", due)
+
+    def _enter(self, frame: _Frame, visit: Visit) -> None:
+        """Begin the graph inside a node."""
+        node = visit.node
+        assert node.graph is not None, "only a node with a graph inside is entered"
+        inner = node.graph
+        try:
+            given = {c.field: inner.field[c.field].encode_whole(c.value(visit.line.state)) for c in node.inputs}
+            state = {f.name: f.decode_whole(given[f.name] if f.name in given else _default(f)) for f in inner.fields}
+        except Exception as error:  # noqa: BLE001 - whatever an expression or a validator raises is the node's failure
+            refused = WriteRefused(
+                f"node {node.name!r} cannot fill the state of the flow inside it: {error}", node=node.name
+            )
+            self._failed(frame, visit, error_info(refused))
+            return
+        visit.phase = INSIDE
+        visit.inner = below = _Frame(_plan(inner), state, f"{visit.id}/", visit)
+        self._inside += 1
+        below.begin()
+        self._take_up(below)
+
+    def _join_fired(self, frame: _Frame, visit: Visit, short: JoinShort | None) -> None:
+        if short is not None:
+            visit.short = error_info(short)
+            self._failed(frame, visit, visit.short)
+        elif self._limits is not None and (passed := self._passed()) is not None:
+            self._pass_limit(frame, visit, passed)
+        else:
+            self._completed(frame, visit, None, {})
+
+    def _reach_end(self, frame: _Frame, visit: Visit) -> None:
+        node = visit.node
+        if node.failure:
+            error = EndedInFailure(
+                f"the run reached {node.name!r}, which is declared a failure", node=node.name, visit=visit.id
+            )
+            self._failed(frame, visit, error_info(error))
+            return
+        if not node.stop:
+            self._completed(frame, visit, None, {})
+            return
+        self._events.append(VisitCompleted(visit.id, node.name))
+        state = frame.state_behind(visit.line)
+        for other in sorted(frame.live.values(), key=lambda v: v.place):
+            if other is not visit:
+                self._discard(other, "end")
+        frame.live.clear()
+        del self._visits[visit.id]
+        if frame.outer is None:
+            self._complete(state, node.name)
+        else:
+            self._leave_graph(frame, state)
+
+    # -- ending visits ------------------------------------------------------------------------------------------------
+
+    def _completed(self, frame: _Frame, visit: Visit, outcome: str | None, writes: dict[str, Json]) -> None:
+        """A visit ended well: say so and go on from it."""
+        visit.phase, visit.outcome = DONE, outcome
+        self._events.append(VisitCompleted(visit.id, visit.node.name, outcome, writes))
+        if self._limits is not None and visit.node.kind != "end" and (passed := self._passed()) is not None:
+            self._pass_limit(frame, visit, passed)
+        else:
+            self._route(frame, visit, outcome)
+
+    def _route(self, frame: _Frame, visit: Visit, outcome: str | None) -> None:
+        """Leave a completed visit by the edges for its outcome."""
+        node = visit.node
+        sure = frame.plan.sure[node.index]
+        if self.script is not None:
+            self._follow(frame, visit)
+            return
+        if sure is not None:
+            self._events.append(Routed(visit.id, _SURE))
+            self._cross(frame, visit, sure)
+            return
+        edges = frame.plan.edges(node, outcome)
+        if not edges:
+            if frame.plan.choices[node.index] is None:
+                self._cross(frame, visit, [])
+                return
+            verdicts: list[Verdict] = []
+            taken: Taken = []
+        else:
+            try:
+                verdicts, taken = self._judge(visit, edges, every=node.fork)
+            except GuardError as error:
+                self._fail_at(frame, visit, error_info(error))
+                return
+        self._events.append(Routed(visit.id, tuple(verdicts)))
+        if not taken:
+            self._fail_at(frame, visit, error_info(_no_route(frame.graph, visit, outcome, edges, verdicts)))
+            return
+        self._cross(frame, visit, taken)
+
+    def _follow(self, frame: _Frame, visit: Visit, error: ErrorInfo | None = None) -> bool:
+        """Leave a visit as it was left when the run was recorded; tell whether it was left at all.
+
+        Raises:
+            WrongInput: the definition has no such edge.
+        """
+        assert self.script is not None, "only a recorded run is followed"
+        recorded = self.script.routed.get((visit.id, error is not None))
+        node = visit.node
+        if recorded is None:
+            if error is None:
+                self._follow_unrouted(frame, visit)
+            return False
+        taken: Taken = []
+        for verdict in recorded.verdicts:
+            if verdict.edge >= len(node.edges):
+                raise self._wrong(f"visit {visit.id} was left by edge {verdict.edge} of {node.name!r}, which is gone")
+            if verdict.result == "taken":
+                edge = node.edges[verdict.edge]
+                taken.append((edge, visit.line.state[edge.each.of] if edge.each is not None else None))
+        self._events.append(recorded)
+        if not taken and error is None:
+            edges = [node.edges[v.edge] for v in recorded.verdicts]
+            none = _no_route(frame.graph, visit, visit.outcome, edges, recorded.verdicts)
+            self._fail_at(frame, visit, error_info(none))
+        elif taken:
+            self._cross(frame, visit, taken)
+        return bool(taken)
+
+    def _follow_unrouted(self, frame: _Frame, visit: Visit) -> None:
+        """A recorded visit was left by no edge: its line ended, unless a guard had raised."""
+        assert self.script is not None, "only a recorded run is followed"
+        raised = self.script.unrouted.get(visit.id)
+        caught = self.script.routed.get((visit.id, True))
+        if raised is None and caught is not None:
+            raised = ErrorInfo(caught.error or "", "", (caught.error or "",))
+        if raised is not None:
+            self._fail_at(frame, visit, raised)
+        else:
+            self._cross(frame, visit, [])
+
+    def _judge(self, visit: Visit, edges: tuple[Edge, ...], *, every: bool) -> tuple[list[Verdict], Taken]:
+        """Try edges in the order of the definition; stop at the first that matches unless `every` match is wanted."""
+        state, crossed = visit.line.state, visit.line.crossed
+        verdicts: list[Verdict] = []
+        taken: Taken = []
+        for edge in edges:
+            if taken and not every:
+                verdicts.append(Verdict(edge.index, "not tried"))
+                continue
+            count = None
+            if edge.at_most is not None:
+                count = crossed.get((edge.source, edge.index), 0)
+                if count >= edge.at_most:
+                    verdicts.append(Verdict(edge.index, "used up", None, count))
+                    continue
+            values = None
+            if edge.when is not None:
+                try:
+                    true, values = edge.when.evaluate(state)
+                except Exception as error:
+                    raise _guard_error(visit, edge, error) from error
+            else:
+                true = True
+            if not true:
+                verdicts.append(Verdict(edge.index, "false", values, count))
+                continue
+            items = None
+            if edge.each is not None:
+                items = state[edge.each.of]
+                count = _size(visit, edge, items)
+            verdicts.append(Verdict(edge.index, "taken", values, count))
+            taken.append((edge, items))
+        return verdicts, taken
+
+    def _cross(self, frame: _Frame, visit: Visit, taken: Taken) -> None:
+        """Move the line of a visit over the edges taken, and let joins fire that waited for it."""
+        changes = None
+        if any(edge.set for edge, _ in taken):
+            try:
+                changes = {edge.index: self._changes(frame, visit, edge) for edge, _ in taken if edge.set}
+            except RunError as error:
+                self._fail_at(frame, visit, error_info(error))
+                return
+        line = visit.line
+        if len(taken) == 1:
+            edge, items = taken[0]
+            if items is None and frame.joins.hops[edge.source] and frame.graph.nodes[edge.target].kind != "join":
+                if changes is not None:
+                    frame.write(line, changes[edge.index], replace=True)
+                following = frame.hop(visit, edge)
+                del self._visits[visit.id]
+                self._visits[following.id] = (frame, following)
+                self._begin(frame, following)
+                return
+        crossings = frame.leave(visit, taken)
+        del self._visits[visit.id]
+        if not crossings:
+            frame.end(line, visit)
+            self._settle(frame, line.scopes, visit)
+            return
+        chains = {id(line.scopes): line.scopes}
+        for crossing in crossings:
+            if changes is not None and crossing.edge.index in changes:
+                frame.write(crossing.line, changes[crossing.edge.index], replace=True)
+            frame.arrive(crossing, visit)
+            chains[id(crossing.line.scopes)] = crossing.line.scopes
+        for scopes in sorted(chains.values(), key=len, reverse=True):
+            if not self._settle(frame, scopes, visit):
+                return
+
+    def _settle(self, frame: _Frame, scopes: tuple[Any, ...], visit: Visit) -> bool:
+        """Let joins fire that waited for a visit which was left; tell whether that went well."""
+        if len(scopes) == 1 and not frame.joins.whole:
+            if frame.born or frame.fired:
+                self._take_up(frame)
+        else:
+            try:
+                frame.settle(scopes)
+            except RunError as error:
+                self._take_up(frame)
+                join = error.facts.get("node") or visit.node.name
+                self._fail_from(frame, error_info(error), visit.id, str(join))
+                return False
+            self._take_up(frame)
+        if frame.outer is not None and frame.done and not frame.live:
+            self._then(self._inner_done, _frame(frame.outer.outer), frame.outer)
+        return True
+
+    def _inner_done(self, _: _Frame, visit: Visit) -> None:
+        """Nothing is live any more in the graph inside a visit."""
+        if visit.inner is None or visit.inner.live:
+            return
+        frame = _frame(visit.inner)
+        try:
+            state = frame.final()
+        except RunError as error:
+            self._fail_from(frame, error_info(error), visit.id, visit.node.name)
+            return
+        self._leave_graph(frame, state)
+
+    def _leave_graph(self, frame: _Frame, inner: dict[str, Any]) -> None:
+        """The graph inside a node has ended: write what the node writes and go on from it."""
+        visit = frame.outer
+        assert visit is not None, "only a graph inside a node is left"
+        outer = self._visits[visit.id][0]
+        self._leave_inside(visit)
+        node = visit.node
+        fields = outer.graph.field
+        try:
+            writes = {c.field: fields[c.field].encode(c.value(inner)) for c in node.outputs}
+            outcome = label_of(writes[node.writes[0]]) if node.answers else None
+            outer.write(visit.line, [(fields[name], fields[name].decode(value)) for name, value in writes.items()])
+        except Exception as error:  # noqa: BLE001 - whatever an expression or a validator raises is the node's failure
+            refused = WriteRefused(
+                f"node {node.name!r} cannot write what the flow inside it gave: {error}", node=node.name
+            )
+            self._failed(outer, visit, error_info(refused))
+            return
+        self._completed(outer, visit, outcome, writes)
+
+    def _changes(self, frame: _Frame, visit: Visit, edge: Edge) -> list[tuple[Field, Any]]:
+        """Evaluate the action of an edge."""
+        found: list[tuple[Field, Any]] = []
+        for change in edge.set:
+            field = frame.graph.field[change.field]
+            try:
+                found.append((field, field.decode_whole(field.encode_whole(change.value(visit.line.state)))))
+            except Exception as error:
+                target = frame.graph.nodes[edge.target].name
+                message = (
+                    f"the action {change.text!r} of edge {visit.node.name!r} -> {target!r} (visit {visit.id}) raised"
+                    f" {type(error).__name__}: {error}"
+                )
+                raise GuardError(message, node=visit.node.name, visit=visit.id, edge=edge.index) from error
+        return found
+
+    # -- failing ------------------------------------------------------------------------------------------------------
+
+    def _failed(self, frame: _Frame, visit: Visit, error: ErrorInfo) -> None:
+        """A visit ended with an error: take its error edge, or else let the error go up."""
+        visit.phase = FAILED
+        self._events.append(VisitFailed(visit.id, visit.node.name, error, max(visit.attempt, 1)))
+        self._fail_at(frame, visit, error)
+
+    def _fail_at(self, frame: _Frame, visit: Visit, error: ErrorInfo) -> None:
+        """An error stands at a live visit; an error edge of it, or of a node around it, may catch it."""
+        if self.script is not None:
+            if not self._follow(frame, visit, error):
+                self._fail_from(frame, error, visit.id, visit.node.name)
+            return
+        catching = [e for e in frame.plan.errors[visit.node.index] if _catches(e, error)]
+        if catching:
+            self._catch(frame, visit, error, catching)
+            return
+        self._fail_from(frame, error, visit.id, visit.node.name)
+
+    def _fail_from(self, frame: _Frame, error: ErrorInfo, visit: str, node: str) -> None:
+        """Let an error go up to the nodes around, if one of them can catch it; else the run fails."""
+        at = frame
+        while at.outer is not None:
+            outer = at.outer
+            around = self._visits[outer.id][0]
+            if self._caught(around, outer, error):
+                self._leave_inside(outer, "failure")
+                self._failed(around, outer, error)
+                return
+            at = around
+        self._fail_run(error, visit, node)
+
+    def _caught(self, frame: _Frame, visit: Visit, error: ErrorInfo) -> bool:
+        """Tell whether an error edge of a visit catches an error."""
+        if self.script is not None:
+            return (visit.id, True) in self.script.routed
+        return any(_catches(e, error) for e in frame.plan.errors[visit.node.index])
+
+    def _leave_inside(self, visit: Visit, why: str = "") -> None:
+        """Let go of the graph inside a visit; what is still live in it is cancelled."""
+        assert visit.inner is not None, "there is a graph inside"
+        frame = _frame(visit.inner)
+        visit.inner = None
+        self._inside -= 1
+        for each in sorted(frame.live.values(), key=lambda v: v.place):
+            self._discard(each, why)
+        frame.live.clear()
+
+    def _catch(self, frame: _Frame, visit: Visit, error: ErrorInfo, edges: list[Edge]) -> None:
+        try:
+            verdicts, taken = self._judge(visit, tuple(edges), every=False)
+        except GuardError as raised:
+            self._fail_from(frame, error_info(raised), visit.id, visit.node.name)
+            return
+        self._events.append(Routed(visit.id, tuple(verdicts), error.type))
+        if taken:
+            self._cross(frame, visit, taken)
+        else:
+            self._fail_from(frame, error, visit.id, visit.node.name)
+
+    def _fail_run(self, error: ErrorInfo, visit: str, node: str) -> None:
+        if self.script is not None and self.script.failed is not None:
+            recorded = self.script.failed
+            error, visit, node = recorded.error, recorded.visit, recorded.node
+        self._halt("failure", apart=visit)
+        self.status, self.error, self.failed_at = "failed", error, (visit, node)
+        self._events.append(RunFailed(error, visit, node))
+
+    def _halt(self, why: str, apart: str = "") -> None:
+        """Stop all live attempts and waits; the lines stay where they are, so that the run can be resumed."""
+        for _, visit in self._all_live():
+            if visit.id == apart or visit.phase in {INSIDE, DONE, FAILED}:
+                continue
+            self._stop(visit)
+            self._events.append(VisitCancelled(visit.id, visit.node.name, why))
+        self.questions.clear()
+        self._todo = []
+
+    def _stop(self, visit: Visit) -> None:
+        commanded = visit.phase == READY and visit.attempt > 0
+        if self.attempts.pop(visit.id, None) is not None or commanded:
+            self._commands.append(CancelAttempt(visit.id, visit.attempt))
+        self._stop_timer(visit, "retry")
+        self._stop_timer(visit, "deadline")
+        if commanded:
+            visit.attempt -= 1
+
+    def _discard(self, visit: Visit, why: str) -> None:
+        """Stop a visit for good, and all that runs inside it."""
+        if visit.inner is not None:
+            self._leave_inside(visit, why)
+        self.questions.pop(visit.id, None)
+        self._stop(visit)
+        del self._visits[visit.id]
+        if visit.phase not in {DONE, FAILED}:  # Those have ended, and their error was caught further up.
+            self._events.append(VisitCancelled(visit.id, visit.node.name, why))
+
+    # -- taking a run up again ----------------------------------------------------------------------------------------
+
+    def _all_live(self) -> list[tuple[_Frame, Visit]]:
+        """Return live visits in the order of their births, outer before inner."""
+        return list(self._visits.values())
+
+    def _pick_up(self, frame: _Frame, visit: Visit) -> None:
+        """After a crash or a suspension: command again what a driver has to have in hand."""
+        if visit.phase == READY:
+            self._command_attempt(frame, visit)
+        elif visit.phase == RUNNING:
+            then = _policy(visit, frame, "on_crash")
+            if self.script is not None and visit.id in self.script.lost:
+                then = self.script.lost[visit.id].then
+            self._events.append(AttemptLost(visit.id, visit.node.name, self.attempts.pop(visit.id), then))
+            self._then(self._lost, frame, visit, then)
+        elif visit.phase in {PAUSED, WAITING}:
+            for kind in ("retry", "deadline"):
+                if (due := self.timers.get((visit.id, kind))) is not None:
+                    self._commands.append(StartTimer(visit.id, kind, due))
+
+    def _lost(self, frame: _Frame, visit: Visit, then: OnCrash) -> None:
+        """Decide about an attempt that started before a crash and has no recorded end."""
+        node = visit.node
+        if then == "retry":
+            visit.tries -= 1
+            self._start_attempt(frame, visit)
+        elif then == "fail":
+            error = InDoubt(
+                f"attempt {visit.attempt} of {node.name!r} (visit {visit.id}) was cut off; the node declares"
+                " on_crash='fail', so it is not run again",
+                node=node.name,
+                visit=visit.id,
+            )
+            self._failed(frame, visit, error_info(error))
+        else:
+            self._ask_about(visit)
+
+    def _ask_about(self, visit: Visit) -> None:
+        """Ask whether to run a lost attempt again."""
+        visit.phase = DOUBTFUL
+        name = visit.node.name
+        text = (
+            f"Attempt {visit.attempt} of {name!r} was cut off; its effect may or may not have taken place."
+            " Run it again?"
+        )
+        question = VisitWaiting(visit.id, name, text, _DOUBT_ANSWERS)
+        self.questions[visit.id] = question
+        self._events.append(question)
+
+    def _doubt_answered(self, frame: _Frame, visit: Visit, given: Answered) -> None:
+        if given.answer not in _DOUBT_ANSWERS:
+            expected = " or ".join(repr(a) for a in _DOUBT_ANSWERS)
+            raise AnswerRefused(
+                f"visit {visit.id} asks whether to run a lost attempt again: answer {expected}", visit=visit.id
+            )
+        del self.questions[visit.id]
+        self.status = "running"
+        if given.answer == "retry":
+            visit.tries -= 1
+            self._start_attempt(frame, visit)
+            return
+        node = visit.node
+        error = InDoubt(
+            f"attempt {visit.attempt} of {node.name!r} (visit {visit.id}) was cut off and given up by answer",
+            node=node.name,
+            visit=visit.id,
+        )
+        self._failed(frame, visit, error_info(error))
+
+    def _restart(self, frame: _Frame, visit: Visit) -> None:
+        """Give a visit of a halted run a new round; what had completed and could not go on tries to go on again."""
+        node = visit.node
+        self.attempts.pop(visit.id, None)
+        visit.tries = 0
+        if visit.phase == INSIDE:
+            return
+        if visit.phase == DONE:
+            self._then(self._route, frame, visit, visit.outcome)
+        elif visit.phase == DOUBTFUL:
+            self._ask_about(visit)
+        elif node.kind == "ask":
+            self._stop_timer(visit, "deadline")
+            self._ask(visit)
+        elif node.graph is not None:
+            self._then(self._enter, frame, visit)
+        elif node.kind == "end":
+            self._then(self._reach_end, frame, visit)
+        elif node.kind == "join" and visit.short is not None:
+            self._then(self._failed, frame, visit, visit.short)
+        elif node.kind == "join":
+            self._then(self._completed, frame, visit, None, {})
+        else:
+            self._stop_timer(visit, "retry")
+            self._start_attempt(frame, visit)
+
+    def _settle_everything(self) -> None:
+        """A run that failed where branches met tries to let them meet again."""
+        frames: dict[int, _Frame] = {}
+        if self._root is not None:
+            frames[id(self._root)] = self._root
+        for frame, visit in self._visits.values():
+            frames[id(frame)] = frame
+            if visit.inner is not None:
+                inner = _frame(visit.inner)
+                frames[id(inner)] = inner
+        for frame in frames.values():
+            if frame.outer is not None and frame.outer.inner is not frame:
+                continue  # An error inside it was caught by a node around it.
+            try:
+                frame.settle_all()
+            except RunError as error:
+                self._fail_from(frame, error_info(error), "", str(error.facts.get("node") or ""))
+                if self.status != "running":
+                    return
+                continue
+            self._take_up(frame)
+            if frame.outer is not None and frame.done and not frame.live:
+                self._then(self._inner_done, _frame(frame.outer.outer), frame.outer)
+
+    # -- limits -------------------------------------------------------------------------------------------------------
+
+    def _use(self, duration_s: float, usage: Usage | None) -> None:
+        totals = self.totals
+        totals.active_s += duration_s
+        if usage is not None:
+            totals.tokens += (usage.input_tokens or 0) + (usage.output_tokens or 0)
+            totals.cost_usd += usage.cost_usd or 0.0
+
+    def _passed(self) -> tuple[str, float, float] | None:
+        """Return the first limit that the run has passed: its name, what was used, what is allowed."""
+        limits, totals = self._limits, self.totals
+        if limits is None:
+            return None
+        for name in ("visits", "active_s", "tokens", "cost_usd"):
+            allowed = getattr(limits, name)
+            if allowed is None:
+                continue
+            if name in self._graced:
+                allowed += max(allowed * _GRACE_SHARE, _GRACE_VISITS if name == "visits" else 0)
+            used = getattr(totals, name)
+            if used > allowed:
+                return name, used, allowed
+        return None
+
+    def _pass_limit(self, frame: _Frame, visit: Visit, passed: tuple[str, float, float]) -> None:
+        """The visit that passed a limit has that as its outcome; an edge may catch it once per limit."""
+        name, used, allowed = passed
+        self._events.append(LimitPassed(visit.id, name, used, allowed))
+        error = error_info(
+            LimitReached(
+                f"the run used {used:g} {name}, {allowed:g} are allowed (passed at {visit.node.name!r}, visit"
+                f" {visit.id});"
+                " raise the limit and resume, or lead an edge away with on=LimitReached",
+                limit=name,
+                used=used,
+                allowed=allowed,
+            )
+        )
+        if name in self._graced:
+            visit.phase = FAILED
+            self._events.append(VisitFailed(visit.id, visit.node.name, error, max(visit.attempt, 1)))
+            self._fail_run(error, visit.id, visit.node.name)
+            return
+        self._graced.add(name)
+        if visit.phase == DONE:
+            self._fail_at(frame, visit, error)
+        else:
+            self._failed(frame, visit, error)
+        if self.status == "failed":
+            self._graced.discard(name)  # Nobody caught it, so nobody needs grace to end in order.
+
+    # -- small things -------------------------------------------------------------------------------------------------
+
+    def _complete(self, state: dict[str, Any], end: str | None) -> None:
+        self.state, self.status, self.end = state, "completed", end
+        self._visits.clear()
+        self.questions.clear()
+        self.timers.clear()
+        self._todo = []
+        self._events.append(RunCompleted(end, self.totals.visits))
+
+    def _read_answer(
+        self, frame: _Frame, visit: Visit, answer: Json
+    ) -> tuple[str | None, dict[str, Json], list[tuple[Field, Any]]]:
+        node = visit.node
+        label = label_of(answer)
+        if node.answers and label not in node.answers:
+            expected = ", ".join(repr(a) for a in node.answers)
+            message = (
+                f"{answer!r} is no answer to {node.question!r} (node {node.name!r}, visit {visit.id});"
+                f" expected one of {expected}"
+            )
+            raise AnswerRefused(message, visit=visit.id, expected=list(node.answers))
+        if not node.writes:
+            return (label if node.answers else None), {}, []
+        field = frame.graph.field[node.writes[0]]
+        try:
+            writes = {field.name: _encode_answer(field, answer)}
+        except (ValueError, TypeError) as error:
+            message = f"{answer!r} is no answer to {node.question!r} (node {node.name!r}, visit {visit.id}): {error}"
+            raise AnswerRefused(message, visit=visit.id) from error
+        return (label if node.answers else None), writes, [(field, field.decode(writes[field.name]))]
+
+    def _start_timer(self, visit: Visit, kind: str, due: float) -> None:
+        self.timers[visit.id, kind] = due
+        self._commands.append(StartTimer(visit.id, kind, due))
+
+    def _stop_timer(self, visit: Visit, kind: str) -> None:
+        if self.timers.pop((visit.id, kind), None) is not None:
+            self._commands.append(CancelTimer(visit.id, kind))
+
+    def _live(self, visit: str) -> tuple[_Frame, Visit]:
+        found = self._visits.get(visit)
+        if found is None:
+            live = ", ".join(f"{i} ({name})" for i, name in self.visits.items()) or "none"
+            raise self._wrong(f"has no live visit {visit}; live: {live}")
+        return found
+
+    def _expect(self, visit: str, phase: str, attempt: int) -> Visit:
+        found = self._visits.get(visit)
+        if (
+            found is None
+            or found[1].phase != phase
+            or found[1].attempt != attempt
+            or self.status not in {"running", "suspended"}
+        ):
+            raise self._wrong(f"expects no such thing of attempt {attempt} of visit {visit}")
+        return found[1]
+
+    def _wrong(self, why: str) -> WrongInput:
+        return WrongInput(
+            f"run {self.run or '(new)'} of {self.graph.name!r} is {self.status} and {why}",
+            run=self.run,
+            status=self.status,
+        )
+
+    _TAKE: ClassVar[dict[type, Callable[[Stepper, Any], None]]] = {
+        Started: _started,
+        AttemptStarted: _attempt_started,
+        AttemptSucceeded: _attempt_succeeded,
+        AttemptFailed: _attempt_failed,
+        TimerFired: _timer_fired,
+        Answered: _answered,
+        Cancelled: _cancelled,
+        Resumed: _resumed,
+        Forked: _forked,
+    }
+
+
+def _frame(branches: Branches) -> _Frame:
+    assert isinstance(branches, _Frame), "the stepper makes frames only"
+    return branches
+
+
+def _policy(visit: Visit, frame: _Frame, name: str) -> Any:  # noqa: ANN401 - the policies differ in type
+    """Return a node's own policy, else that of the nearest node around it that has one."""
+    default = "retry" if name == "on_crash" else None
+    own = getattr(visit.node, name)
+    at = frame
+    while own == default and at.outer is not None:
+        own = getattr(at.outer.node, name)
+        at = _frame(at.outer.outer)
+    return own
+
+
+def _default(field: Field) -> Json:
+    if field.default_json is MISSING:
+        message = f"field {field.name!r} has no fixed default; map a value to it with inputs=let(…).be(…)"
+        raise ValueError(message)
+    return field.default_json
+
+
+def _encode_answer(field: Field, answer: Json) -> Json:
+    """Validate an answer; one that came as text (`3`, `true`) may stand for the JSON value it spells."""
+    try:
+        return field.encode(answer)
+    except ValueError:
+        if not isinstance(answer, str):
+            raise
+        try:
+            spelt = json.loads(answer)
+        except ValueError:
+            spelt = answer
+        return field.encode(spelt)
+
+
+def _catches(edge: Edge, error: ErrorInfo) -> bool:
+    return edge.on_error == error.type or edge.on_error in error.lineage
+
+
+def _worth_retrying(retry: Retry, error: ErrorInfo) -> bool:
+    names = {error.type, *error.lineage}
+    return not names.intersection(retry.never) and (not retry.on or bool(names.intersection(retry.on)))
+
+
+def _wait(retry: Retry, visit: Visit, seed: int, error: ErrorInfo) -> float:
+    """Return the wait before the next attempt, in seconds.
+
+    Exponential, and lengthened by a share that is drawn from the run's seed.
+    """
+    wait = min(retry.wait_s * retry.factor ** (visit.tries - 1), retry.most_s)
+    if retry.jitter:
+        draw = hashlib.sha256(f"{seed}:{visit.id}:{visit.attempt}".encode()).digest()
+        wait *= 1 + retry.jitter * int.from_bytes(draw[:4], "big") / 2**32
+    return max(wait, error.retry_after_s or 0.0)
+
+
+def _size(visit: Visit, edge: Edge, items: Any) -> int:  # noqa: ANN401 - whatever the state holds
+    """Return how many branches an `each` edge starts."""
+    try:
+        return len(items)
+    except TypeError:
+        assert edge.each is not None, "only an `each` edge has items"
+        node = visit.node.name
+        message = (
+            f"edge {edge.index} of {node!r} (visit {visit.id}) starts a branch for each of {edge.each.of!r},"
+            f" which is {items!r}; it takes a list"
+        )
+        raise GuardError(message, node=node, visit=visit.id, edge=edge.index) from None
+
+
+def _guard_error(visit: Visit, edge: Edge, error: Exception) -> GuardError:
+    text = edge.when.text if edge.when is not None else ""
+    node = visit.node.name
+    message = (
+        f"the guard {text!r} of edge {edge.index} of {node!r} (visit {visit.id}) raised {type(error).__name__}: {error}"
+    )
+    return GuardError(message, node=node, visit=visit.id, edge=edge.index)
+
+
+def _no_route(
+    graph: Graph, visit: Visit, outcome: str | None, edges: Sequence[Edge], verdicts: Sequence[Verdict]
+) -> NoRoute:
+    node = visit.node
+    tried: list[str] = []
+    for edge, verdict in zip(edges, verdicts, strict=True):
+        values = ", ".join(f"{k} = {v!r}" for k, v in (verdict.values or {}).items())
+        text = edge.when.text if edge.when is not None else "always"
+        why = (
+            f"{verdict.count} of {edge.at_most} used"
+            if verdict.result == "used up"
+            else f"{text} is false ({values})"
+            if values
+            else text
+        )
+        tried.append(f"-> {graph.nodes[edge.target].name}: {why}")
+    ended = f"answered {outcome!r}" if outcome is not None else "completed"
+    listed = "; ".join(tried) or f"no edge leads on for {outcome!r}"
+    message = (
+        f"{node.name!r} (visit {visit.id}) {ended}, but none of its edges matches: {listed}."
+        " Add an edge without a guard as the last one, or widen a guard, then resume"
+    )
+    return NoRoute(message, node=node.name, visit=visit.id, outcome=outcome)
+
+
+__all__ = ["GraphrtError", "Status", "Stepper", "Totals"]
