@@ -1,0 +1,48 @@
+"""The asyncio driver: runs graphs in this process, takes them up again, answers and stops them."""
+
+from graphrt.ports import Clock, RunInfo, Store
+from graphrt.runtime.clock import SYSTEM_CLOCK, SystemClock
+from graphrt.runtime.driver import idempotency_key
+from graphrt.runtime.listeners import Delta, Item, Listener
+from graphrt.runtime.result import Result
+from graphrt.runtime.runs import (
+    Options,
+    ResumeOptions,
+    Surroundings,
+    answer,
+    cancel,
+    fork,
+    resume,
+    resume_due,
+    run,
+    run_sync,
+    stream,
+    wait_for,
+)
+from graphrt.runtime.stream import RunStream
+
+__all__ = [
+    "SYSTEM_CLOCK",
+    "Clock",
+    "Delta",
+    "Item",
+    "Listener",
+    "Options",
+    "Result",
+    "ResumeOptions",
+    "RunInfo",
+    "RunStream",
+    "Store",
+    "Surroundings",
+    "SystemClock",
+    "answer",
+    "cancel",
+    "fork",
+    "idempotency_key",
+    "resume",
+    "resume_due",
+    "run",
+    "run_sync",
+    "stream",
+    "wait_for",
+]

@@ -1,0 +1,380 @@
+"""Begin a run, take one up again, branch one off, answer it, stop it.
+
+These functions join a stepper, a store and a driver; what happens in between is theirs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import zlib
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from typing import Any, TypeAlias, TypedDict, TypeVar, Unpack, cast
+
+from pydantic import BaseModel
+
+from graphrt.errors import GraphChanged, InputRefused, RunLocked
+from graphrt.fields import encode_state
+from graphrt.graph import Graph
+from graphrt.inputs import Answered, Cancelled, Forked, Input, Json, Limits, Resumed, Started
+from graphrt.ports import Clock, Lease, RunInfo, RunStatus, Store, check_run_id, new_run_id
+from graphrt.replay import branch_off, fold
+from graphrt.runtime.calls import calls_of
+from graphrt.runtime.clock import SYSTEM_CLOCK
+from graphrt.runtime.driver import Driver
+from graphrt.runtime.listeners import Listener, Subscriber, Subscribers, Watcher
+from graphrt.runtime.result import Result
+from graphrt.runtime.stream import RunStream
+from graphrt.stepper import Stepper
+from graphrt.stores.memory import MemoryStore
+from graphrt.trace import Header, Record, Trace
+from graphrt.values import ValueRefused
+
+S = TypeVar("S", bound=BaseModel)
+T = TypeVar("T")
+OnEvent: TypeAlias = Listener | Sequence[Listener]
+
+_live: dict[tuple[int, str], Driver] = {}
+"""Drivers of this process, by the identity of their store and the run."""
+
+
+class Surroundings(TypedDict, total=False):
+    """What a run may find around it; all by keyword."""
+
+    resources: Iterable[object]
+    """Clients and handles that nodes reach by `Context.resource`."""
+    on_event: OnEvent
+    """Called with each event and each text delta; a function or coroutine function, or several."""
+    clock: Clock
+    """Tells the time."""
+    stay_s: float
+    """How long to wait, once only questions are open, for answers and deadlines; by default not at all."""
+
+
+class Options(Surroundings, total=False):
+    """What may be said about a new run; all by keyword."""
+
+    store: Store | None
+    """Where the trace is kept; by default in memory, and gone with the result."""
+    limits: Limits | None
+    """Bounds of the run instead of the graph's own."""
+    run_id: str | None
+    """1 to 64 letters, digits, `_`, `-`; by default made up."""
+    seed: int | None
+    """Seeds the jitter of retries; by default taken from the run's id."""
+    target: str | None
+    """Where the flow was loaded from, noted for whoever resumes the run."""
+
+
+class ResumeOptions(Surroundings, total=False):
+    """What may be said when a run is taken up again; all by keyword."""
+
+    limits: Limits | None
+    """New bounds; None keeps the old ones."""
+    by: str | None
+    """Who resumes it, for the record."""
+    allow_changed: bool
+    """Go on under another definition than the recorded one; the past is then as it was recorded."""
+
+
+async def run(graph: Graph, state: S, **options: Unpack[Options]) -> Result[S]:
+    """Run a graph from an initial state to its end, or until only questions are left.
+
+    Raises:
+        InputRefused: the state does not fit; nothing was recorded.
+        UseError: the run id is in use or is none, or the graph has no code.
+        StoreFault: the store cannot be written; the run stopped where it was and can be resumed.
+        asyncio.CancelledError: the task that awaits this was cancelled; the run is recorded as cancelled.
+    """
+    return await _start(graph, state, (), options)
+
+
+def stream(graph: Graph, state: S, **options: Unpack[Options]) -> RunStream[S]:
+    """As `run`, to iterate over: events and text deltas as they come. `stream.result` is there at the end."""
+    return RunStream(lambda queue: _start(graph, state, (queue,), options))
+
+
+def run_sync(graph: Graph, state: S, **options: Unpack[Options]) -> Result[S]:
+    """As `run`, for code that is not asynchronous; also in a notebook, where an event loop runs already."""
+    return wait_for(lambda: _start(graph, state, (), options))
+
+
+def wait_for(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run a coroutine to its end: in this thread, or in one of its own if this one has a running event loop."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(make())
+    outcome: list[T] = []
+    failed: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            outcome.append(asyncio.run(make()))
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
+            failed.append(error)
+
+    thread = threading.Thread(target=work, name="graphrt-run", daemon=True)
+    thread.start()
+    thread.join()
+    if failed:
+        raise failed[0]
+    return outcome[0]
+
+
+async def resume(
+    store: Store,
+    run_id: str,
+    graph: Graph,
+    *,
+    limits: Limits | None = None,
+    by: str | None = None,
+    allow_changed: bool = False,
+    **around: Unpack[Surroundings],
+) -> Result[Any]:
+    """Take a run up again: after a crash, a suspension, a failure or a cancellation.
+
+    What is recorded is never done again. Answers and cancellations that were left in the store are taken first.
+
+    Args:
+        store: where its trace is kept.
+        run_id: which run.
+        graph: its definition, with code.
+        limits: new bounds; None keeps the old ones.
+        by: who resumes it, for the record.
+        allow_changed: go on under another definition than the recorded one; the past is then as it was recorded.
+        around: as for `run`; listeners hear what happens from here on.
+
+    Raises:
+        RunNotFound: the store has no such run.
+        RunLocked: somebody drives it already.
+        GraphChanged: it was recorded under another definition.
+        WrongInput: it has completed.
+        TraceInvalid: its trace is altered, or does not fit the definition.
+    """
+    lease = await _ready(store.acquire(run_id))
+    try:
+        trace = store.trace(run_id)
+        recorded = _digest(trace)
+        if recorded != graph.digest and not allow_changed:
+            message = (
+                f"run {run_id} was recorded under definition {recorded}, flow {graph.name!r} now is {graph.digest}; "
+                "resume it with the old code, or allow the change"
+            )
+            raise GraphChanged(message, run=run_id, recorded=recorded, now=graph.digest)
+        driver = _driver(fold(trace, graph), store, lease, (), around)
+        driver.look_into_inbox()
+        now = (None, None) if recorded == graph.digest else (graph.digest, graph.json)
+        return await _drive(driver, store, Resumed(by, now[0], limits, now[1]))
+    finally:
+        await _ready(store.release(lease))
+
+
+async def fork(
+    store: Store,
+    run_id: str,
+    visit: str,
+    graph: Graph,
+    *,
+    change: Mapping[str, object] | None = None,
+    new_id: str | None = None,
+    target: str | None = None,
+    **around: Unpack[Surroundings],
+) -> Result[Any]:
+    """Begin a new run from the middle of an old one: up to `visit` it is the old run's past, from there on it is live.
+
+    `change` replaces fields of the state that the visit sees. Idempotency keys of the new run are its own.
+
+    Raises:
+        RunNotFound: the store has no such run.
+        UseError: it has no such visit.
+        InputRefused: a changed value does not fit its field.
+    """
+    trace = store.trace(run_id)
+    calls_of(graph)
+    share = branch_off(trace, visit)
+    stepper = fold(trace, graph, upto=share)
+    edited: dict[str, Json] = {}
+    for name, value in (change or {}).items():
+        field = graph.field.get(name)
+        try:
+            edited[name] = value if field is None else field.encode_whole(value)
+        except ValueRefused as error:
+            raise InputRefused(str(error), **error.facts) from error
+    child = check_run_id(new_id or new_run_id())
+    header = Header(
+        child,
+        graph.name,
+        graph.digest,
+        graph.json,
+        around.get("clock", SYSTEM_CLOCK).now(),
+        target=target or trace.header.target,
+        parent=run_id,
+        parent_seq=share,
+    )
+    return await _begin(stepper, store, header, Forked(child, run_id, visit, edited), share, (), around)
+
+
+async def answer(
+    store: Store, run_id: str, visit: str, value: object, *, graph: Graph | None = None, by: str | None = None
+) -> None:
+    """Answer the question of a waiting visit.
+
+    A run that is being driven takes the answer at once; otherwise the store keeps it for the next `resume`. `graph` is
+    needed only where the recorded definition is not enough to read the trace (reducers of one's own).
+
+    Raises:
+        AnswerRefused: the answer does not fit; the question stays open.
+        RunNotFound: the store has no such run.
+    """
+    given = Answered(visit, value, by)
+    driver = _live.get((id(store), run_id))
+    if driver is not None:
+        await asyncio.wrap_future(driver.post(given))
+        return
+    fold(store.trace(run_id), graph).feed(0.0, given)  # in a copy: raises if the answer does not fit
+    await _ready(store.post(run_id, given))
+
+
+async def cancel(
+    store: Store, run_id: str, *, graph: Graph | None = None, by: str | None = None, reason: str | None = None
+) -> RunStatus:
+    """Stop a run; return its status then.
+
+    A run of this process has stopped when this returns. One that another process drives is asked to stop, which shows
+    in the store soon after. One that nobody drives is recorded as cancelled.
+
+    Raises:
+        WrongInput: it has ended already.
+        RunNotFound: the store has no such run.
+    """
+    given = Cancelled(by, reason)
+    driver = _live.get((id(store), run_id))
+    if driver is not None:
+        await asyncio.wrap_future(driver.post(given))
+        return driver.stepper.status if driver.stepper.status != "new" else "running"
+    try:
+        lease = await _ready(store.acquire(run_id))
+    except RunLocked:
+        await _ready(store.post(run_id, given))
+        return store.info(run_id).status
+    try:
+        stepper = fold(store.trace(run_id), graph)
+        at = SYSTEM_CLOCK.now()
+        record = Record(lease.next_seq, at, given, stepper.feed(at, given)[0])
+        await _ready(store.append(lease, [record], "cancelled"))
+    finally:
+        await _ready(store.release(lease))
+    return "cancelled"
+
+
+async def resume_due(
+    store: Store,
+    load: Callable[[RunInfo], Graph],
+    **around: Unpack[Surroundings],
+) -> list[Result[Any]]:
+    """Resume the suspended runs of which a deadline has passed; `load` finds the graph of each.
+
+    Runs that somebody else takes up at the same time are left to them.
+    """
+    around["resources"] = tuple(around.get("resources", ()))
+    results: list[Result[Any]] = []
+    for info in store.runs(status="suspended", due_before=around.get("clock", SYSTEM_CLOCK).now()):
+        with contextlib.suppress(RunLocked):
+            results.append(await resume(store, info.run, load(info), **around))
+    return results
+
+
+# -- what they share --------------------------------------------------------------------------------------------------
+
+
+async def _start(graph: Graph, state: S, watchers: Sequence[Watcher], options: Options) -> Result[S]:
+    given_id, seed = options.get("run_id"), options.get("seed")
+    run_id = new_run_id() if given_id is None else check_run_id(given_id)
+    store = options.get("store")
+    if store is None:
+        store = MemoryStore()
+    calls_of(graph)
+    first = Started(
+        run_id,
+        _encoded(graph, state),
+        zlib.crc32(run_id.encode()) if seed is None else seed,
+        options.get("limits") or graph.limits,
+    )
+    created = options.get("clock", SYSTEM_CLOCK).now()
+    header = Header(run_id, graph.name, graph.digest, graph.json, created, target=options.get("target"))
+    return await _begin(Stepper(graph), store, header, first, 0, watchers, options)
+
+
+async def _begin(
+    stepper: Stepper,
+    store: Store,
+    header: Header,
+    given: Input,
+    seq: int,
+    watchers: Sequence[Watcher],
+    around: Surroundings,
+) -> Result[Any]:
+    """Feed the first input of a run before anything is stored: it may be refused."""
+    events, commands = stepper.feed(header.created, given)
+    lease = store.create(header)
+    if not isinstance(lease, Lease):
+        lease = await lease
+    try:
+        driver = _driver(stepper, store, lease, watchers, around)
+        driver.note(Record(seq, header.created, given, events), commands)
+        return await _drive(driver, store, None)
+    finally:
+        done = store.release(lease)
+        if done is not None:
+            await done
+
+
+def _driver(stepper: Stepper, store: Store, lease: Lease, watchers: Sequence[Watcher], around: Surroundings) -> Driver:
+    on_event = around.get("on_event", ())
+    listeners = cast("Sequence[Listener]", on_event if isinstance(on_event, Sequence) else (on_event,))
+    return Driver(
+        stepper,
+        store,
+        lease,
+        clock=around.get("clock", SYSTEM_CLOCK),
+        resources={type(each): each for each in around.get("resources", ())},
+        subscribers=Subscribers([*watchers, *map(Subscriber, listeners)]),
+        stay_s=around.get("stay_s", 0.0),
+    )
+
+
+async def _drive(driver: Driver, store: Store, given: Input | None) -> Result[Any]:
+    """Drive a run until it ends or waits; meanwhile `answer` and `cancel` find it."""
+    key = (id(store), driver.run)
+    _live[key] = driver
+    store.watch(driver.lease, driver.look_into_inbox)
+    try:
+        await driver.drive(given)
+    finally:
+        del _live[key]
+        await driver.subscribers.close()
+    stepper = driver.stepper
+    return Result(stepper, store, stepper.graph.state_type, driver.failure)
+
+
+def _encoded(graph: Graph, state: BaseModel) -> dict[str, Json]:
+    expected = graph.state_type
+    if expected is not None and not isinstance(state, expected):
+        message = f"flow {graph.name!r} begins with a {expected.__name__}, got {type(state).__name__}"
+        raise InputRefused(message, expected=expected.__name__, found=type(state).__name__)
+    try:
+        return encode_state(graph.fields, state)
+    except ValueRefused as error:
+        raise InputRefused(f"flow {graph.name!r} cannot begin: {error}", **error.facts) from error
+
+
+def _digest(trace: Trace) -> str:
+    """Return the digest of the definition that a run was last driven under."""
+    changed = [r.input.digest for r in trace.records if isinstance(r.input, Resumed) and r.input.digest is not None]
+    return changed[-1] if changed else trace.header.digest
+
+
+async def _ready(value: Any) -> Any:  # noqa: ANN401 - what a store returns: the thing itself, or an awaitable of it
+    return await cast("Awaitable[Any]", value) if isinstance(value, Awaitable) else value

@@ -1,0 +1,119 @@
+"""A run to iterate over: its events and text deltas as they come, its result at the end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel
+
+from graphrt.errors import UseError
+from graphrt.runtime.listeners import QUEUE, Item, Watcher
+from graphrt.runtime.result import Result
+
+S = TypeVar("S", bound=BaseModel)
+
+
+class _Queue:
+    """What has come and was not read yet; the oldest items are dropped from a full queue."""
+
+    __slots__ = ("dropped", "ended", "items", "waiter")
+
+    def __init__(self) -> None:
+        self.items: deque[Item] = deque()
+        self.dropped = 0
+        self.ended = False
+        self.waiter: asyncio.Future[None] | None = None
+
+    def put(self, items: Iterable[Item]) -> None:
+        self.items.extend(items)
+        while len(self.items) > QUEUE:
+            self.items.popleft()
+            self.dropped += 1
+        self.wake()
+
+    def wake(self) -> None:
+        if self.waiter is not None and not self.waiter.done():
+            self.waiter.set_result(None)
+
+    async def close(self, patience_s: float) -> None:
+        """Whatever is queued stays for whoever iterates."""
+
+
+class RunStream(Generic[S]):
+    """Iterate over it to see the run; leaving the loop early does not stop the run.
+
+        stream = runtime.stream(graph, state)
+        async for event in stream: ...
+        stream.result
+
+    Used as `async with`, the run is cancelled if it is still going on at the end of the block.
+    """
+
+    def __init__(self, drive: Callable[[Watcher], Awaitable[Result[S]]]) -> None:
+        """Prepare; the run begins with the first iteration, or with `wait`."""
+        self._drive = drive
+        self._queue = _Queue()
+        self._task: asyncio.Task[Result[S]] | None = None
+
+    @property
+    def dropped(self) -> int:
+        """Items that were lost because nobody read them in time."""
+        return self._queue.dropped
+
+    @property
+    def result(self) -> Result[S]:
+        """The result, once the run has ended.
+
+        Raises:
+            UseError: it has not ended yet.
+        """
+        if self._task is None or not self._task.done():
+            message = "the run has not ended yet; iterate to the end or await stream.wait()"
+            raise UseError(message)
+        return self._task.result()
+
+    async def wait(self) -> Result[S]:
+        """Wait for the end of the run; whoever is cancelled while waiting does not cancel the run."""
+        return await asyncio.shield(self._begun())
+
+    async def cancel(self) -> None:
+        """Stop the run; it is recorded as cancelled."""
+        task = self._begun()
+        task.cancel()
+        await asyncio.wait((task,))
+
+    def _begun(self) -> asyncio.Task[Result[S]]:
+        if self._task is None:
+            self._task = asyncio.ensure_future(self._drive(self._queue))
+            self._task.add_done_callback(self._end)
+        return self._task
+
+    def _end(self, _task: object) -> None:
+        self._queue.ended = True
+        self._queue.wake()
+
+    def __aiter__(self) -> RunStream[S]:
+        return self
+
+    async def __anext__(self) -> Item:
+        task = self._begun()
+        queue = self._queue
+        while not queue.items:
+            if queue.ended:
+                if not task.cancelled():
+                    task.result()  # raises what kept the run from being driven
+                raise StopAsyncIteration
+            queue.waiter = asyncio.get_running_loop().create_future()
+            await queue.waiter
+        return queue.items.popleft()
+
+    async def __aenter__(self) -> RunStream[S]:
+        self._begun()  # type: ignore[unused-awaitable]  # it runs by itself
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        if self._task is not None and not self._task.done():
+            await self.cancel()

@@ -1,0 +1,115 @@
+"""Threads for synchronous functions: a few, made when needed, gone when idle, never in the way of the process ending.
+
+A thread pool of the standard library keeps the process alive until its last call returns, and costs twice as much per
+call. A function that hangs must not do that to a run that has long been cancelled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable
+from contextvars import Context, copy_context
+from typing import Any, Final, TypeVar
+
+T = TypeVar("T")
+
+_IDLE_S: Final = 10.0
+
+
+class _Job:
+    __slots__ = ("context", "fn", "future", "loop")
+
+    def __init__(self, fn: Callable[[], Any], loop: asyncio.AbstractEventLoop) -> None:
+        self.fn = fn
+        self.loop = loop
+        self.future: asyncio.Future[Any] = loop.create_future()
+        self.context: Context = copy_context()
+
+    def perform(self) -> None:
+        if self.future.cancelled():
+            return  # given up while it waited for a thread
+        result: Any = None
+        failed: BaseException | None = None
+        try:
+            result = self.context.run(self.fn)
+        except (StopIteration, GeneratorExit) as error:
+            # These two mean something else to whoever awaits, and would end the wrong coroutine.
+            failed = RuntimeError(f"the function raised {error!r}, which cannot be passed on")
+        except BaseException as error:  # noqa: BLE001 - belongs to whoever awaits the call, whatever it is
+            failed = error
+        try:
+            self.loop.call_soon_threadsafe(self._tell, result, failed)
+        except RuntimeError:
+            return  # the loop was closed: nobody waits any more
+
+    def _tell(self, result: Any, failed: BaseException | None) -> None:  # noqa: ANN401 - what the function returned
+        if self.future.done():
+            return
+        if failed is None:
+            self.future.set_result(result)
+        else:
+            self.future.set_exception(failed)
+
+
+class Threads:
+    """At most `most` daemon threads; calls beyond that wait for one. May be used from several event loops."""
+
+    def __init__(self, name: str, most: int) -> None:
+        self._name = name
+        self._most = most
+        self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
+        self._idle = threading.Semaphore(0)
+        self._lock = threading.Lock()
+        self._count = 0
+
+    def call(self, fn: Callable[[], T]) -> asyncio.Future[T]:
+        """Call `fn` in a thread, within a copy of the present context; await what it returns.
+
+        Cancelling the future gives the result up; a function that has begun runs to its end all the same.
+        """
+        job = _Job(fn, asyncio.get_running_loop())
+        self._jobs.put(job)
+        if not self._idle.acquire(blocking=False):
+            self._grow()
+        return job.future
+
+    def _grow(self) -> None:
+        with self._lock:
+            if self._count == self._most:
+                return
+            self._count += 1
+            name = f"{self._name}-{self._count}"
+        threading.Thread(target=self._work, name=name, daemon=True).start()
+
+    def _work(self) -> None:
+        while True:
+            try:
+                job = self._jobs.get_nowait()
+            except queue.Empty:
+                self._idle.release()
+                found = self._wait()
+                if found is None:
+                    return
+                job = found
+            job.perform()
+            del job  # an idle thread must not keep what the last call returned
+
+    def _wait(self) -> _Job | None:
+        """Wait for a job; None when none came and the thread may go."""
+        while True:
+            try:
+                return self._jobs.get(timeout=_IDLE_S)
+            except queue.Empty:
+                if self._idle.acquire(blocking=False):
+                    with self._lock:
+                        self._count -= 1
+                    return None
+                # Somebody counts on this thread: the job is about to come.
+
+
+NODE_THREADS: Final = Threads("graphrt-node", 32)
+"""For synchronous functions of nodes."""
+LISTENER_THREADS: Final = Threads("graphrt-listener", 32)
+"""For synchronous listeners: a listener that hangs takes no thread away from nodes."""

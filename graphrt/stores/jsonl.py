@@ -1,0 +1,542 @@
+"""Traces as JSON-lines files: one file a run, in a folder or alone; readable by people, made to be sent around.
+
+A lease is a lock of the operating system on the file: it ends with its process, and nobody can take it before. An
+append writes whole lines and waits until the disk has them. What a crash leaves of an unfinished line was never
+acknowledged: `acquire` says so in the log and cuts it off.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from typing import Any, BinaryIO, Final, cast
+
+from graphrt import codec
+from graphrt.errors import GraphrtError, RunLocked, RunNotFound, StoreFault, TraceInvalid, UseError
+from graphrt.events import VisitCancelled, VisitCompleted, VisitFailed, VisitWaiting
+from graphrt.ports import Lease, Request, RunInfo, RunStatus, check_run_id, status_after
+from graphrt.stores.lock import is_held, lock
+from graphrt.stores.writer import Job, Writer
+from graphrt.trace import Header, Record, Trace
+
+SUFFIX: Final = ".jsonl"
+MAX_FILE: Final = 2 * 1024**3
+"""Bytes of one trace file that are read at most."""
+
+_log = logging.getLogger("graphrt.stores")
+_POLL_S = 0.25
+
+
+# Whole files
+
+
+def read_trace(path: str | Path) -> Trace:
+    """Read a trace file that stands alone; the parent's part of a forked run is looked for beside it.
+
+    Raises:
+        UseError: it cannot be read.
+        TraceInvalid: it is torn, altered, of an unknown version, or no trace.
+    """
+    path = Path(path)
+    trace = codec.decode_trace(_contents(path))
+    base = trace.header.parent_seq or 0
+    if not trace.header.parent or (trace.records and trace.records[0].seq == 0) or not base:
+        return trace
+    beside = path.with_name(trace.header.parent + SUFFIX)
+    try:
+        before = read_trace(beside).records[:base]
+    except UseError as error:
+        message = f"{path} has only its own part of a forked run; its parent {trace.header.parent!r} is needed: {error}"
+        raise TraceInvalid(message, kind="parent", parent=trace.header.parent) from error
+    return Trace(trace.header, [*before, *trace.records])
+
+
+def write_trace(path: str | Path, trace: Trace) -> None:
+    """Write a whole trace to a file, which appears complete or not at all.
+
+    Raises:
+        StoreFault: it cannot be written.
+    """
+    path = Path(path)
+    part = path.with_name(path.name + ".part")
+    try:
+        with part.open("wb") as file:
+            file.write(codec.encode_trace(trace))
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        raise _fault("write", path, error) from error
+
+
+def _contents(path: Path) -> bytes:
+    try:
+        size = path.stat().st_size
+        if size > MAX_FILE:
+            message = f"{path} has {size} bytes, more than the {MAX_FILE} that are read"
+            raise TraceInvalid(message, kind="too big", size=size, limit=MAX_FILE)
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        message = f"there is no trace file {path}"
+        raise RunNotFound(message, path=str(path)) from error
+    except OSError as error:
+        message = f"cannot read {path}: {error.strerror or error}"
+        raise UseError(message, path=str(path)) from error
+
+
+def _fault(what: str, path: Path, error: OSError) -> StoreFault:
+    message = f"cannot {what} {path}: {error.strerror or error}; the run can be resumed once that is mended"
+    return StoreFault(message, store=str(path), reason=str(error))
+
+
+# The store
+
+
+class JsonlStore:
+    """Keeps each run in a file of its own; holds one file open per run that is being driven."""
+
+    def __init__(self, path: str | Path, *, create: bool = True) -> None:
+        """Use a folder for many runs, or a file `*.jsonl` for one; the folder is made if `create`.
+
+        Raises:
+            StoreFault: the folder is missing or cannot be made.
+        """
+        self.path = Path(path)
+        self._single = self.path.suffix == SUFFIX and not self.path.is_dir()
+        folder = self.path.parent if self._single else self.path
+        if create:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise _fault("make the folder", folder, error) from error
+        elif not self.path.exists():
+            message = f"there is no store at {self.path}; run a flow first, or name another store"
+            raise StoreFault(message, store=str(self.path))
+        self._open: dict[str, _File] = {}
+        self._watched: dict[str, Callable[[], object]] = {}
+        self._writer = Writer(
+            str(self.path), self._commit, idle=self._look_after, every_s=_POLL_S, finish=self._close_files
+        )
+
+    def create(self, header: Header) -> Awaitable[Lease]:
+        """Begin a trace and own it."""
+        path = self._path(check_run_id(header.run))
+        line, digest = codec.encode_header(header)
+        base = header.parent_seq or 0
+
+        def action() -> Lease:
+            if header.parent is not None and self.info(header.parent).records < base:
+                message = f"run {header.parent!r} has fewer than {base} records; fork it at one that it has"
+                raise UseError(message, run=header.parent, records=base)
+            try:
+                handle = path.open("xb+", buffering=0)
+            except FileExistsError as error:
+                message = f"{path} exists already; give the new run another id"
+                raise UseError(message, run=header.run, path=str(path)) from error
+            except OSError as error:
+                raise _fault("write", path, error) from error
+            file = _File(path, handle)
+            try:
+                file.lock(header.run)
+                file.write(line + b"\n")
+                file.sync()
+                _sync_folder(path.parent)
+            except BaseException:
+                file.close()
+                path.unlink(missing_ok=True)
+                raise
+            self._open[header.run] = file
+            self._writer.ticking = True
+            return Lease(header.run, 1, base, digest)
+
+        return self._submit(action)
+
+    def acquire(self, run: str) -> Awaitable[Lease]:
+        """Own an existing run; an incomplete last line is named in the log and cut off."""
+        path = self._path(run)
+
+        def action() -> Lease:
+            if run in self._open:
+                message = f"run {run!r} is being driven in this process; wait for it or cancel it"
+                raise RunLocked(message, run=run)
+            try:
+                file = _File(path, path.open("rb+", buffering=0))
+            except FileNotFoundError as error:
+                raise self._missing(run) from error
+            except OSError as error:
+                raise _fault("write", path, error) from error
+            try:
+                file.lock(run)
+                seq, last = self._end(run, file)
+            except BaseException:
+                file.close()
+                raise
+            self._open[run] = file
+            self._writer.ticking = True
+            return Lease(run, 1, seq, last)
+
+        return self._submit(action)
+
+    def append(
+        self,
+        lease: Lease,
+        records: Sequence[Record],
+        status: RunStatus,
+        due: float | None = None,
+    ) -> Awaitable[None]:
+        """Add records behind the last one, all or none; status and deadline are read from the records when listing."""
+        del status, due
+        last = lease.hash
+        lines: list[bytes] = []
+        for record in records:
+            line, last = codec.encode_record(record, last)
+            lines += (line, b"\n")
+        lease.hash = last
+        lease.next_seq += len(records)
+        data = b"".join(lines)
+
+        def action() -> None:
+            file = self._open.get(lease.run)
+            if file is None or lease.lost:
+                lease.lost = True
+                message = f"run {lease.run!r} is not owned any more; nothing was added"
+                raise RunLocked(message, run=lease.run)
+            file.write(data)
+
+        return self._submit(action)
+
+    def release(self, lease: Lease) -> Awaitable[None]:
+        """Give the run up; others may acquire it at once."""
+
+        def action() -> None:
+            if lease.lost:
+                return
+            lease.lost = True
+            self._watched.pop(lease.run, None)
+            file = self._open.pop(lease.run, None)
+            if file is not None:
+                file.close()
+            self._writer.ticking = bool(self._open)
+
+        return self._submit(action)
+
+    def post(self, run: str, request: Request) -> Awaitable[None]:
+        """Leave a request for whoever owns the run, or will, in a file beside its trace."""
+        path = self._path(run)
+        inbox = _inbox(path)
+        line = codec.encode_input(request) + b"\n"
+
+        def action() -> None:
+            if not path.exists():
+                raise self._missing(run)
+            try:
+                with inbox.open("ab") as file:
+                    file.write(line)
+                    file.flush()
+                    os.fsync(file.fileno())
+            except OSError as error:
+                raise _fault("write", inbox, error) from error
+
+        return self._submit(action)
+
+    def requests(self, lease: Lease) -> list[tuple[int, Request]]:
+        """Return what was posted and not discarded, oldest first, numbered by the line."""
+        inbox = _inbox(self._path(lease.run))
+        if not inbox.exists():
+            return []
+        lines, _ = codec.split_lines(_contents(inbox))
+        return [
+            (number, cast("Request", codec.decode_input(line))) for number, line in enumerate(lines, 1) if line != b"-"
+        ]
+
+    def discard(self, lease: Lease, number: int) -> Awaitable[None]:
+        """Forget the requests up to `number`: their lines are struck out, or the file is removed with its last one."""
+        inbox = _inbox(self._path(lease.run))
+
+        def action() -> None:
+            with suppress(FileNotFoundError):
+                lines, _ = codec.split_lines(_contents(inbox))
+                if len(lines) <= number:
+                    inbox.unlink()
+                    return
+                rest = [b"-"] * number + lines[number:]
+                inbox.write_bytes(b"\n".join([*rest, b""]))
+
+        return self._submit(action)
+
+    def watch(self, lease: Lease, wake: Callable[[], object]) -> None:
+        """Call `wake` soon after something was posted for the run, by whatever process."""
+        self._watched[lease.run] = wake
+
+    # Reading
+
+    def header(self, run: str) -> Header:
+        """Return the header of a run."""
+        return codec.decode_header(self._first_line(run))[0]
+
+    def records(self, run: str, start: int = 0) -> Iterator[Record]:
+        """Return the records from number `start` on; of a fork, its share of the parent's first.
+
+        An incomplete last line was never acknowledged; it is left out, and the log says so.
+        """
+        path = self._path(run)
+        if not path.exists():
+            raise self._missing(run)
+        lines, rest = codec.split_lines(_contents(path))
+        if not lines:
+            message = f"{path} has no complete header; it is no trace, or was cut off as it began"
+            raise TraceInvalid(message, kind="torn", line=1, run=run)
+        if rest and run not in self._open:
+            _log.warning("%s: line %d is incomplete (%d bytes); it is left out", path, len(lines) + 1, len(rest))
+        header, last = codec.decode_header(lines[0])
+        base = header.parent_seq or 0
+        whole = len(lines) > 1 and codec.decode_record(lines[1], last, number=2)[0].seq == 0
+        if header.parent is not None and not whole:
+            yield from islice(self.records(header.parent, start), max(0, base - start))
+        else:
+            base = 0
+        for number, line in enumerate(lines[1:], 2):
+            record, last = codec.decode_record(line, last, number=number, seq=base + number - 2)
+            if record.seq >= start:
+                yield record
+
+    def trace(self, run: str) -> Trace:
+        """Return header and records."""
+        return Trace(self.header(run), list(self.records(run)))
+
+    def info(self, run: str) -> RunInfo:
+        """Return the run's line of the list; reads its whole trace."""
+        header = self.header(run)
+        records = list(self.records(run))
+        status = status_after(records)
+        return RunInfo(
+            run=header.run,
+            flow=header.flow,
+            digest=header.digest,
+            status=status,
+            live=self._is_locked(run),
+            created=header.created,
+            updated=records[-1].at if records else header.created,
+            records=len(records),
+            due=_due_after(records) if status == "suspended" else None,
+            target=header.target,
+            parent=header.parent,
+        )
+
+    def runs(
+        self,
+        *,
+        flow: str | None = None,
+        status: RunStatus | None = None,
+        parent: str | None = None,
+        due_before: float | None = None,
+        before: str | None = None,
+        limit: int | None = None,
+    ) -> list[RunInfo]:
+        """Return runs, newest first. Files that are no sound traces are named in the log and left out."""
+        found: list[RunInfo] = []
+        for path in [self.path] if self._single else sorted(self.path.glob(f"*{SUFFIX}")):
+            try:
+                found.append(self.info(path.stem))
+            except UseError as error:
+                _log.warning("%s is left out of the list: %s", path, error)
+        found.sort(key=lambda i: (-i.created, i.run))
+        if before is not None:
+            place = next((n for n, i in enumerate(found) if i.run == before), None)
+            if place is None:
+                raise self._missing(before)
+            found = found[place + 1 :]
+        fitting = (
+            i
+            for i in found
+            if (flow is None or i.flow == flow)
+            and (status is None or i.status == status)
+            and (parent is None or i.parent == parent)
+            and (due_before is None or (i.due is not None and i.due <= due_before))
+        )
+        return list(islice(fitting, limit))
+
+    def close(self) -> None:
+        """Finish what was handed in, then close the files."""
+        self._writer.close()
+        self._close_files()
+
+    # Inside
+
+    def _path(self, run: str) -> Path:
+        """Return the file of a run. Ids cannot hold dots or slashes, so it stays in the folder."""
+        check_run_id(run)
+        if self._single:
+            return self.path
+        path = self.path / f"{run}{SUFFIX}"
+        if path.is_symlink():
+            message = f"{path} is a link; traces are read from plain files only"
+            raise UseError(message, path=str(path))
+        return path
+
+    def _missing(self, run: str) -> RunNotFound:
+        message = f"the store {self.path} has no run {run!r}"
+        return RunNotFound(message, run=run, store=str(self.path))
+
+    def _first_line(self, run: str) -> bytes:
+        path = self._path(run)
+        try:
+            with path.open("rb") as file:
+                line = file.readline(codec.MAX_LINE + 2)
+        except FileNotFoundError as error:
+            raise self._missing(run) from error
+        except OSError as error:
+            message = f"cannot read {path}: {error.strerror or error}"
+            raise UseError(message, path=str(path)) from error
+        return line.removesuffix(b"\n")
+
+    def _end(self, run: str, file: _File) -> tuple[int, str]:
+        """Return the next number and the last hash; mend what a crash left of the last line."""
+        data = _contents(file.path)
+        lines, rest = codec.split_lines(data)
+        if not lines:
+            message = f"{file.path} has no complete header; it is no trace, or was cut off as it began: remove it"
+            raise TraceInvalid(message, kind="torn", line=1, run=run)
+        header, last = codec.decode_header(lines[0])
+        seq = header.parent_seq or 0
+        for number, line in enumerate(lines[1:], 2):
+            record, last = codec.decode_record(line, last, number=number, seq=None if number == 2 else seq)
+            seq = record.seq + 1
+        if rest:
+            try:
+                record, last = codec.decode_record(rest, last, number=len(lines) + 1)
+            except TraceInvalid:
+                offset = len(data) - len(rest)
+                _log.warning(
+                    "%s: line %d is incomplete (%d bytes at %d); it was never acknowledged and is cut off",
+                    file.path,
+                    len(lines) + 1,
+                    len(rest),
+                    offset,
+                )
+                file.truncate(offset)
+            else:
+                seq = record.seq + 1
+                file.size = len(data)
+                file.write(b"\n")
+            file.sync()
+        else:
+            file.size = len(data)
+        return seq, last
+
+    def _is_locked(self, run: str) -> bool:
+        if run in self._open:
+            return True
+        with suppress(OSError), self._path(run).open("rb") as file:
+            return is_held(file)
+        return False
+
+    def _submit(self, action: Callable[[], Any]) -> Awaitable[Any]:
+        return self._writer.submit(Job(action))
+
+    def _commit(self, batch: Sequence[Job[Any]]) -> None:
+        """Perform a batch, then sync each file once; a file that fails is cut back to where it was."""
+        before = {run: file.size for run, file in self._open.items()}
+        for job in batch:
+            try:
+                job.perform()
+            except (GraphrtError, OSError) as error:
+                job.error = _fault("write", self.path, error) if isinstance(error, OSError) else error
+            except BaseException as error:  # noqa: BLE001 - whoever waits must be told, whatever it is
+                job.error = error
+        for run, file in self._open.items():
+            if not file.dirty:
+                continue
+            try:
+                file.sync()
+            except OSError as error:
+                fault = _fault("write", file.path, error)
+                for job in batch:
+                    job.error = job.error or fault
+                with suppress(OSError):
+                    file.truncate(before.get(run, file.size))
+        self._look_after()
+
+    def _look_after(self) -> None:
+        """See whether something was posted."""
+        for run, wake in list(self._watched.items()):
+            with suppress(UseError):
+                if _inbox(self._path(run)).exists():
+                    wake()
+
+    def _close_files(self) -> None:
+        for file in self._open.values():
+            file.close()
+        self._open.clear()
+
+
+class _File:
+    """An open trace file that this process owns."""
+
+    __slots__ = ("dirty", "handle", "path", "size")
+
+    def __init__(self, path: Path, handle: BinaryIO | Any) -> None:  # noqa: ANN401 - unbuffered files have no public type
+        self.path = path
+        self.handle = handle
+        self.size = 0
+        self.dirty = False
+
+    def lock(self, run: str) -> None:
+        if not lock(self.handle):
+            message = f"run {run!r} ({self.path}) is being driven by another process; wait for it, or cancel it there"
+            raise RunLocked(message, run=run)
+
+    def write(self, data: bytes) -> None:
+        """Write all of it at the end, or cut back and raise."""
+        self.dirty = True
+        done = 0
+        try:
+            self.handle.seek(self.size)
+            while done < len(data):
+                done += self.handle.write(data[done:])
+        except OSError:
+            with suppress(OSError):
+                self.truncate(self.size)
+            raise
+        self.size += done
+
+    def sync(self) -> None:
+        os.fsync(self.handle.fileno())
+        self.dirty = False
+
+    def truncate(self, size: int) -> None:
+        self.handle.truncate(size)
+        self.size = size
+
+    def close(self) -> None:
+        self.handle.close()
+
+
+def _inbox(path: Path) -> Path:
+    return path.with_name(f"{path.stem}.requests")
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a new name durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _due_after(records: Sequence[Record]) -> float | None:
+    """Return the earliest deadline of the questions that a trace leaves open."""
+    due: dict[str, float] = {}
+    for record in records:
+        for event in record.events:
+            if isinstance(event, VisitWaiting):
+                if event.due is not None:
+                    due[event.visit] = event.due
+            elif isinstance(event, (VisitCompleted, VisitFailed, VisitCancelled)):
+                due.pop(event.visit, None)
+    return min(due.values(), default=None)
