@@ -1,0 +1,352 @@
+"""A typed function as something a model may call: its schema, its checks, its limits.
+
+    @tool(writes=True, approval="always", timeout_s=10)
+    def refund(order: str, cents: Annotated[int, Field(gt=0)], context: Context) -> str:
+        "Refund an order."
+
+The signature is the only source: parameters and their types become the JSON schema, the docstring the description, and
+a parameter annotated ``Context`` is handed in and never shown to the model. Nothing a model sends reaches the function
+unchecked, and no exception's message reaches the model unless the tool says so, because messages leak.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import json
+import re
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from typing import (
+    Any,
+    Literal,
+    TypeAlias,
+    TypedDict,
+    TypeVar,
+    Union,
+    Unpack,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, PydanticUserError, ValidationError, create_model
+from pydantic.errors import PydanticInvalidForJsonSchema
+from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core import PydanticSerializationError, to_json
+
+from graphrt.agents.errors import ArgumentsRefused, ToolDefinitionError, ToolResultRefused, ToolTimeout
+from graphrt.agents.model import JsonSchema, ToolSpec, joined
+from graphrt.context import Context
+
+Approval: TypeAlias = Literal["never", "always"] | Callable[[Mapping[str, Any]], bool]
+"""When a person is asked before a call; a function decides by the checked arguments."""
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+MAX_CHARS = 20_000
+"""Longest result that a model is shown, in characters."""
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
+_OPTIONS = "__graphrt_tool__"
+
+
+class Options(TypedDict, total=False):
+    """What the author may say about a tool beyond its signature."""
+
+    name: str
+    """Shown to the model; the function's name by default. Letters, digits, ``_`` and ``-``, at most 64."""
+    description: str
+    """Shown to the model; the function's docstring by default."""
+    writes: bool
+    """True when a call changes the world: after a crash in the middle a person is asked before it is tried again."""
+    approval: Approval
+    """When a person must agree to a call; ``never`` by default."""
+    timeout_s: float | None
+    """Longest time of one call."""
+    show_errors: bool
+    """True when the messages of exceptions may be shown to the model."""
+    max_chars: int
+    """Longest result that the model is shown; the rest is cut."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tool:
+    """A function with all that a model and a runner need to know about it; made by ``tool_from``."""
+
+    name: str
+    description: str
+    parameters: JsonSchema
+    """JSON schema of the arguments."""
+    fn: Callable[..., Any]
+    writes: bool = False
+    approval: Approval = "never"
+    timeout_s: float | None = None
+    show_errors: bool = False
+    max_chars: int = MAX_CHARS
+    accepts: type[BaseModel] | None = field(default=None, repr=False)
+    """Checks the arguments; ``None`` passes them on as they are, for functions that check them themselves."""
+    context: str | None = None
+    """Name of the parameter that receives the ``Context``."""
+
+    @property
+    def spec(self) -> ToolSpec:
+        """The tool as a model sees it."""
+        return ToolSpec(name=self.name, description=self.description, parameters=self.parameters)
+
+    def check(self, arguments: Mapping[str, JsonValue]) -> dict[str, Any]:
+        """Turn a model's arguments into the values of the parameters.
+
+        Raises:
+            ArgumentsRefused: they do not fit; its message tells the model which and why.
+        """
+        if self.accepts is None:
+            return dict(arguments)
+        try:
+            given = self.accepts.model_validate(dict(arguments))
+        except ValidationError as error:
+            problems = [_problem(found["loc"], found["msg"]) for found in error.errors(include_url=False)]
+            raise ArgumentsRefused(
+                f"the arguments of {self.name} are wrong: {'; '.join(problems)}. Call it again with arguments that fit "
+                "its schema",
+                tool=self.name,
+                problems=problems,
+            ) from None
+        fields = type(given).model_fields
+        return {entry.alias or key: getattr(given, key) for key, entry in fields.items()}
+
+    def needs_approval(self, arguments: Mapping[str, Any]) -> bool:
+        """Tell whether a person must agree to a call with these checked arguments; yes if the predicate raises."""
+        if self.approval in {"never", "always"}:
+            return self.approval == "always"
+        decide = cast("Callable[[Mapping[str, Any]], bool]", self.approval)
+        try:
+            return bool(decide(arguments))
+        except Exception:  # noqa: BLE001 - whatever goes wrong in deciding, the safe answer is to ask
+            return True
+
+    async def run(self, arguments: Mapping[str, JsonValue], context: Context | None = None) -> str:
+        """Check the arguments, call the function, and return its result as the text a model is shown.
+
+        A function that is not a coroutine runs in a worker thread; when the call times out or is cancelled, its thread
+        runs on to its own end, which nothing can prevent.
+
+        Raises:
+            ArgumentsRefused: the arguments do not fit.
+            ToolTimeout: it took longer than ``timeout_s``.
+            ToolResultRefused: the result is neither text nor JSON.
+            Exception: whatever the function raises, unchanged.
+        """
+        values = self.check(arguments)
+        if self.context is not None:
+            values[self.context] = context
+        clock = asyncio.timeout(self.timeout_s)
+        try:
+            async with clock:
+                result = await self._call(values)
+        except TimeoutError:
+            if not clock.expired():
+                raise
+            raise ToolTimeout(
+                f"tool {self.name} took longer than {self.timeout_s:g} s", tool=self.name, timeout_s=self.timeout_s
+            ) from None
+        return self.shown(result)
+
+    async def _call(self, values: dict[str, Any]) -> Any:  # noqa: ANN401 - a tool returns what it likes; shown() judges
+        if is_async(self.fn):
+            return await self.fn(**values)
+        result = await asyncio.to_thread(self.fn, **values)
+        return await result if inspect.isawaitable(result) else result
+
+    def shown(self, result: object) -> str:
+        """Write a result as a model is shown it: text as it is, anything else as JSON, cut to ``max_chars``.
+
+        Raises:
+            ToolResultRefused: it is neither.
+        """
+        if isinstance(result, str):
+            text = joined(result)
+        else:
+            try:
+                text = to_json(result, inf_nan_mode="strings").decode()
+            except (PydanticSerializationError, ValueError, RecursionError) as error:
+                raise ToolResultRefused(
+                    f"tool {self.name} returned a {type(result).__name__}, which is neither text nor JSON ({error}); "
+                    "return a str, a number, a list, a dict or a pydantic model",
+                    tool=self.name,
+                ) from error
+        cut = len(text) - self.max_chars
+        return text if cut <= 0 else f"{text[: self.max_chars]}… [{cut} more characters cut]"
+
+    def feedback(self, error: BaseException) -> str:
+        """Say what went wrong in the words that a model may read."""
+        if isinstance(error, ArgumentsRefused | ToolTimeout | ToolResultRefused):
+            return str(error)
+        if self.show_errors:
+            return joined(f"tool {self.name} failed with {type(error).__name__}: {error}")[: self.max_chars]
+        return f"tool {self.name} failed; its arguments were in order, so calling it again may not help"
+
+
+def tool(**options: Unpack[Options]) -> Callable[[F], F]:
+    """Say how a function behaves as a tool; it stays the plain function.
+
+    Raises:
+        ToolDefinitionError: when the function is used as a tool and cannot be one.
+    """
+
+    def mark(fn: F) -> F:
+        setattr(fn, _OPTIONS, {**options_of(fn), **options})
+        return fn
+
+    return mark
+
+
+def options_of(fn: Callable[..., Any]) -> Options:
+    """Return what ``@tool`` said about a function, or nothing."""
+    found = getattr(fn, _OPTIONS, None) or getattr(getattr(fn, "func", None), _OPTIONS, None)
+    return cast("Options", dict(found or {}))
+
+
+def is_context(annotation: object) -> bool:
+    """Tell whether a parameter of this type receives the ``Context``, also when it may be ``None``."""
+    if get_origin(annotation) in {Union, types.UnionType}:
+        return any(is_context(part) for part in get_args(annotation))
+    return isinstance(annotation, type) and issubclass(annotation, Context)
+
+
+def tool_from(
+    fn: Callable[..., Any] | Tool, *, injects: Callable[[object], bool] = is_context, **options: Unpack[Options]
+) -> Tool:
+    """Make a tool of a typed function, method or partial; options given here win over those of ``@tool``.
+
+    ``injects`` says which annotations mark the parameter for the ``Context``.
+
+    Raises:
+        ToolDefinitionError: the function has no usable name, or a parameter without type, or one no model can fill.
+    """
+    if isinstance(fn, Tool):
+        return replace(fn, **options)
+    said: Options = {**options_of(fn), **options}
+    name = _name(fn, said.get("name"))
+    accepts, context = _parameters(fn, name, injects)
+    return Tool(
+        name=name,
+        description=said.get("description") or _description(fn),
+        parameters=_schema(accepts, name),
+        fn=fn,
+        writes=said.get("writes", False),
+        approval=said.get("approval", "never"),
+        timeout_s=said.get("timeout_s"),
+        show_errors=said.get("show_errors", False),
+        max_chars=said.get("max_chars", MAX_CHARS),
+        accepts=accepts,
+        context=context,
+    )
+
+
+def fingerprint(name: str, arguments: Mapping[str, JsonValue]) -> str:
+    """Return a hash that names one call with its arguments: what a person approved, and nothing else."""
+    text = json.dumps([name, arguments], sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return sha256(text.encode()).hexdigest()
+
+
+def is_async(fn: Callable[..., Any]) -> bool:
+    """Tell whether calling a function gives an awaitable, also through partials and callable objects."""
+    plain = fn.func if isinstance(fn, functools.partial) else fn
+    return inspect.iscoroutinefunction(plain) or inspect.iscoroutinefunction(getattr(plain, "__call__", None))  # noqa: B004 - the method is looked at, not called
+
+
+class _Untitled(GenerateJsonSchema):
+    """Leaves out titles, which repeat the names and cost tokens with every request."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ANN401 - the type of the base class
+        del schema
+        return False
+
+
+def _name(fn: Callable[..., Any], given: str | None) -> str:
+    name = given if given is not None else str(getattr(fn, "__name__", ""))
+    if _NAME.fullmatch(name):
+        return name
+    found = "a lambda" if name == "<lambda>" else f"{name!r}" if name else f"a {type(fn).__name__} without a name"
+    raise ToolDefinitionError(
+        f"{found} cannot name a tool; expected a letter or _, then letters, digits, _ or -, at most 64 in all; "
+        "use a named function, or tool_from(fn, name='…')",
+        name=name,
+    )
+
+
+def _description(fn: Callable[..., Any]) -> str:
+    plain = fn.func if isinstance(fn, functools.partial) else fn
+    return inspect.getdoc(plain) or ""
+
+
+def _parameters(
+    fn: Callable[..., Any], name: str, injects: Callable[[object], bool]
+) -> tuple[type[BaseModel], str | None]:
+    """Return the model of the parameters, and the name of the one for the context."""
+    hints = _hints(fn, name)
+    fields: dict[str, Any] = {}
+    context: str | None = None
+    bound: dict[str, Any] = fn.keywords if isinstance(fn, functools.partial) else {}
+    for parameter in inspect.signature(cast("Any", fn)).parameters.values():
+        if parameter.name in bound:
+            continue  # what the author has fixed is not the model's to choose
+        if parameter.kind not in {parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY}:
+            raise ToolDefinitionError(
+                f"parameter {parameter} of tool {name} cannot be filled by name; expected ordinary named parameters",
+                tool=name,
+            )
+        if parameter.name not in hints:
+            raise ToolDefinitionError(
+                f"parameter {parameter.name!r} of tool {name} has no type; annotate it, the model needs it",
+                tool=name,
+            )
+        annotation = hints[parameter.name]
+        if injects(annotation):
+            context = parameter.name
+            continue
+        default = ... if parameter.default is parameter.empty else parameter.default
+        # The field has a neutral name and the parameter's as alias: pydantic refuses names such as `schema` or `_id`.
+        fields[f"p{len(fields)}"] = (annotation, Field(default, alias=parameter.name))
+    try:
+        model = create_model(name, __config__=ConfigDict(extra="forbid"), **fields)
+    except PydanticUserError as error:
+        raise ToolDefinitionError(
+            f"tool {name} has a parameter of a type that cannot be checked: {error.message}", tool=name
+        ) from error
+    return model, context
+
+
+def _hints(fn: Callable[..., Any], name: str) -> dict[str, Any]:
+    plain: Any = fn.func if isinstance(fn, functools.partial) else fn
+    if not inspect.isroutine(plain):
+        plain = type(plain).__call__
+    try:
+        return get_type_hints(plain, include_extras=True)
+    except (NameError, TypeError) as error:
+        raise ToolDefinitionError(
+            f"the types of tool {name} cannot be read: {error}; define them where the function's module can see them",
+            tool=name,
+        ) from error
+
+
+def _schema(accepts: type[BaseModel], name: str) -> JsonSchema:
+    try:
+        schema: JsonSchema = accepts.model_json_schema(schema_generator=_Untitled)
+    except PydanticInvalidForJsonSchema as error:
+        raise ToolDefinitionError(
+            f"tool {name} has a parameter that JSON cannot carry: {error.message}; use text, numbers, lists, models",
+            tool=name,
+        ) from error
+    schema.pop("title", None)
+    return schema
+
+
+def _problem(place: tuple[int | str, ...], message: str) -> str:
+    where = ".".join(str(step) for step in place) or "arguments"
+    return f"{where}: {message}"
