@@ -1,0 +1,74 @@
+"""PNG with characters that the renderer's own fonts lack."""
+
+from __future__ import annotations
+
+import importlib
+from types import SimpleNamespace
+
+import pytest
+
+from graphrt_viz import digest_in, render
+from graphrt_viz.errors import GlyphsMissing
+from graphrt_viz.picture import Picture, PNode
+
+LATIN = Picture("Grüße, Привет, Καλημέρα", "≤ 3 … × ·", (PNode("a", "task", "Müller"),))
+JAPANESE = Picture("日本", nodes=(PNode("a", "task", "日本語"),))
+HEAD = b"\x89PNG" + bytes(29)
+
+
+def _install(monkeypatch: pytest.MonkeyPatch, fonts_have: str) -> None:
+    """Put a renderer in resvg's place that knows the characters given, and draws all others as boxes."""
+
+    def svg_to_bytes(*, svg_string: str, dpi: float, zoom: float = 1.0) -> bytes:
+        assert dpi == 96.0
+        text = svg_string.rpartition("</text>")[0].rpartition(">")[2]
+        return HEAD + "".join(c if c in fonts_have else "box" for c in text if fonts_have).encode() + bytes(int(zoom))
+
+    def give(name: str) -> SimpleNamespace:
+        assert name == "resvg_py"
+        return SimpleNamespace(svg_to_bytes=svg_to_bytes)
+
+    monkeypatch.setattr(importlib, "import_module", give)
+
+
+def _without_resvg(name: str) -> SimpleNamespace:
+    raise ImportError(name)
+
+
+def test_what_graphviz_can_draw_needs_no_other_renderer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Latin, Greek, Cyrillic and common signs come from the fonts that Graphviz carries, on every machine alike."""
+    monkeypatch.setattr(importlib, "import_module", _without_resvg)
+    assert digest_in(render(LATIN, "png")) == LATIN.digest
+
+
+def test_boxes_are_announced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a renderer that has the characters the file is still written, and a warning names them."""
+    monkeypatch.setattr(importlib, "import_module", _without_resvg)
+    with pytest.warns(GlyphsMissing, match="日本語") as caught:
+        png = render(JAPANESE, "png")
+    assert png.startswith(b"\x89PNG")
+    assert digest_in(png) == JAPANESE.digest
+    assert len(caught) == 1
+
+
+def test_the_fonts_of_the_machine_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A renderer whose fonts have the characters draws the picture, and nothing is announced."""
+    _install(monkeypatch, "a日本語")
+    png = render(JAPANESE, "png")
+    assert digest_in(png) == JAPANESE.digest
+    assert len(png) < 1000
+
+
+def test_only_the_characters_that_are_missing_are_announced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the fonts have some characters and lack others, the warning names those that they lack."""
+    _install(monkeypatch, "a日本")
+    with pytest.warns(GlyphsMissing, match="no font for '語'"):
+        render(JAPANESE, "png")
+
+
+def test_a_renderer_without_fonts_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that leaves out all text would make an empty picture: Graphviz draws instead, with boxes."""
+    _install(monkeypatch, "")
+    with pytest.warns(GlyphsMissing):
+        png = render(JAPANESE, "png")
+    assert len(png) > 1000

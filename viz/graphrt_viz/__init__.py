@@ -1,0 +1,130 @@
+"""Pictures of flows and of their runs, in many formats, the same bytes for the same picture.
+
+It reads graphs, events and traces; it never runs a flow.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, overload
+
+from graphrt.graph import Graph
+from graphrt.trace import Trace
+from graphrt_viz.collapse import collapsed
+from graphrt_viz.errors import FormatError, LayoutError, PictureError
+from graphrt_viz.exporters import FORMATS, format_named, format_of
+from graphrt_viz.extract import picture_of
+from graphrt_viz.overlay import picture_of_run
+from graphrt_viz.picture import Picture, from_json, to_json
+from graphrt_viz.room import shared_room
+from graphrt_viz.theme import theme_named
+
+if TYPE_CHECKING:
+    from graphrt_viz.exporters.dot import Direction
+    from graphrt_viz.looks import Room
+    from graphrt_viz.theme import ThemeName
+
+__all__ = [
+    "FORMATS",
+    "FormatError",
+    "LayoutError",
+    "Picture",
+    "PictureError",
+    "collapsed",
+    "digest_in",
+    "from_json",
+    "picture_of",
+    "picture_of_run",
+    "render",
+    "save",
+    "shared_room",
+    "to_json",
+]
+
+_STAMP: Final = re.compile(rb"graphrt-picture sha256:([0-9a-f]{64})")
+Target: TypeAlias = Picture | Graph | Trace
+"""What can be drawn: a picture, a definition, or a run."""
+
+
+@overload
+def render(
+    target: Target,
+    form: Literal["svg", "dot", "mermaid", "text", "json"] = "svg",
+    *,
+    theme: ThemeName = "light",
+    direction: Direction = "TB",
+    room: Room | None = None,
+) -> str: ...
+@overload
+def render(
+    target: Target,
+    form: Literal["png"],
+    *,
+    theme: ThemeName = "light",
+    direction: Direction = "TB",
+    room: Room | None = None,
+) -> bytes: ...
+@overload
+def render(
+    target: Target,
+    form: str,
+    *,
+    theme: ThemeName = "light",
+    direction: Direction = "TB",
+    room: Room | None = None,
+) -> str | bytes: ...
+def render(
+    target: Target,
+    form: str = "svg",
+    *,
+    theme: ThemeName = "light",
+    direction: Direction = "TB",
+    room: Room | None = None,
+) -> str | bytes:
+    """Return a picture in the format `form`: text, or bytes for `png`.
+
+    `room` comes from `shared_room` and keeps things in place over several pictures of one graph.
+
+    Raises:
+        FormatError: the format, theme or direction is unknown.
+        LayoutError: Graphviz is missing or refuses.
+    """
+    if direction not in {"TB", "LR"}:
+        raise FormatError(f"direction {direction!r} is unknown; choose TB (downwards) or LR (to the right)")
+    return format_named(form).export(_picture(target), theme_named(theme), direction, room)
+
+
+def _picture(target: Target) -> Picture:
+    if isinstance(target, Picture):
+        return target
+    return picture_of(target) if isinstance(target, Graph) else picture_of_run(target)
+
+
+def save(
+    target: Target,
+    path: Path | str,
+    *,
+    theme: ThemeName = "light",
+    direction: Direction = "TB",
+    room: Room | None = None,
+) -> Path:
+    """Write a picture to a file in the format that the file's ending stands for, and return its path.
+
+    Raises:
+        FormatError: the ending, theme or direction is unknown.
+        LayoutError: Graphviz is missing or refuses.
+    """
+    file = Path(path)
+    content = render(target, format_of(file).name, theme=theme, direction=direction, room=room)
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return file
+
+
+def digest_in(content: bytes) -> str | None:
+    """Return the digest of the picture that a rendered file was made from; None if it carries none.
+
+    A committed picture is stale when this differs from `Picture.digest` of today's definition.
+    """
+    found = _STAMP.search(content)
+    return found[1].decode() if found else None

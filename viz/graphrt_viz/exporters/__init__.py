@@ -1,0 +1,81 @@
+"""The formats: one file each, found by name or by the ending of a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, Protocol
+
+from graphrt_viz.errors import FormatError
+from graphrt_viz.exporters import dot, json, mermaid, png, svg, text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from graphrt_viz.exporters.dot import Direction
+    from graphrt_viz.looks import Room
+    from graphrt_viz.picture import Picture
+    from graphrt_viz.theme import Theme
+
+
+class Export(Protocol):
+    """Turns a picture into the content of a file."""
+
+    def __call__(
+        self, picture: Picture, theme: Theme, direction: Direction = "TB", room: Room | None = None
+    ) -> str | bytes:
+        """Return the content: text, or bytes for a binary format."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A way to write a picture down."""
+
+    name: str
+    endings: tuple[str, ...]
+    """Of file names, with the dot, the usual one first."""
+    export: Export
+    themed: bool = True
+    """Whether the theme shows."""
+
+
+FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
+    {
+        f.name: f
+        for f in (
+            Format("svg", (".svg",), svg.export),
+            Format("png", (".png",), png.export),
+            Format("dot", (".dot", ".gv"), dot.export),
+            Format("mermaid", (".mmd", ".mermaid"), mermaid.export),
+            Format("text", (".txt",), text.export, themed=False),
+            Format("json", (".json",), json.export, themed=False),
+        )
+    }
+)
+
+
+def format_named(name: str) -> Format:
+    """Return a format by its name.
+
+    Raises:
+        FormatError: there is none of that name.
+    """
+    if name not in FORMATS:
+        raise FormatError(f"format {name!r} is unknown; choose one of {', '.join(FORMATS)}")
+    return FORMATS[name]
+
+
+def format_of(path: Path) -> Format:
+    """Return the format that the name of a file stands for.
+
+    Raises:
+        FormatError: no format has that ending.
+    """
+    ending = path.suffix.lower()
+    for form in FORMATS.values():
+        if ending in form.endings:
+            return form
+    known = ", ".join(e for f in FORMATS.values() for e in f.endings)
+    raise FormatError(f"{path}: no format has the ending {ending!r}; use one of {known}")

@@ -1,0 +1,212 @@
+"""Graphviz DOT: the picture as a text that any Graphviz draws, and that the other drawn formats are made from.
+
+Nodes are called n1, n2, … and edges e1, e2, … in the order of the picture: no name can break the syntax, and a
+diff of two files shows what changed. No link or image is ever written.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+from graphrt_viz import looks, story
+from graphrt_viz.spine import spine
+from graphrt_viz.wording import lines_visible, visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from graphrt_viz.labels import Cell, Span
+    from graphrt_viz.looks import Context, Look, Room
+    from graphrt_viz.picture import PEdge, Picture, PNode
+    from graphrt_viz.spine import Spine
+    from graphrt_viz.theme import Theme
+
+Direction: TypeAlias = Literal["TB", "LR"]
+MANY: Final = 300
+"""Nodes from which on the layout trades beauty for time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A DOT text and the texts that stand in it, for whoever reads its layout back."""
+
+    text: str
+    spans: dict[str, tuple[Span, ...]]
+    """The texts of each label in drawing order, by `n1` …, `e1` …, `c1` … and `title`."""
+    ids: dict[str, str]
+    """What stands for each node and cluster of the picture: `n1` …, `c1` …"""
+
+
+def plan(picture: Picture, theme: Theme, direction: Direction = "TB", room: Room | None = None) -> Plan:
+    """Return the DOT form of a picture."""
+    shape = spine(picture)
+    writer = _Writer(picture, theme, direction, shape, room or {})
+    return Plan(writer.text(), writer.spans, writer.ids)
+
+
+def export(picture: Picture, theme: Theme, direction: Direction = "TB", room: Room | None = None) -> str:
+    """Return the picture as DOT."""
+    return plan(picture, theme, direction, room).text
+
+
+def quote(text: str) -> str:
+    r"""Return a quoted DOT string.
+
+    Graphviz reads escapes in it twice, so that a backslash needs three more before it.
+    """
+    text = text.replace("\\", "\\\\\\\\").replace('"', '\\"').replace("&", "&amp;")
+    return '"' + text.replace("\n", "&#10;") + '"'
+
+
+class _Writer:
+    """Writes one picture; collects the texts on the way."""
+
+    def __init__(self, picture: Picture, theme: Theme, direction: Direction, shape: Spine, room: Room) -> None:
+        self.picture, self.theme, self.direction, self.shape, self.room = picture, theme, direction, shape, room
+        self.ctx: Context = looks.context(picture, theme, shape.loops, down=direction == "TB", room=room)
+        self.ids = {n.id: f"n{i}" for i, n in enumerate(picture.nodes, 1)}
+        self.ids |= {c.id: f"c{i}" for i, c in enumerate(picture.clusters, 1)}
+        self.spans: dict[str, tuple[Span, ...]] = {}
+        self.loops: dict[str, int] = {}
+        for edge in picture.edges:
+            if edge.source == edge.target:
+                self.loops[edge.source] = self.loops.get(edge.source, 0) + 1
+        self.many = len(picture.nodes) > MANY
+        self.members: dict[str | None, list[PNode]] = {}
+        for node in picture.nodes:
+            self.members.setdefault(node.cluster, []).append(node)
+
+    def text(self) -> str:
+        lines = [
+            f"// graphrt-picture sha256:{self.picture.digest} theme={self.theme.name} direction={self.direction}",
+            f"digraph {quote(visible(self.picture.title))} {{",
+            self._graph(),
+            f'  node [fontname="Helvetica" fontsize=13 fontcolor="{self.theme.ink}" style=filled margin="0.16,0.09"];',
+            f'  edge [fontname="Helvetica" fontsize=10 fontcolor="{self.theme.ink}" color="{self.theme.edge}"];',
+            *self._inside(None, "  "),
+            *(self._edge(i, edge) for i, edge in enumerate(self.picture.edges)),
+            "}",
+        ]
+        return "\n".join(lines) + "\n"
+
+    def _graph(self) -> str:
+        close = "0.3" if self.many else "0.5"
+        attrs = {
+            "rankdir": self.direction,
+            "bgcolor": self.theme.background,
+            "pad": "0.35",
+            "nodesep": close,
+            "ranksep": close if self.direction == "TB" else "0.7",
+            "splines": "spline",
+            "compound": "true",
+            "fontname": "Helvetica",
+            "fontsize": "17",
+            "fontcolor": self.theme.ink,
+            "labelloc": "t",
+            "labeljust": "l",
+        }
+        title = looks.Look({}, looks.title_cell(self.picture, self.theme))
+        return f"  graph [{_attrs(attrs)} {self._sized('title', 'title', title)}];"
+
+    def _label(self, key: str, cell: Cell) -> str:
+        self.spans[key] = cell.spans
+        return cell.html
+
+    def _inside(self, cluster: str | None, indent: str) -> Iterable[str]:
+        for node in self.members.get(cluster, ()):
+            yield indent + self._node(node)
+        for frame in self.picture.clusters:
+            if frame.parent != cluster:
+                continue
+            key = self.ids[frame.id]
+            look = looks.cluster_look(frame, self.ctx)
+            yield f"{indent}subgraph cluster_{key} {{"
+            yield f"{indent}  graph [id={key} {_attrs(look.attrs)} {self._sized(key, frame.id, look)}];"
+            yield from self._inside(frame.id, indent + "  ")
+            yield f"{indent}}}"
+
+    def _node(self, node: PNode) -> str:
+        key = self.ids[node.id]
+        look = looks.node_look(node, self.ctx)
+        attrs = {"id": key, "class": " ".join(node_classes(node, self.picture))} | look.attrs
+        if not self.many and node.id in self.shape.nodes:
+            attrs["group"] = "spine"
+        return f"{key} [{_attrs(attrs)} {self._sized(key, node.id, look)} tooltip={quote(tooltip(node))}];"
+
+    def _sized(self, key: str, room_key: str, look: Look) -> str:
+        cell = look.sized(self.room.get(room_key))
+        return 'label=""' if cell is None else f"label=<{self._label(key, cell)}>"
+
+    def _edge(self, index: int, edge: PEdge) -> str:
+        key = f"e{index + 1}"
+        look = looks.edge_look(index, edge, self.ctx)
+        attrs = {"id": key, "class": " ".join(edge_classes(edge, self.picture))} | look.attrs
+        tail, attrs = self._end(edge.source, "ltail", attrs, last=True)
+        head, attrs = self._end(edge.target, "lhead", attrs, last=False)
+        if index in self.shape.edges:
+            attrs["weight"] = "3"
+        if edge.source == edge.target and self.loops[edge.source] == 1 and self.direction == "TB":
+            attrs |= {"tailport": "ne", "headport": "e"}
+        label = self._sized(key, key, look) if look.cell is not None or key in self.room else ""
+        return f"  {tail} -> {head} [{_attrs(attrs)} {label} tooltip={quote(edge_tooltip(edge) or ' ')}];"
+
+    def _end(self, ident: str, name: str, attrs: dict[str, str], *, last: bool) -> tuple[str, dict[str, str]]:
+        """Return the node an edge is tied to: for a cluster its first or last node, with the edge cut at the frame."""
+        key = self.ids[ident]
+        if key.startswith("n"):
+            return key, attrs
+        inside = _within(self.picture, ident)
+        if not inside:
+            raise ValueError(
+                f"picture {self.picture.title!r}: an edge ends at the cluster {ident!r}, which has no node inside"
+            )
+        return self.ids[inside[-1 if last else 0]], attrs | {name: f"cluster_{key}"}
+
+
+def _within(picture: Picture, cluster: str) -> list[str]:
+    """Return the nodes inside a cluster, its own first."""
+    found = [n.id for n in picture.nodes if n.cluster == cluster]
+    for frame in picture.clusters:
+        if frame.parent == cluster:
+            found += _within(picture, frame.id)
+    return found
+
+
+def tooltip(node: PNode) -> str:
+    """Return what a reader sees on pointing at a node."""
+    said = [node.tooltip or node.name or node.kind]
+    return lines_visible("\n".join(said + (story.node_story(node.mark) if node.mark is not None else [])))
+
+
+def edge_tooltip(edge: PEdge) -> str:
+    """Return what a reader sees on pointing at an edge."""
+    said = [edge.tooltip or story.condition(edge)]
+    return lines_visible(
+        "\n".join(text for text in said + (story.edge_story(edge.mark) if edge.mark is not None else []) if text)
+    )
+
+
+def node_classes(node: PNode, picture: Picture) -> tuple[str, ...]:
+    """Return the CSS classes of a node: its kind and what became of it."""
+    if picture.shows != "run":
+        return (node.kind,)
+    return (node.kind, "unvisited") if node.mark is None else (node.kind, "visited", node.mark.status)
+
+
+def edge_classes(edge: PEdge, picture: Picture) -> tuple[str, ...]:
+    """Return the CSS classes of an edge: what it is and whether it was taken."""
+    names = [name for name in ("error", "otherwise", "fork", "retry") if getattr(edge, name)]
+    if edge.each:
+        names.append("each")
+    if picture.shows == "run":
+        names.append("taken" if edge.mark is not None and edge.mark.taken else "untaken")
+    return ("transition", *names)
+
+
+def _attrs(attrs: Mapping[str, str]) -> str:
+    return " ".join(f"{k}={v if _is_number(v) else quote(v)}" for k, v in attrs.items())
+
+
+def _is_number(value: str) -> bool:
+    return value.isascii() and value.replace(".", "", 1).isdigit()

@@ -1,0 +1,21 @@
+"""JSON: the picture itself, for programs."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from graphrt_viz.picture import to_json
+
+if TYPE_CHECKING:
+    from graphrt_viz.exporters.dot import Direction
+    from graphrt_viz.looks import Room
+    from graphrt_viz.picture import Picture
+    from graphrt_viz.theme import Theme
+
+
+def export(picture: Picture, theme: Theme, direction: Direction = "TB", room: Room | None = None) -> str:
+    """Return the picture's JSON form with its digest, indented; theme, direction and room have no meaning here."""
+    del theme, direction, room
+    form = to_json(picture) | {"digest": f"graphrt-picture sha256:{picture.digest}"}
+    return json.dumps(form, indent=1, sort_keys=True, ensure_ascii=True, allow_nan=False) + "\n"

@@ -1,0 +1,181 @@
+"""Mermaid: a flowchart that GitHub and many editors draw by themselves.
+
+Ids are n1, n2 … only, since words like `end` or `click` break a flowchart. Of ASCII, all but letters, digits and
+a few harmless signs is written as `#<decimal>;`. Mermaid draws no more than 500 edges, so a larger picture is
+collapsed first.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from graphrt_viz import story
+from graphrt_viz.collapse import collapsed
+from graphrt_viz.looks import TAGS, tag
+from graphrt_viz.spine import spine
+from graphrt_viz.wording import shorten, visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from graphrt_viz.exporters.dot import Direction
+    from graphrt_viz.looks import Room
+    from graphrt_viz.picture import PEdge, Picture, PNode
+    from graphrt_viz.theme import Theme
+
+MOST_EDGES: Final = 500
+_MOST_TEXT: Final = 45_000
+"""Characters; Mermaid refuses texts above 50,000."""
+_UNSAFE: Final = re.compile(r"[^A-Za-z0-9 =.,!?/()'+\-\u00a0-\U0010ffff]")
+_SHAPES: Final[Mapping[str, tuple[str, str]]] = {
+    "start": ("((", "))"),
+    "task": ("[", "]"),
+    "agent": ("(", ")"),
+    "tool_agent": ("[[", "]]"),
+    "router": ("{{", "}}"),
+    "ask": ("[/", "\\]"),
+    "join": ("[", "]"),
+    "fork": ("[", "]"),
+    "end": ("(((", ")))"),
+    "failure_end": ("(((", ")))"),
+    "subgraph": ("[(", ")]"),
+}
+
+
+def export(picture: Picture, theme: Theme, direction: Direction = "TB", room: Room | None = None) -> str:
+    """Return the picture as a Mermaid flowchart; `room` has no meaning here."""
+    del room
+    drawn, most = picture, 80
+    text = _text(picture, drawn, theme, direction, most)
+    if len(drawn.edges) > MOST_EDGES or len(text) > _MOST_TEXT:
+        drawn = collapsed(picture, MOST_EDGES)
+        while len(text := _text(picture, drawn, theme, direction, most)) > _MOST_TEXT and most > 12:
+            most //= 2
+        if len(text) > _MOST_TEXT:
+            text = _text(picture, collapsed(picture, 0), theme, direction, most)
+    return text
+
+
+def _text(picture: Picture, drawn: Picture, theme: Theme, direction: Direction, most: int) -> str:
+    lines = [
+        f"%% graphrt-picture sha256:{picture.digest} theme={theme.name} direction={direction}",
+        f"%% {re.sub(r'[^ -z|~]', '', shorten(picture.title, 80))}",
+        f"flowchart {'LR' if direction == 'LR' else 'TD'}",
+        *_body(drawn, most),
+        *_styles(drawn, theme),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def safe(text: str) -> str:
+    """Return `text` as the content of a quoted Mermaid label, never empty."""
+    shown = visible(text)
+    out = _UNSAFE.sub(lambda m: f"#{ord(m[0])};", shown)
+    out = re.sub(r"direction\s", "direction#32;", out)  # else the whole line is taken for a statement
+    if re.match(r"\d+\. |[-+] ", out):  # else it is taken for the beginning of a Markdown list
+        out = re.sub(r"[.+-]", lambda m: f"#{ord(m[0])};", out, count=1)
+    return out if out.strip() else "#32;"
+
+
+def _body(picture: Picture, most: int) -> Iterable[str]:
+    ids = _ids(picture)
+    yield from _inside(picture, None, ids, most, "  ")
+    for edge in picture.edges:
+        arrow = _arrow(edge, picture)
+        text = edge_text(edge, picture, most)
+        label = f'|"{text}"|' if text else ""
+        yield f"  {ids[edge.source]} {arrow}{label} {ids[edge.target]}"
+
+
+def _ids(picture: Picture) -> dict[str, str]:
+    ids = {n.id: f"n{i}" for i, n in enumerate(picture.nodes, 1)}
+    return ids | {c.id: f"c{i}" for i, c in enumerate(picture.clusters, 1)}
+
+
+def _inside(picture: Picture, cluster: str | None, ids: Mapping[str, str], most: int, indent: str) -> Iterable[str]:
+    for node in picture.nodes:
+        if node.cluster == cluster:
+            before, after = _SHAPES[node.kind]
+            yield f'{indent}{ids[node.id]}{before}"{node_text(node, picture, most)}"{after}'
+    for frame in picture.clusters:
+        if frame.parent == cluster:
+            yield f'{indent}subgraph {ids[frame.id]}["{safe(shorten(frame.name, most))}"]'
+            yield from _inside(picture, frame.id, ids, most, indent + "  ")
+            yield f"{indent}end"
+
+
+def node_text(node: PNode, picture: Picture, most: int) -> str:
+    """Return a node's label: kind, name, tools, and what a run did."""
+    if node.kind == "start" and not node.name:
+        return "#32;"
+    lines = [tag(node, run=picture.shows == "run")] if node.kind in TAGS else []
+    lines.append(shorten(node.name or node.kind.replace("_", " "), most))
+    if picture.shows == "flow" and node.subtitle:
+        lines.append(shorten(node.subtitle, most))
+    if node.tools:
+        lines.append(shorten(", ".join(node.tools), most))
+    if node.mark is not None:
+        lines += [facts] if (facts := story.brief(node.mark)) else []
+        lines += [shorten(node.mark.error, most)] if node.mark.error else []
+    return "<br/>".join(safe(text) for text in lines if text)
+
+
+def edge_text(edge: PEdge, picture: Picture, most: int) -> str:
+    """Return an edge's label, `on [guard] / action`, and what a run did; empty if there is nothing to say."""
+    mark = edge.mark if picture.shows == "run" else None
+    words = story.condition(edge)
+    if mark is not None and mark.taken:
+        words = f"({story.crossings(mark)}) {words}".rstrip()
+    lines = [shorten(words, 2 * most)] if words else []
+    if mark is not None:
+        lines += [shorten(text, most) for text in (story.values(mark), mark.reason) if text]
+    return "<br/>".join(safe(text) for text in lines)
+
+
+def _arrow(edge: PEdge, picture: Picture) -> str:
+    if picture.shows == "run":
+        return "==>" if edge.mark is not None and edge.mark.taken else "-.->"
+    return "-.->" if edge.otherwise or edge.error else "-->"
+
+
+def _styles(picture: Picture, theme: Theme) -> Iterable[str]:
+    ids = _ids(picture)
+    groups: dict[str, list[str]] = {}
+    for node in picture.nodes:
+        name = f"k_{node.kind}"
+        if picture.shows == "run":
+            if node.mark is None:
+                name = "k_ghost"
+            elif node.mark.status == "failed":
+                name = "k_failed"
+        groups.setdefault(name, []).append(ids[node.id])
+    shades = {f"k_{kind}": shade for kind, shade in theme.kinds.items()} | {
+        "k_ghost": theme.ghost,
+        "k_failed": theme.bad,
+    }
+    for name in sorted(groups):
+        shade = shades[name]
+        dash = ",stroke-dasharray:4 3" if name == "k_ghost" else ""
+        ink = shade.ink if name in {"k_ghost", "k_start", "k_join", "k_fork", "k_failed"} else theme.ink
+        yield f"  classDef {name} fill:{shade.fill},stroke:{shade.stroke},color:{ink}{dash}"
+        yield f"  class {','.join(groups[name])} {name}"
+    loops = spine(picture).loops
+    colours: dict[str, list[str]] = {}
+    for i, edge in enumerate(picture.edges):
+        colour = _colour(i, edge, picture, theme, loops)
+        if colour:
+            colours.setdefault(colour, []).append(str(i))
+    for colour, indices in sorted(colours.items()):
+        yield f"  linkStyle {','.join(indices)} stroke:{colour}"
+
+
+def _colour(index: int, edge: PEdge, picture: Picture, theme: Theme, loops: frozenset[int]) -> str:
+    if picture.shows == "run":
+        taken = edge.mark is not None and edge.mark.taken
+        return (theme.bad.stroke if edge.error or edge.retry else theme.path) if taken else theme.ghost.stroke
+    if edge.retry:
+        return theme.retry
+    if edge.error:
+        return theme.bad.stroke
+    return theme.retry if index in loops else ""

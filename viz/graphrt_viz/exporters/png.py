@@ -1,0 +1,96 @@
+"""PNG: drawn by Graphviz with the fonts it carries, at twice the size of the screen.
+
+Those fonts cover Latin, Greek and Cyrillic. A picture with other scripts is drawn from the SVG by resvg with the
+fonts of this machine, if it is installed and they have the characters; if not, the file shows boxes and a warning
+says so.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import struct
+import unicodedata
+import warnings
+import zlib
+from typing import TYPE_CHECKING, Any, Final
+
+from graphrt_viz.errors import GlyphsMissing
+from graphrt_viz.exporters import dot, svg
+from graphrt_viz.layout import run_dot
+
+if TYPE_CHECKING:
+    from graphrt_viz.exporters.dot import Direction
+    from graphrt_viz.looks import Room
+    from graphrt_viz.picture import Picture
+    from graphrt_viz.theme import Theme
+
+DPI: Final = 144
+_MOST_PIXELS: Final = 16_000
+"""On the longer side: renderers refuse or run out of memory above twice that."""
+_LOOK_FIRST: Final = 60
+"""Nodes from which on the size is asked for before drawing."""
+_MOST_PROBES: Final = 200
+"""Characters that are looked for one by one in the fonts of this machine."""
+_SIGNS: Final = frozenset("–—‘’“”•…‰‹›€™←↑→↓≈≠≤≥∞−")
+
+
+def export(picture: Picture, theme: Theme, direction: Direction = "TB", room: Room | None = None) -> bytes:
+    """Return the picture as PNG, with its digest in a text chunk.
+
+    Raises:
+        LayoutError: Graphviz is missing or refuses.
+    """
+    planned = dot.plan(picture, theme, direction, room)
+    stamp = f"graphrt-picture sha256:{picture.digest} theme={theme.name} direction={direction}"
+    foreign = "".join(
+        sorted({c for spans in planned.spans.values() for s in spans for c in s.text if not _is_covered(c)})
+    )
+    if foreign:
+        drawn, missing = _by_resvg(svg.export(picture, theme, direction, room), foreign)
+        if missing:
+            warnings.warn(GlyphsMissing(missing), stacklevel=2)
+        if drawn is not None:
+            return _with_text(drawn, stamp)
+    nodes, dpi = len(picture.nodes), float(DPI)
+    if nodes > _LOOK_FIRST:
+        box = json.loads(run_dot(planned.text.replace("\\\\", "/"), "json", nodes=nodes))["bb"].split(",")
+        side = max(float(box[2]), float(box[3])) + 51
+        dpi = min(dpi, max(8.0, _MOST_PIXELS * 72 / side))
+    return _with_text(run_dot(planned.text, "png", nodes=nodes, dpi=dpi), stamp)
+
+
+def _is_covered(c: str) -> bool:
+    """Say whether the fonts that the renderer carries have a character: letters up to Cyrillic, and common signs."""
+    return c < "\u0300" or "\u0370" <= c < "\u0480" or "\u1e00" <= c < "\u2000" or c in _SIGNS
+
+
+def _by_resvg(text: str, foreign: str) -> tuple[bytes | None, str]:
+    """Draw an SVG with the fonts of this machine; return also the characters that none of them has.
+
+    None if there is no resvg or not even one of our fonts, for then it would leave all text out. What a font does not
+    have is drawn as a box, like a character that no font can have.
+    """
+    try:
+        resvg: Any = importlib.import_module("resvg_py")
+    except ImportError:
+        return None, foreign
+
+    def probe(c: str) -> bytes:
+        shown = f'<text y="30" font-family="{svg.SANS}">{c}</text>'
+        form = f'<svg xmlns="http://www.w3.org/2000/svg" width="40" height="40">{shown}</svg>'
+        return bytes(resvg.svg_to_bytes(svg_string=form, dpi=96.0))
+
+    blank, box = probe(""), probe("\U0010fffd")
+    if probe("a") == blank:
+        return None, foreign
+    seen = [c for c in foreign if unicodedata.category(c) not in {"Mn", "Me", "Cf"}]
+    missing = "".join(c for c in seen[:_MOST_PROBES] if probe(c) in {blank, box})
+    return bytes(resvg.svg_to_bytes(svg_string=text, dpi=96.0, zoom=DPI / 96)), missing
+
+
+def _with_text(png: bytes, text: str) -> bytes:
+    """Put a comment behind the header chunk of a PNG file (8 bytes of signature, 25 of header)."""
+    body = b"tEXtComment\0" + text.encode("latin-1")
+    chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    return png[:33] + chunk + png[33:]

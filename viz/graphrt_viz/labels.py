@@ -1,0 +1,177 @@
+"""Boxes of text that know their size: the small language in which the labels of a picture are composed.
+
+A cell is what stands in one table cell of a Graphviz HTML-like label. Composing cells composes their sizes, so
+two pictures can be given the same room before any of them is laid out. Text is escaped here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from graphrt_viz import metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Align: TypeAlias = Literal["LEFT", "CENTER"]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Text in one font and colour. It must be visible text already."""
+
+    text: str
+    size: float
+    colour: str
+    bold: bool = False
+    italic: bool = False
+    mono: bool = False
+
+    @property
+    def width(self) -> float:
+        """Points that the text needs."""
+        return metrics.width(self.text, self.size, bold=self.bold, mono=self.mono)
+
+    @property
+    def believed(self) -> float:
+        """Points that Graphviz reserves for it."""
+        return metrics.believed(self.text, self.size, bold=self.bold, mono=self.mono)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """The content of a table cell."""
+
+    html: str
+    w: float
+    """Points, never less than Graphviz will find."""
+    h: float
+    spans: tuple[Span, ...] = ()
+    """The texts, in the order in which Graphviz draws them."""
+    fixed: bool = False
+    """Whether it keeps its size where there is more room; tables grow otherwise."""
+
+
+def escape(text: str) -> str:
+    r"""Return `text` for an HTML-like label.
+
+    Backslashes are doubled, else Graphviz replaces `\N`, `\G` and others by names.
+    """
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
+    return text.replace("\\", "\\\\")
+
+
+def line(*spans: Span) -> Cell:
+    """Return texts side by side on one baseline. Spaces fill up where Graphviz would reserve less than a font needs."""
+    padded = [_padded(s) for s in spans if s.text]
+    html = "".join(_font(s) for s in padded)
+    height = max((s.size for s in padded), default=0.0) * metrics.LINE
+    return Cell(html, sum(max(s.width, s.believed) for s in padded), height, tuple(padded))
+
+
+def _padded(span: Span) -> Span:
+    missing = span.width - span.believed
+    if missing <= 0:
+        return span
+    space = metrics.believed(" ", span.size, bold=span.bold, mono=span.mono)
+    text = span.text + " " * math.ceil(missing / space)
+    return Span(text, span.size, span.colour, span.bold, span.italic, span.mono)
+
+
+def _font(span: Span) -> str:
+    face = ' FACE="Courier"' if span.mono else ""
+    text = escape(span.text)
+    if span.italic:
+        text = f"<I>{text}</I>"
+    if span.bold:
+        text = f"<B>{text}</B>"
+    return f'<FONT POINT-SIZE="{span.size:g}"{face} COLOR="{span.colour}">{text}</FONT>'
+
+
+_TABLE = '<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0">'
+
+
+def gap(w: float, h: float = 1) -> Cell:
+    """Return empty room, in whole points."""
+    return Cell("", math.ceil(w), math.ceil(h))
+
+
+def _td(cell: Cell, align: Align) -> str:
+    if not cell.html:
+        return f'<TD WIDTH="{cell.w:.0f}" HEIGHT="{cell.h:.0f}" FIXEDSIZE="TRUE"></TD>'
+    fixed = f' FIXEDSIZE="TRUE" WIDTH="{cell.w:.0f}" HEIGHT="{cell.h:.0f}"' if cell.fixed else ""
+    return f'<TD ALIGN="{align}"{fixed}>{cell.html}</TD>'
+
+
+def stack(*cells: Cell, align: Align = "LEFT") -> Cell:
+    """Return cells below each other."""
+    if len(cells) == 1:
+        return cells[0]
+    rows = "".join(f"<TR>{_td(c, align)}</TR>" for c in cells)
+    width = max((c.w for c in cells), default=0)
+    return Cell(f"{_TABLE}{rows}</TABLE>", width, sum(c.h for c in cells), _spans(cells))
+
+
+def row(*cells: Cell) -> Cell:
+    """Return cells beside each other, centred on one height."""
+    if len(cells) == 1:
+        return cells[0]
+    html = f"{_TABLE}<TR>{''.join(_td(c, 'LEFT') for c in cells)}</TR></TABLE>"
+    return Cell(html, sum(c.w for c in cells), max((c.h for c in cells), default=0), _spans(cells))
+
+
+def _spans(cells: Sequence[Cell]) -> tuple[Span, ...]:
+    return tuple(s for c in cells for s in c.spans)
+
+
+def chip(cell: Cell, border: str, ground: str, *, pad: int = 3) -> Cell:
+    """Return a cell in a rounded frame."""
+    html = (
+        f'<TABLE BORDER="1" COLOR="{border}" STYLE="ROUNDED" BGCOLOR="{ground}"'
+        f' CELLBORDER="0" CELLSPACING="0" CELLPADDING="{pad}"><TR><TD ALIGN="LEFT">{cell.html}</TD></TR></TABLE>'
+    )
+    return Cell(html, cell.w + 2 * pad + 2, cell.h + 2 * pad + 2, cell.spans)
+
+
+def badge(cell: Cell, ground: str) -> Cell:
+    """Return a cell on a rounded ground without a border."""
+    html = (
+        f'<TABLE BORDER="0" STYLE="ROUNDED" BGCOLOR="{ground}" CELLBORDER="0" CELLSPACING="0" CELLPADDING="3">'
+        f"<TR><TD>{cell.html}</TD></TR></TABLE>"
+    )
+    return Cell(html, cell.w + 6, cell.h + 6, cell.spans)
+
+
+def bar(parts: Sequence[tuple[float, str]], height: int = 5) -> Cell:
+    """Return coloured strips side by side, each of a width in points and a colour."""
+    kept = [(max(2, round(w)), colour) for w, colour in parts if w > 0]
+    cells = "".join(
+        f'<TD WIDTH="{w}" HEIGHT="{height}" FIXEDSIZE="TRUE" BGCOLOR="{colour}"></TD>' for w, colour in kept
+    )
+    width = sum(w for w, _ in kept) + len(kept) + 1
+    html = f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="1" CELLPADDING="0"><TR>{cells}</TR></TABLE>'
+    return Cell(html, width, height + 2, fixed=True)
+
+
+def padded(cell: Cell, *, left: int = 0, top: int = 0, right: int = 0, bottom: int = 0, align: Align = "LEFT") -> Cell:
+    """Return a cell with room around it, in whole points."""
+    if left or right:
+        cell = row(*([gap(left)] if left else []), cell, *([gap(right)] if right else []))
+    if top or bottom:
+        cell = stack(*([gap(1, top)] if top else []), cell, *([gap(1, bottom)] if bottom else []), align=align)
+    return cell
+
+
+def exactly(cell: Cell) -> Cell:
+    """Return a cell that keeps its size where there is more room."""
+    return replace(cell, w=math.ceil(cell.w), h=math.ceil(cell.h), fixed=True)
+
+
+def at_least(cell: Cell, w: float, h: float, align: Align) -> Cell:
+    """Return a cell in a box of at least that size, in points."""
+    # Graphviz adds widths up in single precision: half a point more than our sum is surely enough for its own.
+    width, height = math.ceil(max(cell.w, w) + 0.5), math.ceil(max(cell.h, h) + 0.5)
+    html = f'{_TABLE}<TR><TD WIDTH="{width}" HEIGHT="{height}" ALIGN="{align}">{cell.html}</TD></TR></TABLE>'
+    return Cell(html, width, height, cell.spans)

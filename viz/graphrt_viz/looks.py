@@ -1,0 +1,408 @@
+"""How each kind of node and edge looks: shape, strokes and label, in one theme.
+
+The only module that decides on appearance. It knows Graphviz's names of shapes and attributes, and no file format.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from graphrt_viz import story
+from graphrt_viz.labels import Cell, Span, at_least, badge, bar, chip, exactly, gap, line, padded, row, stack
+from graphrt_viz.wording import count, duration, plural, shorten, wrap
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from graphrt_viz.labels import Align
+    from graphrt_viz.picture import Failure, NodeMark, PCluster, PEdge, Picture, PNode
+    from graphrt_viz.theme import Shade, Theme
+
+_WAITS: Final = " · WAITS"
+TAGS: Final[Mapping[str, str]] = {
+    "task": "TASK",
+    "agent": "AGENT",
+    "tool_agent": "AGENT + TOOLS",
+    "router": "ROUTER",
+    "ask": f"ASK{_WAITS}",
+    "subgraph": "SUBGRAPH",
+}
+"""The word above a node's name."""
+_STATES: Final[Mapping[str, str]] = {
+    "failed": "FAILED",
+    "waiting": "WAITING",
+    "running": "RUNNING",
+    "cancelled": "CANCELLED",
+}
+_NAME, _WIDE, _TOOLS, _TOOLS_A_ROW = 28, 34, 6, 3
+_SUBTITLES: Final[Mapping[str, tuple[int, int]]] = {"router": (26, 1), "ask": (26, 2)}
+"""Characters and lines of a subtitle in shapes that grow wide; elsewhere there is more room."""
+_CENTRED: Final = frozenset({"router", "ask"})
+BARS: Final = frozenset({"join", "fork"})
+
+
+Room: TypeAlias = "Mapping[str, tuple[float, float]]"
+"""Least sizes of labels, in points: by the id of a node or frame, by `e1`, `e2` … of an edge, and by `title`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Attributes for Graphviz, and the label."""
+
+    attrs: dict[str, str] = field(default_factory=dict[str, str])
+    cell: Cell | None = None
+    align: Align = "LEFT"
+
+    def sized(self, room: tuple[float, float] | None) -> Cell | None:
+        """Return the label in at least that much room; an empty one if there is room but nothing to say."""
+        return self.cell if room is None else at_least(self.cell or gap(1), *room, self.align)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the look of a single node or edge depends on besides itself."""
+
+    theme: Theme
+    run: bool
+    down: bool = True
+    """Whether the picture runs downwards, not to the right."""
+    loops: frozenset[int] = frozenset()
+    into: Mapping[str, int] = field(default_factory=dict[str, int])
+    """How many edges lead into each node."""
+    retrying: frozenset[str] = frozenset()
+    """Nodes with a loop on which failed attempts are shown."""
+    nodes: Mapping[str, PNode] = field(default_factory=dict[str, "PNode"])
+    room: Room = field(default_factory=dict[str, tuple[float, float]])
+
+
+def context(picture: Picture, theme: Theme, loops: frozenset[int], *, down: bool, room: Room | None = None) -> Context:
+    """Return what the looks of all nodes and edges of a picture have in common."""
+    into: dict[str, int] = {}
+    for edge in picture.edges:
+        into[edge.target] = into.get(edge.target, 0) + 1
+    retrying = frozenset(e.source for e in picture.edges if e.retry)
+    return Context(
+        theme, picture.shows == "run", down, loops, into, retrying, {n.id: n for n in picture.nodes}, room or {}
+    )
+
+
+# ---- nodes
+
+
+def node_look(node: PNode, ctx: Context) -> Look:
+    """Return how a node looks."""
+    theme = ctx.theme
+    ghost = ctx.run and node.mark is None
+    shade = theme.ghost if ghost else theme.kinds[node.kind]
+    if node.mark is not None and node.mark.status == "failed":
+        shade = theme.bad
+    attrs = {"fillcolor": shade.fill, "color": shade.stroke, "style": "filled", "penwidth": "1.8" if ctx.run else "1.6"}
+    if ghost:
+        attrs |= {"style": "filled,dashed", "penwidth": "1.2"}
+    elif node.mark is not None and node.mark.status == "cancelled":
+        attrs["style"] = "filled,dotted"
+    if node.kind == "start":
+        return Look(attrs | {"shape": "circle", "width": "0.28", "fixedsize": "true"})
+    if node.kind in BARS:
+        return _bar_look(node, ctx, attrs, shade, ghost=ghost)
+    if node.kind in {"end", "failure_end"}:
+        return _end_look(node, ctx, attrs, shade, ghost=ghost)
+    return _work_look(node, ctx, attrs, shade, ghost=ghost)
+
+
+def _bar_look(node: PNode, ctx: Context, attrs: dict[str, str], shade: Shade, *, ghost: bool) -> Look:
+    long, across = ("width", "height") if ctx.down else ("height", "width")
+    attrs |= {"shape": "box", long: f"{min(4.0, max(1.2, 0.6 * ctx.into.get(node.id, 0))):g}"}
+    rest = [shorten(node.subtitle, 36)] if node.subtitle else []
+    if node.mark is not None and node.mark.visits > 1:
+        rest.append(f"×{count(node.mark.visits)}")
+    if node.mark is not None and node.mark.status != "good":
+        rest.append(node.mark.status)
+    if not node.name and not rest:
+        return Look(attrs | {across: "0.08", "fixedsize": "true"})
+    attrs |= {"margin": "0.12,0.01", across: "0.2"}
+    names = [Span(text, 9, shade.ink, bold=not ghost) for text in wrap(node.name, 36 if ctx.down else 14, 2)]
+    facts = [Span(("  " if ctx.down else "") + " · ".join(rest), 9, shade.ink)] if rest else []
+    cell = line(*names, *facts) if ctx.down else stack(*(line(s) for s in names + facts), align="CENTER")
+    return Look(attrs, cell, "CENTER")
+
+
+def _end_look(node: PNode, ctx: Context, attrs: dict[str, str], shade: Shade, *, ghost: bool) -> Look:
+    lines = [line(Span(text, 10, shade.ink, bold=not ghost)) for text in wrap(node.name, 20, 2)] if node.name else []
+    if node.subtitle:
+        lines.append(line(Span(shorten(node.subtitle, 24), 9, shade.ink)))
+    if node.mark is not None and node.mark.visits > 1:
+        lines.append(line(Span(f"×{count(node.mark.visits)}", 9, shade.ink)))
+    cell = stack(*lines, align="CENTER") if lines else None
+    if node.kind == "failure_end":
+        return Look(attrs | {"shape": "doubleoctagon", "margin": "0.04,0.02"}, cell, "CENTER")
+    if cell is None:
+        return Look(attrs | {"shape": "doublecircle", "width": "0.2", "fixedsize": "true"})
+    wide, high = ctx.room.get(node.id, (0.0, 0.0))
+    if max(cell.w, wide) <= 32 and max(cell.h, high) <= 26:
+        return Look(attrs | {"shape": "doublecircle", "width": "0.55", "fixedsize": "true"}, cell, "CENTER")
+    return Look(attrs | {"shape": "ellipse", "peripheries": "2", "margin": "0.02,0.02"}, cell, "CENTER")
+
+
+_SHAPES: Final[Mapping[str, Mapping[str, str]]] = {
+    "task": {"shape": "box"},
+    "agent": {"shape": "box"},
+    "tool_agent": {"shape": "box", "peripheries": "2"},
+    "router": {"shape": "hexagon", "margin": "0.02,0.02"},
+    "ask": {"shape": "octagon", "margin": "0,0", "height": "0.75"},
+    "subgraph": {"shape": "folder"},
+}
+
+
+def _work_look(node: PNode, ctx: Context, attrs: dict[str, str], shade: Shade, *, ghost: bool) -> Look:
+    theme, mark = ctx.theme, node.mark
+    align: Align = "CENTER" if node.kind in _CENTRED else "LEFT"
+    attrs |= _SHAPES[node.kind]
+    if attrs["shape"] == "box":
+        attrs["style"] = attrs["style"].replace("filled", "filled,rounded")
+    if node.kind == "ask" and not ghost:
+        attrs["penwidth"] = "2.2" if ctx.run else "2"
+    ink = shade.ink if ghost else theme.ink
+    facts = story.brief(mark) if mark is not None else ""
+    inline = bool(facts) and bool(node.tools)
+    names = wrap(node.name, _NAME, 2)
+    cells = [line(Span(tag(node, run=ctx.run), 9, shade.ink, bold=True))]
+    for i, text in enumerate(names):
+        beside = [Span("  " + facts, 10, shade.ink)] if inline and i == len(names) - 1 else []
+        cells.append(line(Span(text, 13, ink, bold=not ghost), *beside))
+    if mark is not None and facts and not inline:
+        cells.append(line(Span(facts, 10, shade.ink)))
+    if node.subtitle and not ctx.run:
+        width, most = _SUBTITLES.get(node.kind, (_WIDE, 2))
+        cells += [line(Span(text, 10, theme.muted)) for text in wrap(node.subtitle, width, most)]
+    if mark is not None and mark.failures and node.id not in ctx.retrying:
+        failed = f"{plural(len(mark.failures), 'failed attempt')}: {mark.failures[-1].error}"
+        cells += [line(Span(text, 9, theme.bad.ink)) for text in wrap(failed, _WIDE, 2)]
+    if mark is not None and mark.error:
+        cells += [line(Span(text, 10, shade.ink, mono=True)) for text in wrap(mark.error, _WIDE, 3)]
+    if node.tools:
+        cells += _tool_rows(node, theme, ghost=ghost)
+    if mark is not None and mark.failed_s > 0 and mark.good_s > 0:
+        cells.append(padded(_time_bar(mark, theme, theme.kinds[node.kind], max(c.w for c in cells)), top=2))
+    return Look(attrs, stack(*[padded(c, top=1, bottom=1, align=align) for c in cells], align=align), align)
+
+
+def tag(node: PNode, *, run: bool) -> str:
+    """Return the word above a node's name; in a run it also says what the node is up to."""
+    word = shorten(node.tag, _WIDE) if node.tag else TAGS[node.kind]
+    if not run:
+        return word
+    word = word.removesuffix(_WAITS)
+    if node.mark is None:
+        return word
+    state = _STATES.get(node.mark.status, "ANSWERED" if node.kind == "ask" else "")
+    return f"{word} · {state}" if state else word
+
+
+def _tool_rows(node: PNode, theme: Theme, *, ghost: bool) -> list[Cell]:
+    used = {t.name: t for t in node.mark.tools} if node.mark is not None else {}
+    chips: list[Cell] = []
+    for name in node.tools[:_TOOLS]:
+        mark = used.get(name)
+        text = shorten(name, 24) + (f" ×{count(mark.calls)}" if mark is not None and mark.calls else "")
+        shade = theme.ghost if ghost else theme.tools
+        border = theme.bad.stroke if mark is not None and mark.failed else shade.stroke
+        ink = theme.ghost.ink if ghost else theme.ink
+        chips.append(chip(line(Span(text, 9, ink, mono=True)), border, theme.card))
+    if len(node.tools) > _TOOLS:
+        chips.append(line(Span(f"+{len(node.tools) - _TOOLS} more", 9, theme.ghost.ink if ghost else theme.muted)))
+    rows: list[Cell] = []
+    for i in range(0, len(chips), _TOOLS_A_ROW):
+        parts = [part for c in chips[i : i + _TOOLS_A_ROW] for part in (gap(4), c)][1:]
+        rows.append(padded(exactly(row(*parts)), top=3))
+    return rows
+
+
+def _time_bar(mark: NodeMark, theme: Theme, shade: Shade, room: float) -> Cell:
+    whole = max(60.0, min(room, 190.0))
+    bad = whole * mark.failed_s / mark.busy_s
+    return bar([(bad, theme.bad.stroke), (whole - bad, shade.stroke)])
+
+
+# ---- edges
+
+
+def edge_look(index: int, edge: PEdge, ctx: Context) -> Look:
+    """Return how an edge looks. `index` is its place among the edges of the picture."""
+    look = _edge_look(index, edge, ctx)
+    if look.cell is None:
+        return look
+    if not ctx.down:  # Labels stand above their edges, not at their right.
+        return replace(look, cell=padded(look.cell, bottom=6))
+    if edge.source != edge.target:
+        return look
+    # Graphviz centres the label of a loop at the side of its node, where other edges leave: we lift it.
+    return replace(look, cell=padded(look.cell, bottom=round(look.cell.h)))
+
+
+def _edge_look(index: int, edge: PEdge, ctx: Context) -> Look:
+    if ctx.run and not edge.retry:
+        return _run_edge(edge, ctx)
+    source = ctx.nodes.get(edge.source)
+    if ctx.run:
+        failures = source.mark.failures if source is not None and source.mark is not None else ()
+        return _failure_loop(failures, ctx) if failures else _ghost_edge(edge, ctx)
+    return _flow_edge(index, edge, source, ctx)
+
+
+def _stroke(edge: PEdge, colour: str, ctx: Context) -> dict[str, str]:
+    """Colour an edge; one that starts many branches is a double line, one that forks begins at a bar."""
+    source = ctx.nodes.get(edge.source)
+    bar = source is not None and source.kind in BARS
+    attrs = {"color": f"{colour}:{ctx.theme.background}:{colour}" if edge.each else colour}
+    if edge.fork and not bar:
+        attrs |= {"dir": "both", "arrowtail": "tee"}
+    return attrs
+
+
+def _flow_edge(index: int, edge: PEdge, source: PNode | None, ctx: Context) -> Look:
+    theme = ctx.theme
+    colour = theme.edge
+    if edge.retry:
+        colour = theme.retry
+    elif edge.error:
+        colour = theme.bad.stroke
+    elif index in ctx.loops and source is not None and source.kind not in BARS:
+        colour = theme.kinds[source.kind].stroke
+    attrs = _stroke(edge, colour, ctx) | {"penwidth": "1.4", "arrowsize": "0.75"}
+    if edge.error or edge.otherwise:
+        attrs["style"] = "dashed"
+    rows = _condition(edge, theme.ink, theme.muted, mono_ink=theme.ink)
+    if not rows:
+        return Look(attrs)
+    return Look(attrs, padded(chip(stack(*rows), theme.retry if edge.retry else theme.line, theme.card), left=6))
+
+
+def _condition(edge: PEdge, ink: str, muted: str, *, mono_ink: str) -> list[Cell]:
+    """Return the lines `on [guard] / action`: what triggers an edge, what it does, how often it may."""
+    lines: list[list[Span]] = [[]]
+    if edge.number is not None:
+        lines[0].append(Span(f"{edge.number} ", 9, muted))
+    if edge.each:
+        text = wrap(f"each {edge.each}", _WIDE, 2)
+        lines[0].append(Span(text[0], 10, ink, italic=True))
+        lines += [[Span(t, 10, ink, italic=True)] for t in text[1:]]
+    if edge.on:
+        text = wrap(edge.on, _WIDE, 2)
+        spaced = " " if edge.each else ""
+        lines[-1].append(Span(spaced + text[0], 10, mono_ink, mono=edge.error or edge.retry))
+        lines += [[Span(t, 10, mono_ink, mono=edge.error or edge.retry)] for t in text[1:]]
+    if edge.guard:
+        guard = f"[{edge.guard}]" if edge.on or edge.each else edge.guard
+        text = wrap(guard, _WIDE, 3)
+        fits = sum(len(s.text) for s in lines[-1]) + len(text[0]) <= _WIDE + 4
+        if lines[-1] and not fits:
+            lines.append([])
+        lines[-1].append(Span((" " if lines[-1] and (edge.on or edge.each) else "") + text[0], 10, mono_ink, mono=True))
+        lines += [[Span(t, 10, mono_ink, mono=True)] for t in text[1:]]
+    if edge.otherwise and not edge.on and not edge.guard:
+        lines[0].append(Span("otherwise", 10, muted, italic=True))
+    _tail(edge, lines, muted)
+    return [line(*spans) for spans in lines if spans]
+
+
+def _tail(edge: PEdge, lines: list[list[Span]], muted: str) -> None:
+    """Add the action and the bounds, on the same line if there is room."""
+    bounds: list[str] = []
+    if edge.bound is not None:
+        bounds.append(f"retry ≤ {edge.bound}" if edge.retry else f"≤ {edge.bound}")
+    if edge.at_once is not None:
+        bounds.append(f"{edge.at_once} at once")
+    used = sum(len(s.text) for s in lines[-1])
+    if edge.action:
+        text = wrap(f"/ {edge.action}", _WIDE, 2)
+        if lines[-1] and used + len(text[0]) > _WIDE:
+            lines.append([])
+        lines[-1].append(Span((" " if lines[-1] else "") + text[0], 10, muted, mono=True))
+        lines += [[Span(t, 10, muted, mono=True)] for t in text[1:]]
+    if bounds:
+        lines[-1].append(Span(("  ·  " if lines[-1] else "") + " · ".join(bounds), 10, muted))
+
+
+def _run_edge(edge: PEdge, ctx: Context) -> Look:
+    theme, mark = ctx.theme, edge.mark
+    if mark is None or not mark.taken:
+        return _ghost_edge(edge, ctx)
+    colour = theme.bad.stroke if edge.error else theme.path
+    attrs = _stroke(edge, colour, ctx) | {"penwidth": "2.8" if not edge.each else "2", "arrowsize": "0.8"}
+    rows = _condition(edge, theme.ink, theme.muted, mono_ink=theme.ink)
+    values = wrap(story.values(mark), _WIDE, 2) if story.values(mark) else ()
+    if values and not rows:
+        rows = [line(Span(text, 10, theme.ink, mono=True)) for text in values]
+    elif len(values) == 1 and len(rows) == 1 and sum(len(s.text) for s in rows[0].spans) + len(values[0]) <= _WIDE + 4:
+        rows = [line(*rows[0].spans, Span("  " + values[0], 9, theme.muted))]
+    else:
+        rows += [line(Span(text, 9, theme.muted)) for text in values]
+    parts = [gap(5), badge(line(Span(story.crossings(mark), 10, theme.on_path, bold=True)), colour)]
+    if rows:
+        parts += [gap(2), chip(stack(*rows), colour, theme.card)]
+    return Look(attrs, row(*parts))
+
+
+def _ghost_edge(edge: PEdge, ctx: Context) -> Look:
+    ghost = ctx.theme.ghost
+    attrs = _stroke(edge, ghost.stroke, ctx) | {"penwidth": "1.1", "style": "dashed", "arrowsize": "0.65"}
+    rows = _condition(edge, ghost.ink, ghost.ink, mono_ink=ghost.ink)
+    if edge.mark is not None and edge.mark.reason:
+        rows += [line(Span(text, 9, ghost.ink, italic=True)) for text in wrap(edge.mark.reason, _WIDE + 6, 2)]
+    return Look(attrs, padded(stack(*rows), left=6)) if rows else Look(attrs)
+
+
+def _failure_loop(failures: tuple[Failure, ...], ctx: Context) -> Look:
+    """Draw the failed attempts of a node on its retry loop: the latest in words, all of them as a number."""
+    theme, last = ctx.theme, failures[-1]
+    attrs = {"color": theme.bad.stroke, "penwidth": "2.4", "arrowsize": "0.8"}
+    steps = [f.step for f in failures if f.step is not None]
+    head = str(steps[0]) if len(failures) == 1 and steps else f"×{count(len(failures))}"
+    what = (
+        f"attempt {last.attempt} failed"
+        if len(failures) == 1
+        else f"{count(len(failures))} attempts failed, this one last"
+    )
+    if last.wait_s is not None:
+        again = f"retry {last.attempt}" + (f" of {last.of - 1}" if last.of else "")
+        what += f" · {again} after {duration(last.wait_s)}"
+    error = [line(Span(text, 10, theme.bad.ink, mono=True)) for text in wrap(last.error, _WIDE, 2)]
+    notes = [line(Span(text, 9, theme.muted)) for text in wrap(what, 48, 2)]
+    text = chip(stack(*error, *notes), theme.bad.stroke, theme.card)
+    number = badge(line(Span(head, 10, theme.on_path, bold=True)), theme.bad.stroke)
+    return Look(attrs, row(gap(5), number, gap(2), text))
+
+
+# ---- the rest
+
+
+def cluster_look(cluster: PCluster, ctx: Context) -> Look:
+    """Return how the frame around an opened subgraph looks."""
+    theme = ctx.theme
+    ghost = ctx.run and cluster.mark is None
+    shade = theme.ghost if ghost else theme.task
+    spans = [Span(shorten(cluster.tag, _WIDE) if cluster.tag else "SUBGRAPH", 9, shade.ink, bold=True)]
+    spans.append(Span("  " + shorten(cluster.name, 48), 12, shade.ink if ghost else theme.ink, bold=not ghost))
+    if cluster.mark is not None and (facts := story.brief(cluster.mark)):
+        spans.append(Span("  " + facts, 10, shade.ink))
+    style = "rounded,filled,dashed" if ghost else "rounded,filled"
+    attrs = {
+        "style": style,
+        "color": shade.stroke if ghost else theme.line,
+        "fillcolor": theme.frame,
+        "penwidth": "1.2",
+    }
+    return Look(attrs | {"labeljust": "l", "labelloc": "t", "margin": "20"}, line(*spans))
+
+
+def title_cell(picture: Picture, theme: Theme) -> Cell:
+    """Return the headline of a picture."""
+    title = Span(shorten(picture.title, 60), 17, theme.ink, bold=True)
+    if not picture.subtitle:
+        return padded(line(title), bottom=10)
+    subtitle = shorten(picture.subtitle, 120)
+    if len(title.text) + len(subtitle) <= 100:
+        return padded(line(title, Span("  " + subtitle, 12, theme.muted)), bottom=10)
+    return padded(stack(line(title), line(Span(subtitle, 12, theme.muted))), bottom=10)

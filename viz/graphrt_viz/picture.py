@@ -1,0 +1,244 @@
+"""The picture: what is to be seen of a graph or of a run, without a word on how it is drawn.
+
+Exporters read pictures and nothing else, so the kernel's types may change without touching them. A picture never
+holds colours, coordinates or markup; texts are kept whole and raw here, shortening and escaping are the
+exporters' business.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeAlias, cast, get_args
+
+import msgspec
+
+VERSION: Final = 1
+"""Version of the JSON form; readers refuse what they do not know."""
+
+NodeKind: TypeAlias = Literal[
+    "start", "task", "agent", "tool_agent", "router", "ask", "join", "fork", "end", "failure_end", "subgraph"
+]
+Status: TypeAlias = Literal["good", "failed", "waiting", "running", "cancelled"]
+NODE_KINDS: Final[tuple[str, ...]] = get_args(NodeKind)
+STATUSES: Final[tuple[str, ...]] = get_args(Status)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One failed attempt."""
+
+    attempt: int
+    """Counted from 1."""
+    error: str
+    """Type and message, on one line."""
+    of: int | None = None
+    """How many attempts were allowed; None if unknown."""
+    wait_s: float | None = None
+    """Seconds until the next attempt; None if there was none."""
+    step: int | None = None
+    """Its number among the steps of the run, if it has one."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolMark:
+    """How a tool was used in a run."""
+
+    name: str
+    calls: int
+    failed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NodeMark:
+    """What a run did at a node. A node without a mark was not visited."""
+
+    status: Status = "good"
+    """Of the latest visit."""
+    visits: int = 1
+    attempts: int = 1
+    """Attempts over all visits, the failed ones included."""
+    failures: tuple[Failure, ...] = ()
+    good_s: float = 0.0
+    """Seconds in attempts that succeeded, over all visits."""
+    failed_s: float = 0.0
+    """Seconds in attempts that failed, over all visits."""
+    waited_s: float | None = None
+    """Seconds spent waiting for an answer from outside."""
+    tokens: int | None = None
+    cost_usd: float | None = None
+    outcome: str | None = None
+    """The latest answer of a router or an ask."""
+    error: str | None = None
+    """Why the node failed, if it did."""
+    tools: tuple[ToolMark, ...] = ()
+
+    @property
+    def busy_s(self) -> float:
+        """Seconds in attempts, good or failed."""
+        return self.good_s + self.failed_s
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeMark:
+    """What a run did at an edge. An edge without a mark was never considered."""
+
+    taken: int = 0
+    """How often it was crossed."""
+    steps: tuple[int, ...] = ()
+    """The numbers of those crossings among the steps of the run, ascending; of many, the first."""
+    values: str = ""
+    """What the guard read when the edge was last taken (`score = 0.62`)."""
+    reason: str = ""
+    """Why it was not taken (`false: score = 0.91`, `not tried: rule 2 matched`, `used up: 3 of 3`)."""
+    branches: int | None = None
+    """Branches started by an `each` edge, over all crossings."""
+
+
+@dataclass(frozen=True, slots=True)
+class PNode:
+    """A node to draw."""
+
+    id: str
+    """Unique in the picture."""
+    kind: NodeKind
+    name: str = ""
+    tag: str = ""
+    """The word above the name that says the kind; empty for the kind's own word."""
+    subtitle: str = ""
+    tools: tuple[str, ...] = ()
+    cluster: str | None = None
+    """Id of the cluster it stands in."""
+    tooltip: str = ""
+    """All that can be said about it, in lines."""
+    mark: NodeMark | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PEdge:
+    """A transition to draw, `on [guard] / action`."""
+
+    source: str
+    target: str
+    number: int | None = None
+    """Its place in the order in which its source tries its edges, from 1; None if the order does not matter."""
+    on: str = ""
+    """The answer or the exception type that triggers it."""
+    guard: str = ""
+    action: str = ""
+    bound: int | None = None
+    """How often it may be crossed."""
+    each: str = ""
+    """What is fanned out (`query in queries`)."""
+    at_once: int | None = None
+    fork: bool = False
+    """Taken beside its siblings rather than instead of them."""
+    otherwise: bool = False
+    """Taken when no edge before it is."""
+    error: bool = False
+    """Taken when its source fails."""
+    retry: bool = False
+    """Not a transition: the node's own policy of repeating failed attempts, drawn as a loop."""
+    tooltip: str = ""
+    mark: EdgeMark | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PCluster:
+    """A frame around nodes: an opened subgraph."""
+
+    id: str
+    name: str
+    tag: str = ""
+    parent: str | None = None
+    """Id of the cluster around it."""
+    tooltip: str = ""
+    mark: NodeMark | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A graph, or a run of it, as it is to be seen."""
+
+    title: str
+    subtitle: str = ""
+    nodes: tuple[PNode, ...] = ()
+    edges: tuple[PEdge, ...] = ()
+    clusters: tuple[PCluster, ...] = ()
+    shows: Literal["flow", "run"] = "flow"
+    """A run has marks; what it did not reach is drawn as a ghost."""
+    status: str = ""
+    """How the run ended, in a word; empty for a definition."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no exporter could draw.
+
+        Raises:
+            ValueError: an id is used twice, or an edge or a cluster names an id that is not there.
+        """
+        ids = [n.id for n in self.nodes] + [c.id for c in self.clusters]
+        known = set(ids)
+        if len(known) != len(ids):
+            twice = next(i for i in ids if ids.count(i) > 1)
+            raise ValueError(
+                f"picture {self.title!r}: the id {twice!r} is used twice; ids of nodes and clusters differ"
+            )
+        frames = {c.id for c in self.clusters}
+        for edge in self.edges:
+            for end in (edge.source, edge.target):
+                if end not in known:
+                    raise ValueError(f"picture {self.title!r}: an edge leads from or to {end!r}, which is not in it")
+        for frame in [n.cluster for n in self.nodes] + [c.parent for c in self.clusters]:
+            if frame is not None and frame not in frames:
+                raise ValueError(
+                    f"picture {self.title!r}: something stands in the cluster {frame!r}, which is not in it"
+                )
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON form, 64 hex digits: changes with what is seen and with nothing else."""
+        return hashlib.sha256(canonical(self).encode()).hexdigest()
+
+
+def to_json(picture: Picture) -> dict[str, Any]:
+    """Return the JSON form: every field that differs from its default, by its name."""
+    out: dict[str, Any] = {"version": VERSION}
+    out.update(_plain(picture))
+    return out
+
+
+def canonical(picture: Picture) -> str:
+    """Return the JSON form as one ASCII line with sorted keys: equal pictures give equal text on every machine."""
+    return json.dumps(to_json(picture), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def _plain(value: object) -> Any:  # noqa: ANN401 - a JSON value
+    if isinstance(value, tuple):
+        return [_plain(v) for v in cast("tuple[object, ...]", value)]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)  # 372.0 and 372 are equal, so they must be written alike
+    if not dataclasses.is_dataclass(value):
+        return value
+    out: dict[str, Any] = {}
+    for f in dataclasses.fields(value):
+        v = getattr(value, f.name)
+        if f.default is dataclasses.MISSING or v != f.default:
+            out[f.name] = _plain(v)
+    return out
+
+
+def from_json(data: dict[str, Any]) -> Picture:
+    """Read a picture back from its JSON form.
+
+    Raises:
+        ValueError: the version is unknown, or the form does not describe a picture.
+    """
+    found = data.get("version")
+    if found != VERSION:
+        raise ValueError(f"picture of version {found!r} found, version {VERSION} expected; render it again")
+    try:
+        return msgspec.convert({k: v for k, v in data.items() if k not in {"version", "digest"}}, Picture)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"not the JSON form of a picture: {error}") from error

@@ -1,0 +1,98 @@
+"""A run in words: what the marks of a node or an edge say, for texts, tooltips and formats without drawings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from graphrt_viz.wording import count, duration, money, plural
+
+if TYPE_CHECKING:
+    from graphrt_viz.picture import EdgeMark, NodeMark, PEdge
+
+FEW_STEPS = 3
+"""Crossings up to which each is named; more are counted."""
+
+
+def condition(edge: PEdge) -> str:
+    """Return what triggers an edge, what it does, how often it may (`2 billing [score > 2] / n = n + 1 ≤ 3`)."""
+    words = [str(edge.number)] if edge.number is not None else []
+    words += [f"each {edge.each}"] if edge.each else []
+    words += [edge.on] if edge.on else []
+    words += ([f"[{edge.guard}]"] if edge.on or edge.each else [edge.guard]) if edge.guard else []
+    words += ["otherwise"] if edge.otherwise and not edge.guard and not edge.on else []
+    words += [f"/ {edge.action}"] if edge.action else []
+    words += [("retry " if edge.retry else "") + f"≤ {edge.bound}"] if edge.bound is not None else []
+    words += [f"{edge.at_once} at once"] if edge.at_once is not None else []
+    return " ".join(words)
+
+
+def crossings(mark: EdgeMark) -> str:
+    """Return when an edge was taken, if that was seldom (`2, 5`), else how often (`×12`)."""
+    if 0 < len(mark.steps) <= FEW_STEPS and mark.taken == len(mark.steps):
+        return ", ".join(str(s) for s in mark.steps)
+    return f"×{count(mark.taken)}"
+
+
+def values(mark: EdgeMark) -> str:
+    """Return what the guard of a taken edge read, and how many branches it started."""
+    parts = [mark.values] if mark.values else []
+    if mark.branches is not None:
+        parts.append("1 branch" if mark.branches == 1 else f"{count(mark.branches)} branches")
+    return " · ".join(parts)
+
+
+def brief(mark: NodeMark) -> str:
+    """Return what a run did at a node, as short as it goes (`×2 · 3 attempts · 3.4 s · 840 tok`)."""
+    parts: list[str] = []
+    if mark.visits > 1:
+        parts.append(f"×{count(mark.visits)}")
+    if mark.attempts > mark.visits:
+        parts.append(plural(mark.attempts, "attempt"))
+    if mark.waited_s:
+        parts.append(("waiting " if mark.status == "waiting" else "waited ") + duration(mark.waited_s))
+    elif mark.busy_s > 0:
+        parts.append(duration(mark.busy_s))
+    if mark.tokens:
+        parts.append(f"{count(mark.tokens)} tok")
+    elif mark.cost_usd:
+        parts.append(money(mark.cost_usd))
+    return " · ".join(parts)
+
+
+def node_story(mark: NodeMark) -> list[str]:
+    """Return all that a run did at a node, one fact a line."""
+    said: list[str] = ["visited" if mark.status == "good" else mark.status]
+    if mark.visits > 1:
+        said[0] += f", {count(mark.visits)} visits"
+    if mark.attempts > mark.visits:
+        said.append(plural(mark.attempts, "attempt"))
+    if mark.busy_s > 0:
+        said.append(
+            duration(mark.busy_s) + (f" ({duration(mark.failed_s)} in failed attempts)" if mark.failed_s else "")
+        )
+    if mark.waited_s is not None:
+        said.append(f"waited {duration(mark.waited_s)}")
+    if mark.tokens:
+        said.append(f"{count(mark.tokens)} tok")
+    if mark.cost_usd:
+        said.append(money(mark.cost_usd))
+    if mark.outcome:
+        said.append(f"answer: {mark.outcome}")
+    said += [f"tool {t.name} ×{t.calls}" + (f", {t.failed} failed" if t.failed else "") for t in mark.tools]
+    said += [
+        f"attempt {f.attempt} failed: {f.error}"
+        + (f" (again after {duration(f.wait_s)})" if f.wait_s is not None else "")
+        for f in mark.failures
+    ]
+    if mark.error:
+        said.append(mark.error)
+    return said
+
+
+def edge_story(mark: EdgeMark) -> list[str]:
+    """Return what a run did at an edge, one fact a line."""
+    if not mark.taken:
+        return [mark.reason] if mark.reason else ["not taken"]
+    few = len(mark.steps) <= FEW_STEPS and mark.taken == len(mark.steps)
+    said = [f"step {crossings(mark)}" if few and mark.steps else f"taken {crossings(mark)}"]
+    return said + ([text] if (text := values(mark)) else [])

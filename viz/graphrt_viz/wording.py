@@ -1,0 +1,120 @@
+"""Words and numbers as people read them: visible text, shortening, wrapping, times and counts.
+
+Nothing here knows a file format; escaping for one is the exporter's business.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Final
+
+_SHOWN_FORMATS: Final = frozenset("\u200c\u200d\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u08e2")
+"""Format characters that shape or are visible text in living scripts; every other one would hide or reorder what
+is written.
+"""
+_NAMED: Final = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}
+
+
+def visible(text: str) -> str:
+    r"""Return `text` with every character that cannot be seen written as an escape (`\n`, `\x00`, `\u202e`).
+
+    These are control characters, lone surrogates, noncharacters, line separators and format characters that are
+    invisible or reorder what is written.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(c if _is_plain(c) else _escape(c) for c in text)
+
+
+def _is_plain(c: str) -> bool:
+    if " " <= c <= "~":
+        return True
+    category = unicodedata.category(c)
+    if category in {"Cc", "Cs", "Zl", "Zp", "Cn"}:
+        return False
+    return category != "Cf" or c in _SHOWN_FORMATS
+
+
+def _escape(c: str) -> str:
+    code = ord(c)
+    if c in _NAMED:
+        return _NAMED[c]
+    if code <= 0xFF:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+
+
+def lines_visible(text: str) -> str:
+    """Return `text` with the same escapes but with its line ends kept: for tooltips, which may have several lines."""
+    return "\n".join(visible(line) for line in text.split("\n"))
+
+
+def shorten(text: str, most: int) -> str:
+    """Return visible `text` cut to at most `most` characters, the last of them `…` if anything was cut."""
+    shown = visible(text)
+    return shown if len(shown) <= most else _whole(shown[: most - 1]).rstrip() + "…"
+
+
+def _whole(text: str) -> str:
+    """Drop what a cut has left dangling at the end: a joiner that waits for the next character."""
+    return text.rstrip("\u200d\ufe0f")
+
+
+def wrap(text: str, width: int, most_lines: int) -> tuple[str, ...]:
+    """Return visible `text` in lines of about `width` characters, broken at spaces; `…` ends what was cut."""
+    words = visible(text).split(" ")
+    lines: list[str] = []
+    line = ""
+    for word in words:
+        joined = f"{line} {word}" if line else word
+        if line and len(joined) > width:
+            lines.append(line)
+            joined = word
+        while len(joined) > width + 8:
+            lines.append(_whole(joined[:width]))
+            joined = joined[len(lines[-1]) :]
+        line = joined
+    lines.append(line)
+    if len(lines) > most_lines:
+        lines = [*lines[: most_lines - 1], shorten(" ".join(lines[most_lines - 1 :]), width)]
+        if not lines[-1].endswith("…"):
+            lines[-1] += "…"
+    return tuple(lines)
+
+
+def duration(seconds: float) -> str:
+    """Return a span of time in the two largest fitting units (`340 ms`, `8.2 s`, `6 m 12 s`, `2 h 5 m`, `3 d 4 h`)."""
+    if seconds < 0.0005:
+        return "<1 ms" if seconds > 0 else "0 s"
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 59.95:
+        return f"{seconds:.1f}".removesuffix(".0") + " s"
+    whole = round(seconds)
+    for unit, name, part, part_name in ((86400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s")):
+        if whole >= unit:
+            rest = whole % unit // part
+            return f"{whole // unit} {name} {rest} {part_name}" if rest else f"{whole // unit} {name}"
+    return f"{whole} s"
+
+
+def count(number: int) -> str:
+    """Return a whole number with spaces between thousands (`4 812`)."""
+    return f"{number:,}".replace(",", " ")
+
+
+def money(usd: float) -> str:
+    """Return US dollars with two digits, more for small amounts (`$1.25`, `$0.021`, `$0.00004`)."""
+    if usd == 0:
+        return "$0"
+    if usd >= 1:
+        return f"${usd:,.2f}".replace(",", " ")
+    digits = 2
+    while digits < 8 and round(usd, digits) != round(usd, digits + 6) and usd < 10 ** (2 - digits):
+        digits += 1
+    return f"${usd:.{digits}f}".rstrip("0").rstrip(".")
+
+
+def plural(number: int, noun: str) -> str:
+    """Return a counted noun (`1 node`, `3 nodes`)."""
+    return f"{count(number)} {noun}" + ("" if number == 1 else "s")
