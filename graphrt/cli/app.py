@@ -1,0 +1,161 @@
+"""The program: its commands, its options, and how whatever goes wrong is told.
+
+A mistake of the user is one clear line on standard error and exit code 2, never a traceback.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from graphrt.cli import exits
+from graphrt.cli.commands import GROUPS
+from graphrt.errors import GraphrtError, RunError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+NAME: Final = "graphrt"
+
+
+class _Groups(TyperGroup):
+    """Lists the commands by what a person wants to do."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401, ARG002 - typer keeps its context to itself
+        """Return the names in the order of the help."""
+        return [c.name for commands in GROUPS.values() for c in commands]
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401, ARG002 - as above
+        """Write one section a group."""
+        for title, commands in GROUPS.items():
+            rows = [(c.name, c.brief) for c in commands]
+            with formatter.section(title):
+                formatter.write_dl(rows)
+
+
+class _Command(TyperCommand):
+    """Shows examples below its options."""
+
+    examples: tuple[str, ...] = ()
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401, ARG002 - as above
+        """Write them as they are typed."""
+        with formatter.section("Examples"):
+            for example in self.examples:
+                formatter.write(f"{'':{formatter.current_indent}}{example}\n")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        sys.stdout.write(f"graphrt {version('graphrt')}\n")
+        raise typer.Exit
+
+
+def _program(
+    no_color: Annotated[
+        bool, typer.Option("--no-color", help="Print without colours, as NO_COLOR=1 does. May stand anywhere.")
+    ] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Durable, typed, graph-based LLM workflows.
+
+    TARGET is a flow: file.py, file.py:name or package.module:name. RUN is a run of the store: its id or the beginning
+    of it, `latest`, or a trace file. The store is .graphrt/runs.db unless --store or GRAPHRT_STORE names another.
+
+    Exit codes: 0 completed or nothing found, 1 the run failed or a check found something, 2 wrong use, 3 the run
+    waits for an answer, 4 cancelled, 130 Ctrl-C.
+    """
+
+
+def build() -> typer.Typer:
+    """Return the program with all its commands."""
+    app = typer.Typer(
+        name=NAME,
+        cls=_Groups,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        no_args_is_help=True,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    )
+    app.callback()(_program)
+    for commands in GROUPS.values():
+        for command in commands:
+            shaped = type(_Command.__name__, (_Command,), {"examples": command.examples})
+            app.command(command.name, cls=shaped, short_help=command.brief, no_args_is_help=command.needs_args)(
+                command.function
+            )
+    return app
+
+
+def invoke(args: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    given = list(sys.argv[1:] if args is None else args)
+    given = _take_no_color(given)
+    _never_fail_to_print()
+    try:
+        code = typer.main.get_command(build()).main(given, prog_name=NAME, standalone_mode=False)
+    except typer.Abort:
+        code = exits.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has enough of it; what is buffered has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = exits.FOUND
+    except KeyboardInterrupt:
+        code = exits.INTERRUPTED
+    except (typer.TyperException, GraphrtError, OSError) as error:
+        code = _tell(error)
+    return code if isinstance(code, int) else exits.OK
+
+
+def _take_no_color(args: list[str]) -> list[str]:
+    """Honour `--no-color` wherever it stands before `--`."""
+    end = args.index("--") if "--" in args else len(args)
+    if "--no-color" not in args[:end]:
+        return args
+    # Both typer and rich look here; so do the programs that a flow may start.
+    os.environ["NO_COLOR"] = "1"
+    return [a for a in args[:end] if a != "--no-color"] + args[end:]
+
+
+def _never_fail_to_print() -> None:
+    """Print what a terminal's encoding lacks as an escape."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+
+
+def _tell(error: typer.TyperException | GraphrtError | OSError) -> int:
+    """Tell what went wrong in a line, and return the exit code."""
+    if isinstance(error, typer.TyperException):
+        return _tell_usage(error)
+    from graphrt.cli.screen import complain
+
+    if isinstance(error, GraphrtError):
+        complain(error.message)
+        return exits.FOUND if isinstance(error, RunError) else exits.WRONG_USE
+    complain(str(error))
+    return exits.WRONG_USE
+
+
+def _tell_usage(error: typer.TyperException) -> int:
+    """Tell what is wrong with the arguments, and where to read on."""
+    from graphrt.cli.screen import complain
+
+    message = error.format_message().removesuffix(".")
+    message = re.sub(r" \(Possible options?: (.*)\)$", r"; did you mean \1?", message)
+    if not message:  # a command without its arguments has printed its help
+        return exits.WRONG_USE
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else NAME
+    complain(f"{message[0].lower()}{message[1:]}; see `{path} --help`")
+    return exits.WRONG_USE

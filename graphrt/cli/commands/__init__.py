@@ -1,0 +1,39 @@
+"""The commands, by what a person wants to do. Each is a file of this folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from graphrt.cli.commands import check, export, import_, render, runs, show, why
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command of the program."""
+
+    name: str
+    brief: str
+    """What the list of commands says of it."""
+    function: Callable[..., Any]
+    examples: tuple[str, ...]
+    needs_args: bool = True
+    """Whether it prints its help when it is called without arguments."""
+
+
+GROUPS: Final[Mapping[str, tuple[Command, ...]]] = {
+    "Flows": (
+        Command("check", "Find the mistakes in a flow without running it.", check.check, check.EXAMPLES),
+        Command("render", "Draw a flow, or a run on its flow.", render.render, render.EXAMPLES),
+    ),
+    "Look at runs": (
+        Command("runs", "List the runs of the store.", runs.runs, runs.EXAMPLES, needs_args=False),
+        Command("show", "Show a run step by step.", show.show, show.EXAMPLES),
+        Command("why", "Tell why a run went where it went.", why.why, why.EXAMPLES),
+    ),
+    "Carry runs around": (
+        Command("export", "Write a run to a trace file.", export.export, export.EXAMPLES),
+        Command("import", "Put a trace file into the store.", import_.import_, import_.EXAMPLES),
+    ),
+}

@@ -1,0 +1,126 @@
+"""`graphrt render`: the picture of a flow, or of a run on its flow."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from graphrt.cli.arguments import DEFAULT_STORE, StoreOption
+
+if TYPE_CHECKING:
+    from graphrt_viz.picture import Picture
+
+EXAMPLES = (
+    "graphrt render flows/support.py",
+    "graphrt render flows/support.py -o docs/support.svg",
+    "graphrt render latest -o run.svg --theme dark",
+    "graphrt render flows/support.py -o docs/support.svg --check",
+)
+
+
+def render(
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="TARGET|RUN",
+            help="A flow (file.py, file.py:name, package.module:name), or a run (id, 'latest', trace file).",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="The file to write; standard output without it.", show_default=False),
+    ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            "-f",
+            help="svg, png, dot, mermaid, text or json.",
+            show_default="by the ending of the file; text",
+        ),
+    ] = None,
+    theme: Annotated[Literal["light", "dark"], typer.Option("--theme", help="Colours for this background.")] = "light",
+    direction: Annotated[Literal["down", "right"], typer.Option("--direction", help="Where the flow goes.")] = "down",
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Write nothing; exit with 1 if the file shows another definition than today's."),
+    ] = False,
+    store: StoreOption = DEFAULT_STORE,
+) -> int:
+    """Draw a flow, or a run on its flow: what was taken and why, what was not, attempts, times, tokens, errors.
+
+    A run is drawn from its trace alone. A picture carries the digest of what it shows, so that --check can tell in CI
+    that a committed picture is out of date; nothing else of the file is compared.
+    """
+    from graphrt.cli.screen import note
+    from graphrt.errors import UseError
+    from graphrt_viz import FormatError, PictureError
+    from graphrt_viz import render as draw
+    from graphrt_viz.exporters import format_named, format_of
+
+    try:
+        chosen = format_named(form) if form else format_of(output) if output is not None else format_named("text")
+        picture = _picture(what, store)
+        if check:
+            return _check(picture, output, what)
+        content = draw(picture, chosen.name, theme=theme, direction="LR" if direction == "right" else "TB")
+    except FormatError as error:
+        raise UseError(str(error)) from error
+    except PictureError as error:
+        raise UseError(f"cannot draw {what}: {error}") from error
+    if output is None:
+        _to_screen(content, chosen.name)
+        return 0
+    output.write_bytes(content if isinstance(content, bytes) else content.encode())
+    note(f"wrote {output}")
+    return 0
+
+
+def _picture(what: str, store: str) -> Picture:
+    from graphrt.cli.target import is_target, load
+    from graphrt.cli.which import read_run
+    from graphrt_viz import picture_of, picture_of_run
+
+    if is_target(what):
+        return picture_of(load(what).graph())
+    return picture_of_run(read_run(what, store))
+
+
+def _to_screen(content: str | bytes, form: str) -> None:
+    from graphrt.cli.screen import write
+    from graphrt.errors import UseError
+
+    if isinstance(content, str):
+        write(content if content.endswith("\n") else content + "\n")
+        return
+    if sys.stdout.isatty():
+        raise UseError(f"{form} is no text; add -o FILE.{form}, or redirect the output")
+    sys.stdout.buffer.write(content)
+    sys.stdout.flush()
+
+
+def _check(picture: Picture, output: Path | None, what: str) -> int:
+    """Compare the digest in a file with that of the picture it would be today."""
+    from graphrt.cli.screen import say
+    from graphrt.errors import UseError
+    from graphrt_viz import digest_in
+
+    if output is None:
+        raise UseError("--check compares a file; name it with -o")
+    again = f"draw it again: graphrt render {what} -o {output}"
+    if not output.exists():
+        say(f"{output} does not exist; {again}")
+        return 1
+    digest = digest_in(output.read_bytes())
+    if digest is None:
+        say(f"{output} carries no digest, so it is no picture of graphrt or was edited; {again}")
+        return 1
+    if digest != picture.digest:
+        say(f"{output} is out of date: it shows {digest[:7]}, {what} is {picture.digest[:7]}; {again}")
+        return 1
+    say(f"{output} is up to date")
+    return 0

@@ -1,0 +1,244 @@
+"""`graphrt show`: the steps of one run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from graphrt.cli.arguments import DEFAULT_STORE, JsonOption, RunArgument, StoreOption
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.text import Text
+
+    from graphrt.account import Account, VisitAccount
+    from graphrt.cli.screen import Part
+    from graphrt.inputs import Json
+    from graphrt.trace import Trace
+
+EXAMPLES = (
+    "graphrt show latest",
+    "graphrt show 4fz --state",
+    "graphrt show trace.jsonl --json",
+)
+
+
+def show(
+    run: RunArgument,
+    depth: Annotated[
+        int | None,
+        typer.Option("--depth", min=0, help="Open nodes with a graph inside so deep; 0 for none.", show_default="all"),
+    ] = None,
+    state: Annotated[bool, typer.Option("--state", help="Print the state that it ended with, or has now.")] = False,
+    as_json: JsonOption = False,
+    store: StoreOption = DEFAULT_STORE,
+) -> int:
+    """Show a run step by step: what was visited, what came of it, what it wrote, took and used.
+
+    Visits of nodes inside a node stand indented below it. The code of the flow is not needed.
+    """
+    from graphrt.account import account
+    from graphrt.cli.screen import say_json
+    from graphrt.cli.which import read_run
+
+    trace = read_run(run, store)
+    told = account(trace)
+    if as_json:
+        say_json(_as_json(trace, told, state=state))
+    elif state:
+        say_json(state_of(trace))
+    else:
+        _say(told, depth)
+    return 0
+
+
+def state_of(trace: Trace) -> dict[str, Json]:
+    """Return the state of the main line as the trace leaves it, as JSON."""
+    from graphrt.replay import fold
+
+    stepper = fold(trace)
+    state = stepper.state if stepper.state is not None else stepper.partial
+    return {name: stepper.graph.field[name].encode_state_value(value) for name, value in state.items()}
+
+
+def _say(told: Account, depth: int | None) -> None:
+    from graphrt.cli.screen import say
+
+    say(heading(told), facts(told), "")
+    heads = ("VISIT", "NODE", "STATUS", "TOOK", "TOKENS", "WROTE")
+    say_rows(heads, [r for visit, level in tree(told) if depth is None or level <= depth for r in _rows(visit, level)])
+    closing = list(closing_lines(told))
+    if closing:
+        say("", *closing)
+
+
+def say_rows(heads: tuple[str, ...], rows: list[list[Part] | Part]) -> None:
+    """Print a table whose rows may have lines of their own between them."""
+    from graphrt.cli.screen import console, say, table
+
+    screen = console()
+    cells = [r for r in rows if isinstance(r, list)]
+    lines = iter(table(heads, cells, right=(3, 4), width=screen.width if screen.is_terminal else None))
+    screen.print(next(lines), soft_wrap=True)
+    for row in rows:
+        if isinstance(row, list):
+            screen.print(next(lines), soft_wrap=True)
+        else:
+            say(row)
+
+
+def heading(told: Account) -> Text:
+    """Return which run it is and how it ended."""
+    from graphrt.cli.screen import line
+    from graphrt.cli.telling import status_text
+
+    status = status_text(told.status)
+    end = f" at {told.end}" if told.end else f", by {told.cancelled_by}" if told.cancelled_by else ""
+    return line("run ", (told.run, "bold"), " of ", (told.flow, "bold"), "  ", status, end)
+
+
+def facts(told: Account) -> Text:
+    """Return when it ran and what it used."""
+    from graphrt.cli.screen import line
+    from graphrt.cli.telling import moment, took, used
+    from graphrt_viz.wording import plural
+
+    totals = told.totals
+    parts = [moment(told.started), took(totals.wall_s), plural(totals.visits, "visit")]
+    if totals.retries:
+        parts.append("1 retry" if totals.retries == 1 else f"{totals.retries} retries")
+    parts += used(totals.usage)
+    if told.parent is not None:
+        parts.append(f"fork of {told.parent} at visit {told.parent_visit}")
+    return line((" · ".join(parts), "dim"))
+
+
+def tree(told: Account) -> Iterator[tuple[VisitAccount, int]]:
+    """Yield each visit with its depth: what is inside a node below it, siblings in the order of their starts."""
+    inside: dict[str, list[VisitAccount]] = {}
+    for visit in told.visits.values():
+        inside.setdefault(visit.id.rpartition("/")[0], []).append(visit)
+    todo = [(v, 0) for v in reversed(inside.get("", []))]
+    while todo:
+        visit, level = todo.pop()
+        yield visit, level
+        todo += [(v, level + 1) for v in reversed(inside.get(visit.id, []))]
+
+
+def _rows(visit: VisitAccount, level: int) -> Iterator[list[Part] | Part]:
+    from graphrt.cli.screen import brief_json
+    from graphrt.cli.telling import error_text, moment, tokens, took, visit_status
+
+    wrote = ", ".join(f"{name} = {brief_json(value)}" for name, value in visit.writes.items())
+    if visit.item is not None:
+        wrote = f"[{visit.node.name} of {brief_json(visit.item, 30)}] {wrote}".rstrip()
+    yield [
+        (visit.id, "dim"),
+        "  " * level + visit.name,
+        visit_status(visit),
+        took(visit.duration_s),
+        tokens(visit.usage),
+        wrote,
+    ]
+    indent = " " * 7 + "  " * level
+    for attempt in visit.attempts:
+        if attempt.error is not None:
+            after = f" after {took(attempt.duration_s)}" if attempt.duration_s else ""
+            yield f"{indent}attempt {attempt.number} failed{after}: {error_text(attempt.error)}", "red"
+        elif attempt.lost:
+            yield f"{indent}attempt {attempt.number} was cut off: whether its effect took place is in doubt", "yellow"
+    if visit.error is not None and not any(a.error == visit.error for a in visit.attempts):
+        yield f"{indent}{error_text(visit.error)}", "red"
+    if visit.status == "waiting":
+        answers = f" ({', '.join(visit.answers)})" if visit.answers else ""
+        due = f", until {moment(visit.due)}" if visit.due is not None else ""
+        yield f"{indent}{visit.question}{answers}{due}", "yellow"
+    elif visit.by is not None:
+        yield f"{indent}answered by {visit.by}", "dim"
+    elif visit.status == "cancelled" and visit.why is not None:
+        yield f"{indent}because of the {visit.why}", "dim"
+
+
+def closing_lines(told: Account) -> Iterator[Part]:
+    """Yield why a run stands where it stands, and what can be done about it."""
+    from graphrt.cli.telling import error_text
+
+    if told.error is not None:
+        where = f" at {told.visits[told.failed_at].name} (visit {told.failed_at})" if told.failed_at else ""
+        yield f"failed{where}: {error_text(told.error)}", "red"
+        yield f"why: graphrt why {told.run}", "dim"
+    for visit in told.questions:
+        waiting = told.visits[visit]
+        choice = "|".join(waiting.answers) or "VALUE"
+        yield f"answer: graphrt answer {told.run} {visit} {choice}", "dim"
+
+
+def _as_json(trace: Trace, told: Account, *, state: bool) -> dict[str, Json]:
+    out: dict[str, Any] = {
+        "run": told.run,
+        "flow": told.flow,
+        "digest": told.digest,
+        "status": told.status,
+        "started": told.started,
+        "ended": told.ended,
+        "totals": _plain(told.totals),
+        "error": _plain(told.error),
+        "failed_at": told.failed_at,
+        "end": told.end,
+        "questions": list(told.questions),
+        "parent": told.parent,
+        "parent_visit": told.parent_visit,
+        "visits": [visit_json(v) for v in told.visits.values()],
+    }
+    if state:
+        out["state"] = state_of(trace)
+    return out
+
+
+def visit_json(visit: VisitAccount) -> dict[str, Json]:
+    """Return all that is known of a visit."""
+    return {
+        "visit": visit.id,
+        "node": visit.node.name,
+        "path": list(visit.path),
+        "number": visit.number,
+        "kind": visit.node.kind,
+        "status": visit.status,
+        "outcome": visit.outcome,
+        "causes": list(visit.causes),
+        "started": visit.started,
+        "ended": visit.ended,
+        "attempts": [_plain(a) for a in visit.attempts],
+        "item": visit.item,
+        "writes": visit.writes,
+        "error": _plain(visit.error),
+        "caught": visit.caught,
+        "question": visit.question,
+        "answers": list(visit.answers),
+        "due": visit.due,
+        "answer": visit.answer,
+        "by": visit.by,
+        "why": visit.why,
+        "notes": visit.notes,
+        "edges": [verdict_json(e) for e in visit.routed],
+    }
+
+
+def verdict_json(edge: Any) -> dict[str, Json]:  # noqa: ANN401 - an EdgeAccount; named here it would be imported
+    """Return what became of an edge."""
+    return {
+        "to": edge.target,
+        "trigger": edge.trigger,
+        "result": edge.result,
+        "values": edge.values,
+        "count": edge.count,
+        "at_most": edge.edge.at_most,
+    }
+
+
+def _plain(thing: Any) -> Json:  # noqa: ANN401 - a record or None
+    import msgspec
+
+    return msgspec.to_builtins(thing)

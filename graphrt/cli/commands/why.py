@@ -1,0 +1,167 @@
+"""`graphrt why`: every edge that was tried when a visit was left, with the values that its guard read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from graphrt.cli.arguments import DEFAULT_STORE, JsonOption, RunArgument, StoreOption
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from graphrt.account import Account, EdgeAccount, VisitAccount
+    from graphrt.cli.screen import Part
+
+EXAMPLES = (
+    "graphrt why latest",
+    "graphrt why 4fz 'review #2'",
+    "graphrt why trace.jsonl 1.0.0 --json",
+)
+
+
+def why(
+    run: RunArgument,
+    visit: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="VISIT",
+            help="Its id, or its node as `show` names it: 4, review, 'review #2'. By default where the run failed or "
+            "waits, or the last one that was left.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+    store: StoreOption = DEFAULT_STORE,
+) -> int:
+    """Tell why a run went where it went: every edge tried, what its guard read, and the winner."""
+    from graphrt.account import account
+    from graphrt.cli.screen import say, say_json
+    from graphrt.cli.which import read_run, which_visit
+
+    told = account(read_run(run, store))
+    chosen = which_visit(told, visit) if visit is not None else _telling(told)
+    if as_json:
+        from graphrt.cli.commands.show import visit_json
+
+        say_json({"run": told.run, **visit_json(chosen), "next": [v.id for v in _after(told, chosen)]})
+    else:
+        say(*_lines(told, chosen))
+    return 0
+
+
+def _telling(told: Account) -> VisitAccount:
+    """Return the visit that tells most: where the run failed or waits, else the last one that was left by an edge."""
+    from graphrt.errors import UseError
+
+    if told.failed_at is not None and told.failed_at in told.visits:
+        return told.visits[told.failed_at]
+    if told.questions:
+        return told.visits[told.questions[0]]
+    routed = [v for v in told.visits.values() if v.routed]
+    if routed:
+        return max(routed, key=lambda v: v.ended or 0.0)
+    if told.visits:
+        return list(told.visits.values())[-1]
+    raise UseError(f"run {told.run} has visited nothing yet")
+
+
+def _after(told: Account, visit: VisitAccount) -> list[VisitAccount]:
+    return [v for v in told.visits.values() if visit.id in v.causes]
+
+
+def _lines(told: Account, visit: VisitAccount) -> Iterator[Part]:
+    from graphrt.cli.screen import line
+    from graphrt.cli.telling import visit_status
+
+    last = max((v.number for v in told.visits.values() if v.path == visit.path), default=1)
+    which = f"visit {visit.id}" + (f", {visit.number} of {last}" if last > 1 else "")
+    yield line((visit.name, "bold"), f" ({which}) in run {told.run}  ", visit_status(visit))
+    yield from _story(told, visit)
+    yield ""
+    yield from _edges(visit)
+    for after in _after(told, visit):
+        yield line("  went on to ", (after.name, "bold"), f" (visit {after.id})")
+
+
+def _story(told: Account, visit: VisitAccount) -> Iterator[Part]:
+    """Yield how the visit came about and what came of it."""
+    from graphrt.cli.screen import brief_json
+    from graphrt.cli.telling import error_text, moment, took, used
+
+    came = ", ".join(f"{told.visits[c].name} (visit {c})" for c in visit.causes if c in told.visits)
+    yield f"  came from   {came or 'the start'}"
+    if visit.item is not None:
+        yield f"  item        {brief_json(visit.item)}"
+    if visit.node.reads:
+        yield f"  reads       {', '.join(visit.node.reads)}"
+    for name, value in visit.writes.items():
+        yield f"  wrote       {name} = {brief_json(value, 200)}"
+    for attempt in visit.attempts:
+        parts = [took(attempt.duration_s), *used(attempt.usage)]
+        how = f": {error_text(attempt.error)}" if attempt.error else ": cut off" if attempt.lost else ""
+        yield f"  attempt {attempt.number}   {', '.join(p for p in parts if p)}{how}", "red" if attempt.error else ""
+    if visit.joined is not None:
+        left = f"; left behind: {', '.join(visit.joined.dropped)}" if visit.joined.dropped else ""
+        yield f"  gathered    {visit.joined.arrived} arrived{left}"
+    if visit.question is not None:
+        yield f"  asked       {visit.question}"
+    if visit.answer is not None:
+        yield f"  answered    {brief_json(visit.answer)}" + (f" by {visit.by}" if visit.by else "")
+    if visit.due is not None:
+        yield f"  deadline    {moment(visit.due)}"
+    for name, value in visit.notes.items():
+        yield f"  noted       {name} = {brief_json(value, 200)}"
+    if visit.why is not None:
+        yield f"  cancelled   because of the {visit.why}"
+    if visit.error is not None and not any(a.error == visit.error for a in visit.attempts):
+        yield f"  error       {error_text(visit.error)}", "red"
+    if told.error is not None and told.failed_at == visit.id and told.error != visit.error:
+        yield f"  the run     {error_text(told.error)}", "red"
+
+
+def _edges(visit: VisitAccount) -> Iterator[Part]:
+    """Yield a row for each edge in the order in which they were tried."""
+    from graphrt.cli.screen import table
+
+    if not visit.routed:
+        yield _no_edges(visit)
+        return
+    outcome = visit.caught or visit.outcome
+    yield "edges for " + (f"the outcome {outcome}" if outcome else "its completion") + ", in the order they were tried:"
+    rows: list[list[Part]] = [
+        [
+            f"  {e.edge.index + 1}",
+            ("→ " + e.target, "bold" if e.taken else "dim"),
+            e.trigger,
+            (e.result, "green" if e.taken else "dim"),
+            _read(e),
+        ]
+        for e in visit.routed
+    ]
+    yield from table(("", "", "", "", ""), rows)
+
+
+def _no_edges(visit: VisitAccount) -> str:
+    if visit.status in {"running", "waiting", "paused", "lost"}:
+        return "it has not been left yet"
+    if visit.status == "cancelled":
+        return "it was not left by an edge: it was cancelled"
+    if visit.status == "failed":
+        return f"no edge of {visit.node.name} is for this error, so the run failed here"
+    return f"{visit.node.name} has no edge for this outcome: its branch ended here"
+
+
+def _read(edge: EdgeAccount) -> str:
+    """Return what the guard of an edge read, and how often it was crossed."""
+    from graphrt.account import value_text
+
+    parts = [", ".join(f"{k} = {value_text(v)}" for k, v in edge.values.items())]
+    if edge.count is not None and edge.edge.each is not None and edge.taken:
+        parts.append("1 branch" if edge.count == 1 else f"{edge.count} branches")
+    elif edge.count is not None and edge.taken:
+        parts.append(f"crossing {edge.count + 1} of {edge.edge.at_most}")
+    elif edge.count is not None:
+        parts.append(f"{edge.count} of {edge.edge.at_most} used")
+    return " · ".join(p for p in parts if p)

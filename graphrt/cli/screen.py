@@ -1,0 +1,188 @@
+"""What reaches the terminal: text made safe, colours only where they are wanted, tables that fit.
+
+Everything that is printed passes through `line`, which makes control characters visible: what a model wrote can neither
+move the cursor nor hide what stands beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from typing import IO, TYPE_CHECKING, Any, Final, TypeAlias
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.text import Text
+
+from graphrt_viz.wording import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from graphrt.inputs import Json
+
+Part: TypeAlias = "str | tuple[str, str] | Text"
+"""A piece of a line: text, or text and its style."""
+
+_GAP: Final = 2
+_UNSEEN: Final = re.compile(
+    "[\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
+)
+"""What JSON leaves as it is, but no terminal shows."""
+
+_colour = True
+
+
+def set_colour(*, wanted: bool) -> None:
+    """Say whether this process may colour what it prints."""
+    global _colour  # noqa: PLW0603 - one switch for one process, set once by the program's entry
+    _colour = wanted
+
+
+def console(file: IO[str] | None = None) -> Console:
+    """Return the console that writes to standard output, or to `file`."""
+    stream = file if file is not None else sys.stdout
+    colour = _colour and "NO_COLOR" not in os.environ
+    return Console(
+        file=stream,
+        no_color=not colour,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        color_system="auto" if colour else None,
+    )
+
+
+def interactive(file: IO[str] | None = None) -> bool:
+    """Say if a person can be shown things that move: a terminal that can place its cursor."""
+    screen = console(file)
+    return screen.is_terminal and not screen.is_dumb_terminal
+
+
+def line(*parts: Part) -> Text:
+    """Return one line of safe text."""
+    text = Text(no_wrap=True)
+    for part in parts:
+        if isinstance(part, Text):
+            text.append_text(part)
+        elif isinstance(part, str):
+            text.append(visible(part))
+        else:
+            text.append(visible(part[0]), part[1])
+    return text
+
+
+def say(*lines: Part, file: IO[str] | None = None) -> None:
+    """Print lines. A terminal wraps them at words, a file gets each in one piece."""
+    screen = console(file)
+    for one in lines:
+        text = line(one)
+        if screen.is_terminal:
+            text.no_wrap = False
+            for part in _hung(text, screen):
+                screen.print(part, soft_wrap=True)
+        else:
+            screen.print(text, soft_wrap=True)
+
+
+def _hung(text: Text, screen: Console) -> list[Text]:
+    """Wrap at words; what goes on in a further line keeps the indent of the first."""
+    indent = len(text.plain) - len(text.plain.lstrip(" "))
+    width = max(screen.width, indent + 20)
+    if cell_len(text.plain) <= width:
+        return [text]
+    rows = text[indent:].wrap(screen, width - indent)
+    for row in rows:
+        row.rstrip()
+    return [line(" " * indent, row) for row in rows]
+
+
+def say_table(heads: Sequence[str], rows: Sequence[Sequence[Part]], *, right: Sequence[int] = ()) -> None:
+    """Print a table. `right` names the columns of numbers. The last column is cut at the edge of a terminal."""
+    screen = console()
+    for row in table(heads, rows, right=right, width=screen.width if screen.is_terminal else None):
+        screen.print(row, soft_wrap=True)
+
+
+def table(
+    heads: Sequence[str], rows: Sequence[Sequence[Part]], *, right: Sequence[int] = (), width: int | None = None
+) -> list[Text]:
+    """Return the lines of a table, each no wider than `width` cells."""
+    cells = [[line((h, "dim")) for h in heads]] if any(heads) else []
+    cells += [[line(c) for c in row] for row in rows]
+    widths = [max((cell_len(row[k].plain) for row in cells), default=0) for k in range(len(heads))]
+    if width is not None:
+        widths = _fitted(widths, width)
+    out: list[Text] = []
+    for row in cells:
+        text = Text(no_wrap=True)
+        for k, cell in enumerate(row):
+            if widths[k] == 0:
+                continue
+            if cell_len(cell.plain) > widths[k]:
+                cell.truncate(widths[k], overflow="ellipsis")
+            room = widths[k] - cell_len(cell.plain)
+            if k in right:
+                text.append(" " * room)
+            text.append_text(cell)
+            text.append(" " * (_GAP + (0 if k in right else room)))
+        text.rstrip()
+        out.append(text)
+    return out
+
+
+def _fitted(widths: list[int], width: int) -> list[int]:
+    """Narrow the last column, then the widest ones, until a row fits."""
+    widths = list(widths)
+    last = len(widths) - 1
+
+    def surplus() -> int:
+        used = [w for w in widths if w]
+        return sum(used) + _GAP * (len(used) - 1) - width
+
+    while (over := surplus()) > 0:
+        widest = last if widths[last] > 12 else max(range(len(widths)), key=widths.__getitem__)
+        if widths[widest] <= 6:
+            break
+        floor = 12 if widest == last else 6
+        widths[widest] = max(floor, widths[widest] - over) if widest == last else widths[widest] - 1
+    return widths
+
+
+def json_text(value: Json, *, indent: int | None = 2) -> str:
+    """Return JSON in which nothing is invisible."""
+    return _UNSEEN.sub(_escaped, json.dumps(value, ensure_ascii=False, indent=indent))
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return json.dumps(found[0])[1:-1]
+
+
+def say_json(value: Json, *, indent: int | None = 2) -> None:
+    """Print JSON for a program: never coloured, never wrapped."""
+    write(json_text(value, indent=indent) + "\n")
+
+
+def write(text: str) -> None:
+    """Write text as it is to standard output, at once."""
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def complain(message: str) -> None:
+    """Tell on standard error why a command cannot be done."""
+    first, *more = message.split("\n")
+    say(line(("graphrt: ", "bold red"), first), *more, file=sys.stderr)
+
+
+def note(message: str) -> None:
+    """Tell something on standard error that is not the result."""
+    say(line((message, "dim")), file=sys.stderr)
+
+
+def brief_json(value: Any, most: int = 60) -> str:  # noqa: ANN401 - any JSON value
+    """Return a JSON value in one line of at most `most` characters."""
+    text = visible(json_text(value, indent=None))
+    return text if len(text) <= most else text[: most - 1].rstrip() + "…"

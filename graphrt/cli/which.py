@@ -1,0 +1,135 @@
+"""Which run and which visit a person means.
+
+A run is its id, the beginning of it, `latest`, or a trace file; a visit is its id (`1.0.0`), the text form with the
+node's name (`draft@1.0.0`), or the name as people see it (`draft #2`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from graphrt.errors import RunNotFound, UseError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from graphrt.account import Account, VisitAccount
+    from graphrt.ports import Store
+    from graphrt.trace import Trace
+
+LATEST: Final = "latest"
+_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_MANY: Final = 500
+"""Runs that are looked through for ids like the one given."""
+_SHOWN: Final = 20
+
+
+@contextmanager
+def opened(path: str, *, create: bool = False) -> Generator[Store]:
+    """Open a store and close it at the end.
+
+    Raises:
+        UseError: `path` names no kind of store.
+        StoreFault: it does not exist, or cannot be opened.
+    """
+    from graphrt.stores import open_store
+
+    store = open_store(path, create=create)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def which_run(store: Store, text: str) -> str:
+    """Return the id of the run that `text` means.
+
+    Raises:
+        RunNotFound: none, or more than one.
+    """
+    if text == LATEST:
+        newest = store.runs(limit=1)
+        if not newest:
+            raise RunNotFound("the store has no runs yet; start one with `graphrt run TARGET`")
+        return newest[0].run
+    known = [r.run for r in store.runs(limit=_MANY)]
+    if text in known:
+        return text
+    begins = [run for run in known if run.startswith(text)]
+    if len(begins) == 1:
+        return begins[0]
+    if len(begins) > 1:
+        shown = ", ".join(begins[:5]) + (f" and {len(begins) - 5} more" if len(begins) > 5 else "")
+        raise RunNotFound(f"{len(begins)} runs begin with {text!r}: {shown}; give more of the id", run=text)
+    try:
+        return store.info(text).run
+    except RunNotFound:
+        pass
+    near = difflib.get_close_matches(text, known, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else "`graphrt runs` lists those it has"
+    raise RunNotFound(f"the store has no run {text!r}; {hint}", run=text)
+
+
+def is_file(text: str) -> bool:
+    """Say if `text` names a trace file rather than a run of a store."""
+    return not _ID.fullmatch(text)
+
+
+def read_run(text: str, store: str) -> Trace:
+    """Return the trace that `text` means, from the store at the path `store` or from a file.
+
+    Raises:
+        RunNotFound: there is none.
+        UseError: it cannot be read.
+        TraceInvalid: it is torn or altered.
+    """
+    if is_file(text):
+        from graphrt.stores.jsonl import read_trace
+
+        return read_trace(Path(text))
+    with opened(store) as open_:
+        return open_.trace(which_run(open_, text))
+
+
+def which_visit(account: Account, text: str) -> VisitAccount:
+    """Return the visit that `text` means; of a node that was visited several times, the latest.
+
+    Raises:
+        UseError: the run has no such visit.
+    """
+    text = text.strip()
+    if text in account.visits:
+        return account.visits[text]
+    name, _, ident = text.rpartition("@")
+    if name and ident in account.visits and account.visits[ident].node.name == name:
+        return account.visits[ident]
+    found = re.fullmatch(r"(.+?)\s*#\s*(\d+)", text)
+    name, number = (found[1], int(found[2])) if found else (text, None)
+    of_node = [v for v in account.visits.values() if name in {v.node.name, "/".join(v.path)}]
+    if number is not None:
+        fitting = [v for v in of_node if v.number == number]
+        if len(fitting) > 1:
+            listed = ", ".join(f"{v.id} ({'/'.join(v.path)})" for v in fitting[:5])
+            raise UseError(f"several visits are {text!r}: {listed}; name one by its id", visit=text)
+        if fitting:
+            return fitting[0]
+        if of_node:
+            last = max(v.number for v in of_node)
+            raise UseError(f"{name!r} has no visit #{number} in run {account.run}; its last is #{last}", visit=text)
+    elif of_node:
+        return of_node[-1]
+    raise UseError(f"run {account.run} has no visit {text!r}; {_visits_like(account, name)}", visit=text)
+
+
+def _visits_like(account: Account, name: str) -> str:
+    nodes = list(dict.fromkeys(v.node.name for v in account.visits.values()))
+    near = difflib.get_close_matches(name, nodes, n=1)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    shown = ", ".join(f"{v.id} ({v.node.name})" for v in list(account.visits.values())[:_SHOWN])
+    more = len(account.visits) - _SHOWN
+    return f"its visits: {shown or 'none'}" + (f" and {more} more" if more > 0 else "")
