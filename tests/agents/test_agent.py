@@ -1,0 +1,251 @@
+"""An agent is a small graph: what it asks the model, what it does with the answer, and what the trace tells of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import pytest
+from pydantic import BaseModel, Field
+
+from graphrt import Agent, Context, DefinitionError, Flow, Retry, append, tool
+from graphrt.account import account
+from graphrt.agents import ToolCall
+from graphrt.agents.agent import TurnLimit
+from graphrt.agents.errors import ModelUnavailable
+from graphrt.replay import verify
+from graphrt.runtime import Delta, run, stream
+from graphrt.testing.scripted import ScriptedModel, Turn
+
+if TYPE_CHECKING:
+    from graphrt.agents import ModelRequest
+
+pytestmark = pytest.mark.anyio
+
+
+class Talk(BaseModel):
+    """A state with a field of each kind that an agent can write."""
+
+    message: str = ""
+    facts: list[str] = []
+    topic: Literal["billing", "bug"] | None = None
+    reply: str = ""
+    score: float = 0.0
+    notes: Annotated[list[str], append] = []
+
+
+def one(agent: Agent, *, writes: str = "reply", reads: tuple[str, ...] = ("message",)) -> Flow[Talk]:
+    """Return a flow of one agent node."""
+    flow = Flow("talk", Talk)
+    state = flow.state
+    flow.agent("agent", agent, reads=tuple(getattr(state, r) for r in reads), writes=getattr(state, writes))
+    return flow
+
+
+def unavailable() -> ModelUnavailable:
+    """Return an error that another attempt may mend."""
+    return ModelUnavailable("no answer", endpoint="nowhere", model="scripted")
+
+
+async def test_text_is_written_and_streamed() -> None:
+    """The text of a model without tools is streamed as deltas and written to the field; usage is in the record."""
+    model = ScriptedModel([Turn.say("Good ", "day.")])
+    events = stream(one(Agent("Greet.")).freeze(), Talk(message="Hi"), resources=[model])
+    pieces = [event.text async for event in events if isinstance(event, Delta)]
+    result = events.result
+    assert pieces == ["Good ", "day."]
+    assert result.state.reply == "Good day."
+    told = account(result.trace)
+    assert told.visits["0/0"].usage is not None
+    assert told.visits["0/0"].usage.output_tokens == 5
+    assert model.requests[0].instructions == "Greet."
+    assert model.requests[0].messages[0].text == "Hi"
+
+
+async def test_several_reads_become_named_lines() -> None:
+    """Several fields are put before the model by name; a prompt with placeholders puts them where it wants them."""
+    state = Talk(message="Where?", facts=["a", "b"])
+    model = ScriptedModel(["x", "y"])
+    await run(one(Agent("I."), reads=("message", "facts")).freeze(), state, resources=[model])
+    shaped = Agent("I.", prompt="Q {message} F {facts} {not a name}")
+    await run(one(shaped, reads=("message", "facts")).freeze(), state, resources=[model])
+    assert model.requests[0].messages[0].text == "message: Where?\nfacts: - a\n- b"
+    assert model.requests[1].messages[0].text == "Q Where? F - a\n- b {not a name}"
+
+
+async def test_a_router_answers_one_of_its_labels() -> None:
+    """A router's model chooses among the answers; the scores stand in the record and the answer is the outcome."""
+    flow = Flow("route", Talk)
+    s = flow.state
+    triage = flow.router("triage", Agent("Sort."), reads=s.message, writes=s.topic)
+
+    @flow.task(writes=s.reply)
+    def bill() -> str:
+        return "bill"
+
+    @flow.task(writes=s.reply)
+    def fix() -> str:
+        return "fix"
+
+    flow.edge(triage, bill, on="billing")
+    flow.edge(triage, fix, on="bug")
+    model = ScriptedModel([Turn.choose("bug", 0.9)])
+    result = await run(flow.freeze(), Talk(message="it crashes"), resources=[model])
+    told = account(result.trace)
+    assert (result.state.topic, result.state.reply) == ("bug", "fix")
+    assert told.visits["0"].outcome == "bug"
+    assert told.visits["0/0"].notes == {"scores": {"billing": 0.1, "bug": 0.9}}
+    assert model.requests[0].labels == ("billing", "bug")
+
+
+async def test_other_types_are_filled_by_schema_and_validated() -> None:
+    """A field that is not text is asked for by its schema; what does not fit is asked for again, as an event."""
+    agent = Agent("Grade.", retry=Retry(attempts=2, wait_s=0))
+    model = ScriptedModel([{"value": "no number"}, {"value": 0.75}])
+    result = await run(one(agent, writes="score").freeze(), Talk(message="x"), resources=[model])
+    visit = account(result.trace).visits["0/0"]
+    assert result.state.score == 0.75
+    assert [a.error.type if a.error else None for a in visit.attempts] == ["OutputRefused", None]
+    assert "field 'score'" in getattr(visit.attempts[0].error, "message", "")
+
+
+async def test_failures_worth_another_try_are_retried() -> None:
+    """A passing fault of the model is retried within the agent's budget; others fail at once."""
+    agent = Agent("Try.", retry=Retry(attempts=3, wait_s=0))
+    model = ScriptedModel([Turn.fail(unavailable()), Turn.fail(unavailable()), "done"])
+    result = await run(one(agent).freeze(), Talk(), resources=[model])
+    assert result.state.reply == "done"
+    model = ScriptedModel([Turn.fail(ValueError("a mistake of the author"))])
+    failed = await run(one(Agent("Try.")).freeze(), Talk(), resources=[model])
+    assert failed.status == "failed"
+    assert len(model.requests) == 1
+
+
+async def test_tools_are_visits_and_their_results_reach_the_model_in_order() -> None:
+    """Calls of one turn are visits beside each other; the model then sees the results in the order of its calls."""
+    seen: list[str] = []
+
+    def find(number: str, context: Context) -> str:
+        seen.append(context.visit)
+        return f"order {number}"
+
+    calls = [
+        ToolCall(id="c1", name="find", arguments={"number": "A"}),
+        ToolCall(id="c2", name="find", arguments={"number": "B"}),
+    ]
+    model = ScriptedModel([calls, "found both"])
+    graph = one(Agent("Look.", tools=[find])).freeze()
+    result = await run(graph, Talk(message="A and B"), resources=[model])
+    assert result.state.reply == "found both"
+    assert sorted(seen) == ["0/0.0-0.0", "0/0.0-1.0"]
+    assert [m.text for m in model.requests[1].messages] == ["A and B", "", "order A", "order B"]
+    assert verify(result.trace, graph) is None
+
+
+async def test_what_goes_wrong_with_a_tool_is_told_to_the_model() -> None:
+    """An unknown tool, arguments that do not fit and a raising tool are answered with text; messages do not leak."""
+
+    def find(number: Annotated[int, Field(gt=0)]) -> str:
+        raise RuntimeError(f"secret {number}")
+
+    wanted: list[Any] = [
+        ToolCall(id="1", name="lose", arguments={}),
+        ToolCall(id="2", name="find", arguments={"number": -1}),
+        ToolCall(id="3", name="find", arguments={}, raw="{number: "),
+        ToolCall(id="4", name="find", arguments={"number": 7}),
+    ]
+    model = ScriptedModel([wanted, "sorry"])
+    result = await run(one(Agent("Look.", tools=[find])).freeze(), Talk(), resources=[model])
+    told = [m for m in model.requests[1].messages if m.role == "tool"]
+    assert result.state.reply == "sorry"
+    assert [m.failed for m in told] == [True] * 4
+    assert "no tool 'lose'" in told[0].text
+    assert "number" in told[1].text
+    assert "not a JSON object" in told[2].text
+    assert "secret" not in told[3].text
+
+
+async def test_the_turn_limit_is_an_error_that_an_edge_can_catch() -> None:
+    """An agent that keeps calling tools stops after `max_turns` requests, with an error of its own."""
+
+    def look() -> str:
+        return "nothing"
+
+    flow = Flow("limit", Talk)
+    s = flow.state
+    agent = flow.agent("agent", Agent("Look.", tools=[look], max_turns=2), reads=s.message, writes=s.reply)
+
+    @flow.task(writes=s.reply)
+    def give_up() -> str:
+        return "gave up"
+
+    flow.edge(agent, give_up, on=TurnLimit)
+    model = ScriptedModel(lambda _: Turn.call("look"))
+    result = await run(flow.freeze(), Talk(), resources=[model])
+    assert result.state.reply == "gave up"
+    assert len(model.requests) == 2
+
+
+async def test_tools_that_write_come_after_those_that_read() -> None:
+    """Calls that change the world run after the others of their turn, and ask a person after a crash."""
+    order: list[str] = []
+
+    def read() -> str:
+        order.append("read")
+        return "r"
+
+    @tool(writes=True)
+    def pay() -> str:
+        order.append("pay")
+        return "p"
+
+    flow = one(Agent("Do.", tools=[pay, read]))
+    inner = flow.freeze().nodes[0].graph
+    assert inner is not None
+    assert inner.by_name["act"].on_crash == "ask"
+    calls = [ToolCall(id="1", name="pay"), ToolCall(id="2", name="read")]
+    model = ScriptedModel([calls, [ToolCall(id="3", name="pay")], "done"])
+    result = await run(flow.freeze(), Talk(), resources=[model])
+    assert order == ["read", "pay", "pay"]
+    assert result.state.reply == "done"
+
+
+async def test_an_agent_writes_through_the_reducer() -> None:
+    """What an agent writes to a field with a reducer is one write of the reducer's input type."""
+    result = await run(
+        one(Agent("Note."), writes="notes").freeze(), Talk(notes=["old"]), resources=[ScriptedModel(["new"])]
+    )
+    assert list(result.state.notes) == ["old", "new"]
+
+
+async def test_examples_are_put_as_the_input_is() -> None:
+    """An example's input may be given by fields; it reaches the model in the form that the real input has."""
+    agent = Agent("I.", examples=[({"message": "m", "facts": ["f"]}, "out"), ("text", "other")])
+    model = ScriptedModel(["x"])
+    await run(one(agent, reads=("message", "facts")).freeze(), Talk(message="q"), resources=[model])
+    assert model.requests[0].examples == (("message: m\nfacts: - f", "out"), ("text", "other"))
+
+
+@pytest.mark.parametrize(
+    ("agent", "says"),
+    [
+        (Agent("I.", prompt="{massage}"), "{massage}"),
+        (Agent("I.", max_turns=0), "max_turns"),
+    ],
+)
+async def test_mistakes_are_found_when_the_flow_is_frozen(agent: Agent, says: str) -> None:
+    """A prompt that names an unknown field, and a limit that allows nothing, are mistakes of the definition."""
+    with pytest.raises(DefinitionError, match=says.replace("{", r"\{").replace("}", r"\}")):
+        one(agent).freeze()
+
+
+async def test_a_request_tells_nothing_but_what_it_was_given() -> None:
+    """Examples, temperature, seed and length reach the request unchanged: it is the complete key of a cache."""
+    requests: list[ModelRequest] = []
+
+    def note(request: ModelRequest) -> str:
+        requests.append(request)
+        return "x"
+
+    agent = Agent("I.", temperature=0, seed=7, max_tokens=20)
+    await run(one(agent).freeze(), Talk(message="m"), resources=[ScriptedModel(note)])
+    assert (requests[0].temperature, requests[0].seed, requests[0].max_tokens) == (0, 7, 20)

@@ -1,0 +1,322 @@
+"""What every store promises, shown on each of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+
+from graphrt.errors import RunLocked, RunNotFound, UseError
+from graphrt.events import RunCompleted, RunStarted, RunSuspended, VisitStarted, VisitWaiting
+from graphrt.inputs import Answered, AttemptStarted, AttemptSucceeded, Cancelled, Started
+from graphrt.ports import Lease, RunStatus, Store
+from graphrt.stores import open_store
+from graphrt.trace import Header, Record
+
+GRAPH = {"name": "demo", "nodes": [{"name": "a", "about": {"doc": "é\u2028 \x00"}}]}
+Open: TypeAlias = Callable[[], Store]
+
+
+@pytest.fixture(params=["memory", "jsonl", "sqlite", "sqlite-normal"])
+def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
+    """Open one and the same store again and again; a store in memory is the same object."""
+    stores: list[Store] = []
+    specs = {
+        "memory": "memory:",
+        "jsonl": f"jsonl:{tmp_path}/traces",
+        "sqlite": f"sqlite:{tmp_path}/runs.db",
+        "sqlite-normal": f"sqlite:{tmp_path}/runs.db?synchronous=normal",
+    }
+
+    def again() -> Store:
+        if request.param == "memory" and stores:
+            return stores[0]
+        stores.append(open_store(specs[request.param]))
+        return stores[-1]
+
+    yield again
+    for store in stores:
+        store.close()
+
+
+async def ready(value: Any) -> Any:
+    """Await what a store returned, if it has to be awaited."""
+    return await value if isinstance(value, Awaitable) else value
+
+
+def header(run: str = "r1", **more: Any) -> Header:
+    """Return a header."""
+    return Header(run, "demo", "d" * 16, GRAPH, more.pop("created", 100.0), **more)
+
+
+def steps(start: int, count: int, run: str = "r1") -> list[Record]:
+    """Return records of a chain, from number `start` on; the first of a run begins it."""
+    records: list[Record] = []
+    for seq in range(start, start + count):
+        if seq == 0:
+            records.append(Record(0, 100.0, Started(run, {"x": "\ud800 \x00"}), (RunStarted("demo", run),)))
+        else:
+            done = AttemptSucceeded(str(seq), 1, {"n": seq, "t": "é"})
+            records.append(Record(seq, 100.0 + seq, done, (VisitStarted(str(seq + 1), "a", (str(seq),)),)))
+    return records
+
+
+async def filled(store: Store, run: str = "r1", count: int = 3, status: RunStatus = "running", **more: Any) -> Lease:
+    """Create a run with some records and return its lease."""
+    lease: Lease = await ready(store.create(header(run, **more)))
+    await ready(store.append(lease, steps(0, count, run), status))
+    return lease
+
+
+def test_records_come_back_as_they_were(opened: Open) -> None:
+    """What was appended in several pieces is read as one trace, also by who opens the store later."""
+
+    async def scenario() -> None:
+        store = opened()
+        lease = await filled(store)
+        await ready(store.append(lease, steps(3, 2), "running"))
+        await ready(store.release(lease))
+        for reader in (store, opened()):
+            assert list(reader.records("r1")) == steps(0, 5)
+            assert list(reader.records("r1", 3)) == steps(3, 2)
+            assert reader.header("r1") == header()
+            assert list(reader.trace("r1").records) == steps(0, 5)
+
+    asyncio.run(scenario())
+
+
+def test_many_records_are_read_in_order(opened: Open) -> None:
+    """A long trace comes back whole and in order."""
+
+    async def scenario() -> None:
+        store = opened()
+        lease = await filled(store, count=1)
+        for start in range(1, 1200, 300):
+            await ready(store.append(lease, steps(start, 300), "running"))
+        assert [r.seq for r in store.records("r1")] == list(range(1201))
+        assert [r.seq for r in store.records("r1", 777)] == list(range(777, 1201))
+
+    asyncio.run(scenario())
+
+
+def test_a_run_exists_once(opened: Open) -> None:
+    """A second run of the same id is refused and leaves the first as it is."""
+
+    async def scenario() -> None:
+        store = opened()
+        await filled(store)
+        with pytest.raises(UseError, match="r1"):
+            await ready(store.create(header()))
+        assert list(store.records("r1")) == steps(0, 3)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("run", ["", "a/b", "../x", "a b", "é", "x" * 65, "a.jsonl", "a\x00"])
+def test_ids_that_are_no_ids_are_refused(opened: Open, run: str) -> None:
+    """A run id cannot be a path or anything else that a file system or a query would read in its own way."""
+
+    async def scenario() -> None:
+        with pytest.raises(UseError):
+            await ready(opened().create(header(run)))
+
+    asyncio.run(scenario())
+
+
+def test_unknown_runs_are_named(opened: Open) -> None:
+    """Whatever is asked of a run that is not there, the error says which run."""
+
+    async def scenario() -> None:
+        store = opened()
+        asked: list[Callable[[], Any]] = [
+            lambda: store.header("nope"),
+            lambda: list(store.records("nope")),
+            lambda: store.trace("nope"),
+            lambda: store.info("nope"),
+            lambda: store.acquire("nope"),
+            lambda: store.post("nope", Cancelled()),
+            lambda: store.runs(before="nope"),
+        ]
+        for ask in asked:
+            with pytest.raises(RunNotFound, match="'nope'"):
+                await ready(ask())
+
+    asyncio.run(scenario())
+
+
+def test_only_one_owner(opened: Open) -> None:
+    """Who does not own a run appends nothing; after a release the next owner goes on where the trace ends."""
+
+    async def scenario() -> None:
+        store = opened()
+        first = await filled(store)
+        with pytest.raises(RunLocked, match="r1"):
+            await ready(opened().acquire("r1"))
+        await ready(store.release(first))
+        other = opened()
+        second = await ready(other.acquire("r1"))
+        assert second.next_seq == 3
+        with pytest.raises(RunLocked, match="r1"):
+            await ready(store.append(first, steps(3, 1), "running"))
+        await ready(other.append(second, steps(3, 1), "running"))
+        assert list(store.records("r1")) == steps(0, 4)
+
+    asyncio.run(scenario())
+
+
+def test_an_append_that_is_refused_leaves_no_hole(opened: Open) -> None:
+    """After a refused append the next owner's records follow without a gap."""
+
+    async def scenario() -> None:
+        store = opened()
+        lease = await filled(store)
+        await ready(store.release(lease))
+        with pytest.raises(RunLocked):
+            await ready(store.append(lease, steps(3, 2), "running"))
+        again = await ready(store.acquire("r1"))
+        await ready(store.append(again, steps(3, 1), "running"))
+        assert [r.seq for r in store.records("r1")] == [0, 1, 2, 3]
+
+    asyncio.run(scenario())
+
+
+def test_a_fork_reads_its_parent_by_reference(opened: Open) -> None:
+    """A forked run's trace begins with the parent's records, also in the second generation."""
+
+    async def scenario() -> None:
+        store = opened()
+        await filled(store, count=6)
+        child = await ready(store.create(header("c1", parent="r1", parent_seq=3)))
+        assert child.next_seq == 3
+        await ready(store.append(child, steps(3, 2), "running"))
+        grandchild = await ready(store.create(header("c2", parent="c1", parent_seq=4)))
+        await ready(store.append(grandchild, steps(4, 1), "completed"))
+        await ready(store.release(grandchild))
+        assert list(store.records("c1")) == steps(0, 5)
+        assert list(store.records("c2")) == steps(0, 5)
+        assert [r.seq for r in store.records("c2", 2)] == [2, 3, 4]
+        assert [r.seq for r in store.records("c2", 4)] == [4]
+        again = await ready(store.acquire("c2"))
+        assert again.next_seq == 5
+        with pytest.raises(UseError):
+            await ready(store.create(header("c3", parent="nope", parent_seq=1)))
+
+    asyncio.run(scenario())
+
+
+def test_the_list_of_runs_filters_and_pages(opened: Open) -> None:
+    """Runs are listed newest first, by flow, status, parent and deadline, page by page."""
+
+    async def scenario() -> None:
+        store = opened()
+        waiting = VisitWaiting("1", "ask", "Well?", due=150.0)
+        ends: list[tuple[RunStatus, Any]] = [
+            ("running", ()),
+            ("completed", (RunCompleted(visits=1),)),
+            ("suspended", (waiting, RunSuspended(("1",)))),
+        ]
+        for n in range(6):
+            status, events = ends[n % 3]
+            lease = await ready(store.create(header(f"r{n}", created=100.0 + n, target="t.py")))
+            records = [*steps(0, 1, f"r{n}"), Record(1, 200.0 + n, AttemptStarted("0", 1), events)]
+            await ready(store.append(lease, records, status, 150.0 if status == "suspended" else None))
+            if n != 0:
+                await ready(store.release(lease))
+        reader = opened()
+        assert [i.run for i in reader.runs()] == ["r5", "r4", "r3", "r2", "r1", "r0"]
+        assert [i.run for i in reader.runs(limit=2)] == ["r5", "r4"]
+        assert [i.run for i in reader.runs(limit=2, before="r4")] == ["r3", "r2"]
+        assert [i.run for i in reader.runs(status="completed")] == ["r4", "r1"]
+        assert [i.run for i in reader.runs(due_before=150.0)] == ["r5", "r2"]
+        assert reader.runs(due_before=149.0) == reader.runs(flow="other") == reader.runs(parent="r1") == []
+        assert [i.live for i in reader.runs(status="running")] == [False, True]
+        info = reader.info("r5")
+        assert (info.flow, info.digest, info.status, info.due) == ("demo", "d" * 16, "suspended", 150.0)
+        assert (info.created, info.updated, info.records, info.target) == (105.0, 205.0, 2, "t.py")
+
+    asyncio.run(scenario())
+
+
+def test_filters_are_values_and_never_query_text(opened: Open) -> None:
+    """Text that would end a query is only text."""
+
+    async def scenario() -> None:
+        store = opened()
+        await filled(store)
+        assert store.runs(flow="demo' or '1'='1") == []
+        assert store.runs(parent='"; drop table runs; --') == []
+        assert len(store.runs()) == 1
+
+    asyncio.run(scenario())
+
+
+def test_requests_wait_for_the_owner(opened: Open) -> None:
+    """What another part posts wakes the owner, is kept until it is discarded, and waits for the next owner."""
+
+    async def scenario() -> None:
+        store, other = opened(), opened()
+        lease = await filled(store)
+        woken = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        store.watch(lease, lambda: loop.call_soon_threadsafe(woken.set))
+        await ready(other.post("r1", Answered("1", {"ok": True}, "ann")))
+        await asyncio.wait_for(woken.wait(), 5)
+        await ready(other.post("r1", Cancelled("bob")))
+        (one, first), (two, second) = store.requests(lease)
+        assert (first, second) == (Answered("1", {"ok": True}, "ann"), Cancelled("bob"))
+        await ready(store.discard(lease, one))
+        assert store.requests(lease) == [(two, second)]
+        await ready(store.release(lease))
+        again = await ready(other.acquire("r1"))
+        assert other.requests(again) == [(two, second)]
+        await ready(other.discard(again, two))
+        assert other.requests(again) == []
+
+    asyncio.run(scenario())
+
+
+def test_a_hundred_runs_at_once(opened: Open) -> None:
+    """Appends of many runs do not mix."""
+
+    async def scenario() -> None:
+        store = opened()
+
+        async def one(run: str) -> None:
+            lease = await filled(store, run, 1)
+            for seq in range(1, 6):
+                await ready(store.append(lease, steps(seq, 1, run), "running"))
+            await ready(store.release(lease))
+
+        await asyncio.gather(*(one(f"r{n}") for n in range(100)))
+        for n in range(100):
+            assert list(store.records(f"r{n}")) == steps(0, 6, f"r{n}")
+
+    asyncio.run(scenario())
+
+
+def test_closing_twice_is_allowed(opened: Open) -> None:
+    """A store may be closed by whoever is done with it."""
+
+    async def scenario() -> None:
+        await filled(opened())
+
+    asyncio.run(scenario())
+    store = opened()
+    store.close()
+    store.close()
+
+
+def test_a_closed_store_says_so(tmp_path: Path) -> None:
+    """Using a closed store is refused in a sentence."""
+    for spec in (f"sqlite:{tmp_path}/a.db", f"jsonl:{tmp_path}/traces"):
+        store = open_store(spec)
+        store.close()
+
+        async def scenario(store: Store = store) -> None:
+            with pytest.raises(Exception, match="was closed"):
+                await ready(store.create(header()))
+
+        asyncio.run(scenario())
