@@ -117,7 +117,11 @@ def test_operators_build_what_they_say(build: Callable[[], Any], text: str) -> N
 
 
 REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
-    (lambda: s.score < 1 and s.urgent, TypeError, r"`score < 1` is an expression that is evaluated during a run.*\(a\) & \(b\)"),
+    (
+        lambda: s.score < 1 and s.urgent,
+        TypeError,
+        r"`score < 1` is an expression that is evaluated during a run.*\(a\) & \(b\)",
+    ),
     (lambda: not s.urgent, TypeError, r"not_\(a\) for `not`"),
     (lambda: 0 < s.score < 1, TypeError, r"\(a < b\) & \(b < c\) for a chain"),
     (lambda: "x" if s.urgent else "y", TypeError, "neither true nor false"),
@@ -127,13 +131,21 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: list(s.facts), TypeError, r"flow.each\(…\)"),
     (lambda: ~s.urgent, TypeError, r"write not_\(urgent\)"),
     (lambda: f"Send {s.text}?", TypeError, "no text can be made of it here"),
-    (lambda: s.score < 1 & s.rounds, TypeError, r"& binds more tightly than comparisons, so write \(a < 1\) & \(b > 2\)"),
+    (
+        lambda: s.score < 1 & s.rounds,
+        TypeError,
+        r"& binds more tightly than comparisons, so write \(a < 1\) & \(b > 2\)",
+    ),
     (lambda: (s.score < 1) | s.rounds, TypeError, "`rounds` is not a condition but a value (int)"),
     (lambda: (s.score < 1) & True, TypeError, "True is a plain bool"),
     (lambda: s.scor, AttributeError, "state type Ticket of flow 'support' has no field 'scor'. Did you mean 'score'?"),
     (lambda: s.model_dump, AttributeError, "has no field 'model_dump'"),
     (lambda: s.order.totl, AttributeError, "order (Order) has no field 'totl'. Did you mean 'total'?"),
-    (lambda: s.text.startswith("a"), AttributeError, "text.startswith cannot be used here; put it into a named function"),
+    (
+        lambda: s.text.startswith("a"),
+        AttributeError,
+        "text.startswith cannot be used here; put it into a named function",
+    ),
     (lambda: s.facts[s.rounds], TypeError, "takes a fixed int or text"),
     (lambda: s.facts[1:], TypeError, "takes a fixed int or text"),
     (lambda: setattr(s, "score", 1), TypeError, r"set=let\(s.score\).be"),
@@ -164,7 +176,11 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
 @pytest.mark.parametrize(("build", "error", "message"), REFUSED, ids=[m for _, _, m in REFUSED])
 def test_what_needs_a_value_now_is_refused(build: Callable[[], Any], error: type[Exception], message: str) -> None:
     """Nothing is silently true, false or text at definition time: each trap names the spelling that works."""
-    pattern = message if "\\" in message or ".*" in message else message.replace("(", r"\(").replace(")", r"\)").replace("?", r"\?")
+    pattern = (
+        message
+        if "\\" in message or ".*" in message
+        else message.replace("(", r"\(").replace(")", r"\)").replace("?", r"\?")
+    )
     with pytest.raises(error, match=pattern):
         build()
 

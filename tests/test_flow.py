@@ -338,7 +338,10 @@ def test_subflows_map_fields_explicitly_or_by_name() -> None:
     outer.edge(one, two)
     first, second = outer.freeze().nodes
     assert first.graph is inner.freeze()
-    assert ([c.text for c in first.inputs], [c.text for c in first.outputs]) == (["message = subject"], ["text = draft"])
+    assert ([c.text for c in first.inputs], [c.text for c in first.outputs]) == (
+        ["message = subject"],
+        ["text = draft"],
+    )
     assert (first.reads, first.writes, first.timeout_s) == (("subject",), ("text",), 5.0)
     assert [c.text for c in second.inputs] == ["message = message", "draft = draft"]
     assert [c.text for c in second.outputs] == ["draft = draft"]
@@ -359,14 +362,27 @@ def test_the_start_is_the_only_node_without_incoming_edge() -> None:
 
 @pytest.mark.parametrize(
     ("written", "expected"),
-    [(3, 3.0), (0.5, 0.5), ("30s", 30.0), ("5m", 300.0), ("24h", 86400.0), ("2d", 172800.0), ("1h30m", 5400.0), ("1h 30m", 5400.0), ("250ms", 0.25), ("1.5m", 90.0)],
+    [
+        (3, 3.0),
+        (0.5, 0.5),
+        ("30s", 30.0),
+        ("5m", 300.0),
+        ("24h", 86400.0),
+        ("2d", 172800.0),
+        ("1h30m", 5400.0),
+        ("1h 30m", 5400.0),
+        ("250ms", 0.25),
+        ("1.5m", 90.0),
+    ],
 )
 def test_durations(written: float | str, expected: float) -> None:
     """Numbers are seconds; texts carry their units."""
     assert seconds(written) == expected
 
 
-@pytest.mark.parametrize("written", [0, -1, "", "5", "m", "5 minutes", "1y", True, None, float("inf"), float("nan"), "0s"])
+@pytest.mark.parametrize(
+    "written", [0, -1, "", "5", "m", "5 minutes", "1y", True, None, float("inf"), float("nan"), "0s"]
+)
 def test_what_is_no_duration(written: Any) -> None:
     """Zero, negative, unbounded and unknown durations are refused."""
     with pytest.raises(ValueError, match="no duration"):
@@ -522,7 +538,9 @@ N, S = NEEDY.state, None
 
 
 def _map_types(flow: Any, s: Any) -> None:
-    flow.subflow("sub", NEEDY, inputs=[let(N.must).be(s.rounds), let(N.score).be(s.score)], outputs=let(s.facts).be(N.facts))
+    flow.subflow(
+        "sub", NEEDY, inputs=[let(N.must).be(s.rounds), let(N.score).be(s.score)], outputs=let(s.facts).be(N.facts)
+    )
 
 
 def _map_backwards(flow: Any, s: Any) -> None:
@@ -549,9 +567,17 @@ MISTAKES: list[tuple[str, Callable[[Any, Any], None], str]] = [
     ("node-name", lambda flow, s: flow.end(""), "a end has the name ''"),
     ("node-name", lambda flow, s: flow.task()(lambda: None), "a name is a line of text"),
     ("duplicate-name", _same_names, "two nodes 'a' (the other at"),
-    ("unknown-field", _unknown_parameter, "parameter 'messge' of task 'a1' is not a field of Ticket. Did you mean 'message'?"),
+    (
+        "unknown-field",
+        _unknown_parameter,
+        "parameter 'messge' of task 'a1' is not a field of Ticket. Did you mean 'message'?",
+    ),
     ("reads-type", _wrong_parameter_type, "parameter 'score' of task 'a1' is str, but the field 'score' is float"),
-    ("returns", _returns_dict, "returns dict[str, str], but writes=facts needs str (one item, because of append); a task returns the value"),
+    (
+        "returns",
+        _returns_dict,
+        "returns dict[str, str], but writes=facts needs str (one item, because of append); a task returns the value",
+    ),
     ("returns", _returns_list_to_append, "returns list[str], but writes=facts needs str (one item, because of append)"),
     ("returns", _returns_item_to_extend, "returns str, but writes=queries needs list[str] (because of extend)"),
     ("returns", _returns_for_nothing, "returns str, but writes nothing, so it would be lost; say writes="),
@@ -559,45 +585,121 @@ MISTAKES: list[tuple[str, Callable[[Any, Any], None], str]] = [
     ("returns", _returns_one_for_two, "returns str, but writes=(draft, score) needs a tuple of str, float"),
     ("cannot-call", lambda flow, s: flow.task(name="m")(Echo.expand), "is an unbound method; pass a bound one"),
     ("not-a-function", lambda flow, s: flow.task(name="t")(3), "is made from 3, which is not a function"),
-    ("reads", lambda flow, s: flow.task(writes=s.draft, reads={"mesage": s.message})(say), "no parameter 'mesage', which its reads= names. Did you mean 'message'?"),
+    (
+        "reads",
+        lambda flow, s: flow.task(writes=s.draft, reads={"mesage": s.message})(say),
+        "no parameter 'mesage', which its reads= names. Did you mean 'message'?",
+    ),
     ("reads", lambda flow, s: flow.task(writes=s.draft, reads=s.message)(say), 'reads are {"parameter": s.field}'),
-    ("not-a-field", lambda flow, s: flow.task(writes=s.rounds + 1)(say), "writes of task 'say' must be a field of flow.state, got rounds + 1"),
-    ("not-a-field", lambda flow, s: flow.agent("a", Echo(), reads="message", writes=s.draft), "reads of agent 'a' must be a field of flow.state, got 'message'"),
-    ("foreign-state", lambda flow, s: flow.task(writes=OTHER.flow.state.draft)(say), "is 'draft' of another flow's state; use the state of flow 'f'"),
-    ("named-twice", lambda flow, s: flow.agent("a", Echo(), reads=(s.draft, s.draft), writes=s.draft), "names 'draft' twice"),
-    ("not-an-agent", lambda flow, s: flow.agent("a", "be nice", writes=s.draft), "agent 'a' is made from 'be nice'; give an Agent"),
-    ("writes-nothing", lambda flow, s: flow.agent("a", Echo(), writes=None), "agent 'a' writes nothing, so its work would be lost"),
+    (
+        "not-a-field",
+        lambda flow, s: flow.task(writes=s.rounds + 1)(say),
+        "writes of task 'say' must be a field of flow.state, got rounds + 1",
+    ),
+    (
+        "not-a-field",
+        lambda flow, s: flow.agent("a", Echo(), reads="message", writes=s.draft),
+        "reads of agent 'a' must be a field of flow.state, got 'message'",
+    ),
+    (
+        "foreign-state",
+        lambda flow, s: flow.task(writes=OTHER.flow.state.draft)(say),
+        "is 'draft' of another flow's state; use the state of flow 'f'",
+    ),
+    (
+        "named-twice",
+        lambda flow, s: flow.agent("a", Echo(), reads=(s.draft, s.draft), writes=s.draft),
+        "names 'draft' twice",
+    ),
+    (
+        "not-an-agent",
+        lambda flow, s: flow.agent("a", "be nice", writes=s.draft),
+        "agent 'a' is made from 'be nice'; give an Agent",
+    ),
+    (
+        "writes-nothing",
+        lambda flow, s: flow.agent("a", Echo(), writes=None),
+        "agent 'a' writes nothing, so its work would be lost",
+    ),
     ("agent", lambda flow, s: flow.agent("a", Echo("prompt names {x}"), writes=s.draft), "agent 'a': prompt names {x}"),
-    ("no-answers", lambda flow, s: flow.router("r", Echo(), writes=s.draft), "router 'r' writes 'draft', whose type str does not say what it can answer"),
-    ("one-answer", lambda flow, s: flow.router("r", Echo(), writes=(s.topic, s.decision)), "must write exactly one field"),
+    (
+        "no-answers",
+        lambda flow, s: flow.router("r", Echo(), writes=s.draft),
+        "router 'r' writes 'draft', whose type str does not say what it can answer",
+    ),
+    (
+        "one-answer",
+        lambda flow, s: flow.router("r", Echo(), writes=(s.topic, s.decision)),
+        "must write exactly one field",
+    ),
     ("no-question", lambda flow, s: flow.ask("q", " ", writes=s.decision), "ask 'q' has no question"),
     ("duration", lambda flow, s: flow.ask("q", "?", writes=s.decision, deadline="soon"), "'soon' is no duration"),
     ("duration", lambda flow, s: flow.task(name="t", timeout="5 minutes")(lambda: None), "'5 minutes' is no duration"),
-    ("retry", lambda flow, s: flow.task(name="t", retry=0)(lambda: None), "retry=0; give the number of attempts, at least 1"),
-    ("on-crash", lambda flow, s: flow.task(name="t", on_crash="pray")(lambda: None), "on_crash='pray'; it is 'retry', 'ask' or 'fail'"),
-    ("option", lambda flow, s: flow.task(name="t", retries=3)(lambda: None), "no option 'retries'; there are retry, timeout, on_crash"),
-    ("join-wait", lambda flow, s: flow.edge(begin(flow), flow.join("j", wait=0)), "wait=0; it is 'all', 'any' or a number from 1"),
+    (
+        "retry",
+        lambda flow, s: flow.task(name="t", retry=0)(lambda: None),
+        "retry=0; give the number of attempts, at least 1",
+    ),
+    (
+        "on-crash",
+        lambda flow, s: flow.task(name="t", on_crash="pray")(lambda: None),
+        "on_crash='pray'; it is 'retry', 'ask' or 'fail'",
+    ),
+    (
+        "option",
+        lambda flow, s: flow.task(name="t", retries=3)(lambda: None),
+        "no option 'retries'; there are retry, timeout, on_crash",
+    ),
+    (
+        "join-wait",
+        lambda flow, s: flow.edge(begin(flow), flow.join("j", wait=0)),
+        "wait=0; it is 'all', 'any' or a number from 1",
+    ),
     ("join-wait", lambda flow, s: flow.edge(begin(flow), flow.join("j", wait="some")), "wait='some'"),
-    ("foreign-node", lambda flow, s: flow.edge(begin(flow), OTHER.nodes["draft"]), "the target of an edge is 'draft' of flow 'support'"),
+    (
+        "foreign-node",
+        lambda flow, s: flow.edge(begin(flow), OTHER.nodes["draft"]),
+        "the target of an edge is 'draft' of flow 'support'",
+    ),
     ("not-a-node", lambda flow, s: flow.edge(begin(flow), "begin"), "give the node itself, not its name 'begin'"),
-    ("not-a-node", lambda flow, s: flow.edge(flow.task(writes=s.draft)(say), say), "this is the plain function; give what flow.task returned for it"),
+    (
+        "not-a-node",
+        lambda flow, s: flow.edge(flow.task(writes=s.draft)(say), say),
+        "this is the plain function; give what flow.task returned for it",
+    ),
     ("not-a-node", lambda flow, s: flow.edge(begin(flow), 3), "the target of an edge is 3; give the node itself"),
     ("no-node", lambda flow, s: flow.edge([], begin(flow)), "the source of an edge is missing"),
-    ("several-targets", lambda flow, s: flow.edge(begin(flow), [flow.end("x"), flow.end("y")]), "an edge has one target; use fork"),
+    (
+        "several-targets",
+        lambda flow, s: flow.edge(begin(flow), [flow.end("x"), flow.end("y")]),
+        "an edge has one target; use fork",
+    ),
     ("end-goes-on", lambda flow, s: flow.edge(flow.end("e"), begin(flow)), "'e' is an end, so nothing follows it"),
     ("not-a-guard", edge(when=lambda s: s.topic is None), "False is a plain bool, not a condition"),
     ("not-a-guard", edge(when=lambda s: s.score), "`score` is not a condition but a value (float)"),
     ("not-a-guard", edge(when="score < 1"), "'score < 1' is not a condition"),
-    ("lambda-guard", lambda flow, s: flow.edge(begin(flow), flow.end("e"), when=lambda score: score < 1), "is a lambda, which has no name to print"),
+    (
+        "lambda-guard",
+        lambda flow, s: flow.edge(begin(flow), flow.end("e"), when=lambda score: score < 1),
+        "is a lambda, which has no name to print",
+    ),
     ("guard-function", _async_guard, "guard 'low' of edge 'begin' -> 'e' is async"),
     ("guard-function", _guard_with_context, "takes 'context': a guard reads single fields"),
     ("guard-function", _guard_with_state, "takes 'state': a guard reads single fields"),
     ("guard-function", _guard_that_returns_text, "returns str, but a guard returns a bool"),
-    ("unknown-field", _guard_of_unknown, "parameter 'scor' of guard 'low' of edge 'begin' -> 'e' is not a field of Ticket. Did you mean 'score'?"),
+    (
+        "unknown-field",
+        _guard_of_unknown,
+        "parameter 'scor' of guard 'low' of edge 'begin' -> 'e' is not a field of Ticket. Did you mean 'score'?",
+    ),
     ("foreign-state", edge(when=untyped(OTHER.flow.state).score < 1), "reads the state of another flow: score < 1"),
     ("never-equal", edge(when=lambda s: s.topic == "biling"), "compares 'topic' with \"biling\", but it is Literal"),
     ("never-equal", edge(when=lambda s: one_of(s.topic, "bug", "bugs") & is_none(s.mood)), "Did you mean 'bug'?"),
-    ("not-a-change", edge(set=lambda s: s.rounds), "set= of edge 'begin' -> 'e' must be let(s.field).be(value), got rounds"),
+    (
+        "not-a-change",
+        edge(set=lambda s: s.rounds),
+        "set= of edge 'begin' -> 'e' must be let(s.field).be(value), got rounds",
+    ),
     ("set-value", edge(set=lambda s: let(s.rounds).be("x")), "rounds = \"x\", but field 'rounds' takes int"),
     ("set-value", edge(set=lambda s: let(s.facts).be("x")), "field 'facts' takes list[str]"),
     ("set-twice", edge(set=lambda s: [let(s.rounds).be(1), let(s.rounds).be(2)]), "set 'rounds' twice"),
@@ -605,26 +707,74 @@ MISTAKES: list[tuple[str, Callable[[Any, Any], None], str]] = [
     ("foreign-state", edge(set=lambda s: let(s.rounds).be(OTHER.flow.state.rounds)), "uses the state of another flow"),
     ("count", edge(at_most=0), "at_most=0; it is a number from 1"),
     ("on-answer", edge(on="bug"), "on='bug', but 'begin' is a task, which gives no answer"),
-    ("on-error", edge(on=KeyboardInterrupt), "on=KeyboardInterrupt is not an exception type that derives from Exception"),
+    (
+        "on-error",
+        edge(on=KeyboardInterrupt),
+        "on=KeyboardInterrupt is not an exception type that derives from Exception",
+    ),
     ("on-error", edge(on=str), "on=str is not an exception type"),
-    ("on-answer", lambda flow, s: flow.edge(flow.ask("q", "?", writes=s.draft), flow.end("e"), on="yes"), "'q' admits any answer"),
+    (
+        "on-answer",
+        lambda flow, s: flow.edge(flow.ask("q", "?", writes=s.draft), flow.end("e"), on="yes"),
+        "'q' admits any answer",
+    ),
     ("unanswered", _unanswered, "'triage' can answer 'billing', 'other', but no edge says where to go"),
-    ("impossible-answer", _impossible_answer, "'triage' never answers 'biling'; it can answer 'billing', 'bug', 'other'. Did you mean 'billing'?"),
+    (
+        "impossible-answer",
+        _impossible_answer,
+        "'triage' never answers 'biling'; it can answer 'billing', 'bug', 'other'. Did you mean 'billing'?",
+    ),
     ("fork-and-edge", _fork_and_edge, "'begin' has both fork and edge"),
-    ("fork-of-choice", lambda flow, s: flow.fork(_router(flow, s), [flow.end("x"), flow.end("y")]), "'triage' chooses one way by its answer, so it cannot fork"),
-    ("each-of", lambda flow, s: flow.each(begin(flow), flow.end("x"), item=s.query, of=s.draft), "of=draft is str, but a branch per item needs a list"),
-    ("each-item", lambda flow, s: flow.each(begin(flow), flow.end("x"), item=s.score, of=s.queries), "an item of 'queries' is str, but item=score is float"),
-    ("each-item", lambda flow, s: flow.each(begin(flow), flow.end("x"), item=s.queries, of=s.queries), "item= and of= are both 'queries'"),
+    (
+        "fork-of-choice",
+        lambda flow, s: flow.fork(_router(flow, s), [flow.end("x"), flow.end("y")]),
+        "'triage' chooses one way by its answer, so it cannot fork",
+    ),
+    (
+        "each-of",
+        lambda flow, s: flow.each(begin(flow), flow.end("x"), item=s.query, of=s.draft),
+        "of=draft is str, but a branch per item needs a list",
+    ),
+    (
+        "each-item",
+        lambda flow, s: flow.each(begin(flow), flow.end("x"), item=s.score, of=s.queries),
+        "an item of 'queries' is str, but item=score is float",
+    ),
+    (
+        "each-item",
+        lambda flow, s: flow.each(begin(flow), flow.end("x"), item=s.queries, of=s.queries),
+        "item= and of= are both 'queries'",
+    ),
     ("not-a-flow", lambda flow, s: flow.subflow("sub", "writer"), "subflow 'sub' is made from 'writer'; give a Flow"),
     ("flow-in-itself", _recursive, "inside subflow 'me': flow 'f' contains itself"),
-    ("unfilled-input", _subflow_of(NEEDY, inputs=(), outputs=()), "subflow 'sub' needs 'must', which has no fixed default and which nothing fills"),
-    ("reduced-output", _subflow_of(NEEDY, inputs=()), "writes 'facts', which has the reducer append here; say what it adds"),
+    (
+        "unfilled-input",
+        _subflow_of(NEEDY, inputs=(), outputs=()),
+        "subflow 'sub' needs 'must', which has no fixed default and which nothing fills",
+    ),
+    (
+        "reduced-output",
+        _subflow_of(NEEDY, inputs=()),
+        "writes 'facts', which has the reducer append here; say what it adds",
+    ),
     ("map-type", _map_types, "inputs of subflow 'sub' set must = rounds, but 'rounds' is int where str is needed"),
-    ("map-type", _map_types, "outputs of subflow 'sub' set facts = facts, but 'facts' is list[str] where str is needed"),
+    (
+        "map-type",
+        _map_types,
+        "outputs of subflow 'sub' set facts = facts, but 'facts' is list[str] where str is needed",
+    ),
     ("foreign-state", _map_backwards, "outputs of subflow 'sub': must = message uses the state of another flow"),
-    ("no-start", lambda flow, s: (flow.end("x"), flow.end("y")), "nothing leads to 'x', 'y', so each of them could be the start"),
+    (
+        "no-start",
+        lambda flow, s: (flow.end("x"), flow.end("y")),
+        "nothing leads to 'x', 'y', so each of them could be the start",
+    ),
     ("unreachable", lambda flow, s: (flow.start(begin(flow)), flow.end("x")), "'x' cannot be reached from 'begin'"),
-    ("foreign-node", lambda flow, s: (begin(flow), flow.start(OTHER.nodes["draft"])), "flow.start is 'draft' of flow 'support'"),
+    (
+        "foreign-node",
+        lambda flow, s: (begin(flow), flow.start(OTHER.nodes["draft"])),
+        "flow.start is 'draft' of flow 'support'",
+    ),
 ]
 
 

@@ -113,8 +113,18 @@ TABLE: list[tuple[Tree, str, bool, dict[str, Any]]] = [
     (And((LOW, MANY)), "score < 0.8 and rounds >= 2", True, {"score": 0.62, "rounds": 2}),
     (And((Not(LOW), MANY)), "not score < 0.8 and rounds >= 2", False, {"score": 0.62}),
     (Or((LOW, MANY)), "score < 0.8 or rounds >= 2", True, {"score": 0.62}),
-    (Or((And((LOW, MANY)), Holds(Read("urgent")))), "score < 0.8 and rounds >= 2 or urgent", True, {"score": 0.62, "rounds": 2}),
-    (And((Or((Not(LOW), MANY)), LOW)), "(not score < 0.8 or rounds >= 2) and score < 0.8", True, {"score": 0.62, "rounds": 2}),
+    (
+        Or((And((LOW, MANY)), Holds(Read("urgent")))),
+        "score < 0.8 and rounds >= 2 or urgent",
+        True,
+        {"score": 0.62, "rounds": 2},
+    ),
+    (
+        And((Or((Not(LOW), MANY)), LOW)),
+        "(not score < 0.8 or rounds >= 2) and score < 0.8",
+        True,
+        {"score": 0.62, "rounds": 2},
+    ),
     (Compare(">", Size(Read("facts")), c(2)), "size(facts) > 2", True, {"size(facts)": 3}),
     (Compare(">", Attribute(Read("order"), "total"), c(9)), "order.total > 9", True, {"order.total": 9.5}),
     (
@@ -130,10 +140,25 @@ TABLE: list[tuple[Tree, str, bool, dict[str, Any]]] = [
         False,
         {"rounds": 2, "score": 0.62},
     ),
-    (Compare("==", Arithmetic("-", N, Arithmetic("-", c(5), N)), c(-1)), "rounds - (5 - rounds) == -1", True, {"rounds": 2}),
-    (Compare("==", Arithmetic("//", c(5), N), Arithmetic("%", c(5), c(3))), "5 // rounds == 5 % 3", True, {"rounds": 2}),
+    (
+        Compare("==", Arithmetic("-", N, Arithmetic("-", c(5), N)), c(-1)),
+        "rounds - (5 - rounds) == -1",
+        True,
+        {"rounds": 2},
+    ),
+    (
+        Compare("==", Arithmetic("//", c(5), N), Arithmetic("%", c(5), c(3))),
+        "5 // rounds == 5 % 3",
+        True,
+        {"rounds": 2},
+    ),
     (Compare("==", Negative(Arithmetic("+", N, c(1))), c(-3)), "-(rounds + 1) == -3", True, {"rounds": 2}),
-    (Compare("==", Size(Arithmetic("+", Read("draft"), c("!"))), c(14)), 'size(draft + "!") == 14', True, {"draft": "Dear customer"}),
+    (
+        Compare("==", Size(Arithmetic("+", Read("draft"), c("!"))), c(14)),
+        'size(draft + "!") == 14',
+        True,
+        {"draft": "Dear customer"},
+    ),
 ]
 IDS = [text for _, text, _, _ in TABLE]
 
@@ -270,7 +295,12 @@ def test_changes_compute_and_print() -> None:
 
 def test_what_is_not_a_tree_is_refused() -> None:
     """A damaged JSON form raises instead of evaluating to something."""
-    damaged: list[dict[str, Any]] = [{}, {"op": "<", "args": []}, {"op": "import", "args": []}, {"op": "matches", "args": [{"field": "a"}]}]
+    damaged: list[dict[str, Any]] = [
+        {},
+        {"op": "<", "args": []},
+        {"op": "import", "args": []},
+        {"op": "matches", "args": [{"field": "a"}]},
+    ]
     for form in damaged:
         with pytest.raises((KeyError, TypeError, ValueError)):
             tree_from_json(form)
@@ -321,9 +351,11 @@ OPERANDS = st.recursive(
 )
 CONDITIONS = st.recursive(
     st.builds(Compare, st.sampled_from(sorted(COMPARISONS)), OPERANDS, OPERANDS),
-    lambda inner: st.lists(inner, min_size=2, max_size=3).map(lambda p: And(tuple(p)))
-    | st.lists(inner, min_size=2, max_size=3).map(lambda p: Or(tuple(p)))
-    | inner.map(Not),
+    lambda inner: (
+        st.lists(inner, min_size=2, max_size=3).map(lambda p: And(tuple(p)))
+        | st.lists(inner, min_size=2, max_size=3).map(lambda p: Or(tuple(p)))
+        | inner.map(Not)
+    ),
     max_leaves=6,
 )
 
