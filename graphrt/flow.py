@@ -170,17 +170,28 @@ class Flow(Generic[S]):
         return Node(self, self._add(NodeDraft(kind, name, place_of_call(), **written)), name)
 
     @overload
+    def task(self, fn: Callable[P, Async[None]], /) -> Task[P, Async[None]]: ...
+    @overload
+    def task(self, fn: Callable[P, None], /) -> Task[P, None]: ...
+    @overload
     def task(
-        self, *, reads: dict[str, Any] = ..., name: str | None = None, **options: Unpack[NodeOptions]
+        self, /, *, reads: dict[str, Any] = ..., name: str | None = None, **options: Unpack[NodeOptions]
     ) -> Writes[None]: ...
-    @overload  # a list is also a V: the overlap is meant, the first match wins
+    @overload
     # A list is also a V: the overlap is meant, the first match wins.
     def task(  # type: ignore[overload-overlap]
-        self, *, writes: list[E], reads: dict[str, Any] = ..., name: str | None = None, **options: Unpack[NodeOptions]
+        self,
+        /,
+        *,
+        writes: list[E],
+        reads: dict[str, Any] = ...,
+        name: str | None = None,
+        **options: Unpack[NodeOptions],
     ) -> WritesList[E]: ...
     @overload
     def task(
         self,
+        /,
         *,
         writes: tuple[Any, ...],
         reads: dict[str, Any] = ...,
@@ -189,10 +200,12 @@ class Flow(Generic[S]):
     ) -> Writes[tuple[Any, ...]]: ...
     @overload
     def task(
-        self, *, writes: V, reads: dict[str, Any] = ..., name: str | None = None, **options: Unpack[NodeOptions]
+        self, /, *, writes: V, reads: dict[str, Any] = ..., name: str | None = None, **options: Unpack[NodeOptions]
     ) -> Writes[V]: ...
     def task(
         self,
+        fn: Callable[..., Any] | None = None,
+        /,
         *,
         writes: Any = None,
         reads: dict[str, Any] | None = None,
@@ -202,6 +215,7 @@ class Flow(Generic[S]):
         """Make a task of a function: its parameters name the fields it reads, what it returns is what it writes.
 
         Args:
+            fn: the function, where `@flow.task` stands bare above one that writes nothing.
             writes: the field that takes what is returned; a tuple of fields takes a tuple.
             reads: fields for parameters that are named otherwise: `reads={"text": s.draft}`.
             name: the function's name by default.
@@ -216,7 +230,7 @@ class Flow(Generic[S]):
             draft = NodeDraft("task", called, place_of_call(), fn=fn, reads=reads, writes=writes, options=options)
             return Task(self, self._add(draft), called, fn)
 
-        return Writes[Any](make)
+        return Writes[Any](make) if fn is None else make(fn)
 
     def agent(
         self, name: str, agent: Expands, *, reads: object = (), writes: object, **options: Unpack[NodeOptions]
