@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from enum import Enum
 from typing import (
     TYPE_CHECKING,
@@ -67,12 +67,14 @@ __all__ = [
     "Task",
     "Writes",
     "WritesList",
+    "WritesSeveral",
 ]
 
 S = TypeVar("S", bound=BaseModel)  # state of a flow
 V = TypeVar("V")  # type of a field
 E = TypeVar("E")  # item of a list field
 L = TypeVar("L", bound=LiteralString | Enum | None)  # this bound keeps Literal["a", "b"] from being widened to str
+M = TypeVar("M", bound=tuple[Any, ...] | Mapping[str, Any])  # values of several fields: in their order, or by name
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -123,6 +125,21 @@ class WritesList(Generic[E]):
     def __call__(self, fn: Callable[P, list[E]], /) -> Task[P, list[E]]: ...
     @overload
     def __call__(self, fn: Callable[P, E], /) -> Task[P, E]: ...
+    def __call__(self, fn: Callable[P, Any], /) -> Task[P, Any]:
+        """Make the task."""
+        return cast("Task[P, Any]", self._make(fn))
+
+
+class WritesSeveral:
+    """Decorator for a task that writes several fields: it returns a tuple in their order, or a mapping by name."""
+
+    def __init__(self, make: Callable[[Callable[..., Any]], Any]) -> None:
+        self._make = make
+
+    @overload
+    def __call__(self, fn: Callable[P, Async[M]], /) -> Task[P, Async[M]]: ...
+    @overload
+    def __call__(self, fn: Callable[P, M], /) -> Task[P, M]: ...
     def __call__(self, fn: Callable[P, Any], /) -> Task[P, Any]:
         """Make the task."""
         return cast("Task[P, Any]", self._make(fn))
@@ -189,7 +206,8 @@ class Flow(Generic[S]):
         **options: Unpack[NodeOptions],
     ) -> WritesList[E]: ...
     @overload
-    def task(
+    # A tuple is one as well.
+    def task(  # type: ignore[overload-overlap]
         self,
         /,
         *,
@@ -197,7 +215,7 @@ class Flow(Generic[S]):
         reads: dict[str, Any] = ...,
         name: str | None = None,
         **options: Unpack[NodeOptions],
-    ) -> Writes[tuple[Any, ...]]: ...
+    ) -> WritesSeveral: ...
     @overload
     def task(
         self, /, *, writes: V, reads: dict[str, Any] = ..., name: str | None = None, **options: Unpack[NodeOptions]

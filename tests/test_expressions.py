@@ -1,4 +1,4 @@
-"""Writing expressions over `flow.state`: operators build trees; whatever would need a value now is refused with the remedy."""
+"""Expressions over `flow.state`: operators build trees; what would need a value now is refused with a remedy."""
 
 from __future__ import annotations
 
@@ -62,11 +62,14 @@ class Ticket(BaseModel):
 
 
 def space() -> Space:
+    """Return the fields of a ticket, as a flow hands them out."""
     return Space("support", "Ticket", {f.name: f for f in fields_of(Ticket)[0]})
 
 
 # Typed as a flow types it: as the model.
 s: Any = space()
+
+NAN = float("nan")
 
 
 BUILT: list[tuple[Callable[[], Any], str]] = [
@@ -150,11 +153,11 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: s.facts[1:], TypeError, "takes a fixed int or text"),
     (lambda: setattr(s, "score", 1), TypeError, r"set=let\(s.score\).be"),
     (lambda: setattr(s.order, "total", 1), TypeError, "fields change during a run only"),
-    (lambda: s.score < float("nan"), TypeError, "nan cannot stand in an expression, because it has no JSON form"),
+    (lambda: s.score < NAN, TypeError, "nan cannot stand in an expression, because it has no JSON form"),
     (lambda: s.score < float("inf"), TypeError, "has no JSON form"),
     (lambda: s.score == object(), TypeError, "has no JSON form"),
     (lambda: s.score == len, TypeError, "is not a value; call it"),
-    (lambda: s.topic == str, TypeError, "is not a value"),
+    (lambda: s.topic == Ticket, TypeError, "is not a value"),
     (lambda: s.score == s, TypeError, "is the whole state"),
     (lambda: size([1]), TypeError, r"size\(\) takes an expression over the fields of flow.state, got \[1\] \(list\)"),
     (lambda: is_none(None), TypeError, r"is_none\(\) takes an expression"),
@@ -189,7 +192,7 @@ def test_a_field_is_one_object() -> None:
     """Reading a field twice gives the same expression, so it can be a key; equality still builds an expression."""
     assert s.score is s.score
     assert {s.score: "a", s.rounds: "b"}[s.score] == "a"
-    assert isinstance(s.score == s.score, Expression)  # noqa: PLR0124 - equality builds
+    assert isinstance(s.score == s.score, Expression)
 
 
 def test_expressions_know_their_state() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import itertools
 import subprocess
 import sys
 import time
@@ -59,6 +60,7 @@ class Echo:
         self.specs: list[ExpansionSpec] = []
 
     def expand(self, spec: ExpansionSpec) -> Expansion:
+        """Remember the place; complain as told."""
         self.specs.append(spec)
         graph = Graph("echo", fields_of(Inner)[0], (FrozenNode(0, "model", "task"),), 0, None, Inner)
         outputs = tuple(Change(f.name, Read("output")) for f in spec.writes)
@@ -66,18 +68,22 @@ class Echo:
 
 
 def say(message: str) -> str:
+    """Return text."""
     return message
 
 
 async def fact(message: str) -> str:
+    """Return text, asynchronously."""
     return message
 
 
 def grade(draft: str) -> float:
+    """Return a number."""
     return len(draft) / 100
 
 
 def good_enough(score: float, rounds: int) -> bool:
+    """Judge, as a guard."""
     return score > 0.8 or rounds > 3
 
 
@@ -89,6 +95,7 @@ class Made(NamedTuple):
 
 
 def support() -> Made:
+    """Write a flow with a node of almost every kind."""
     flow = Flow("support", Ticket, limits=Limits(visits=50))
     s = flow.state
     triage = flow.router("triage", Echo(), reads=s.message, writes=s.topic)
@@ -175,9 +182,10 @@ def test_freezing_is_repeatable_and_cached() -> None:
 def test_places_are_where_the_author_wrote() -> None:
     """Nodes and edges remember file and line, relative to the working directory; the digest ignores them."""
     graph = support().flow.freeze()
-    for thing in (*graph.nodes, *graph.nodes[4].edges):
-        assert thing.place is not None
-        assert thing.place.rpartition(":")[0].endswith("tests/test_flow.py")
+    places = [node.place for node in graph.nodes] + [edge.place for edge in graph.by_name["grade"].edges]
+    for place in places:
+        assert place is not None
+        assert place.rpartition(":")[0].endswith("tests/test_flow.py")
     assert "place" not in str(graph.json)
 
 
@@ -192,8 +200,9 @@ def test_a_task_stays_the_function() -> None:
     assert asyncio.run(invoice("m")) == "m"
     other = Flow("other", Ticket)
     other.task(writes=other.state.score)(task)
-    assert other.freeze().nodes[0].work is not None
-    assert other.freeze().nodes[0].work.fn is grade  # type: ignore[union-attr]  # pyright: ignore[reportOptionalMemberAccess]
+    work = other.freeze().nodes[0].work
+    assert work is not None
+    assert work.fn is grade
     assert flow.check() == ()
 
 
@@ -321,6 +330,7 @@ class Brief(BaseModel):
 
 
 def writer() -> Flow[Ticket]:
+    """Write a flow of one task."""
     flow = Flow("writer", Ticket)
     s = flow.state
     flow.task(writes=s.draft)(say)
@@ -393,6 +403,7 @@ def test_what_is_no_duration(written: Any) -> None:
 
 
 def flow_and_state() -> tuple[Flow[Ticket], Any]:
+    """Begin a flow; its state is untyped, since mistakes are to be made with it."""
     flow = Flow("f", Ticket)
     return flow, flow.state
 
@@ -406,6 +417,7 @@ OTHER = support()
 
 
 def begin(flow: Any) -> Any:
+    """Add a node that does nothing."""
     return flow.task(name="begin")(lambda: None)
 
 
@@ -416,19 +428,22 @@ def _unknown_parameter(flow: Any, s: Any) -> None:
 
 
 def _returns_dict(flow: Any, s: Any) -> None:
-    def a1(message: str) -> dict[str, str]: ...
+    def a1(message: str) -> dict[str, str]:
+        raise NotImplementedError
 
     flow.task(writes=s.facts)(a1)
 
 
 def _returns_list_to_append(flow: Any, s: Any) -> None:
-    def a1(message: str) -> list[str]: ...
+    def a1(message: str) -> list[str]:
+        raise NotImplementedError
 
     flow.task(writes=s.facts)(a1)
 
 
 def _returns_item_to_extend(flow: Any, s: Any) -> None:
-    def a1(message: str) -> str: ...
+    def a1(message: str) -> str:
+        raise NotImplementedError
 
     flow.task(writes=s.queries)(a1)
 
@@ -438,7 +453,8 @@ def _returns_for_nothing(flow: Any, s: Any) -> None:
 
 
 def _returns_too_few(flow: Any, s: Any) -> None:
-    def a1(message: str) -> tuple[str]: ...
+    def a1(message: str) -> tuple[str]:
+        raise NotImplementedError
 
     flow.task(writes=(s.draft, s.score))(a1)
 
@@ -528,13 +544,14 @@ class Needy(BaseModel):
 
 
 def needy() -> Flow[Needy]:
+    """Write a flow whose state has a field that must be filled."""
     flow = Flow("needy", Needy)
     flow.task(writes=flow.state.facts, name="work")(lambda must: [must])
     return flow
 
 
 NEEDY = needy()
-N, S = NEEDY.state, None
+N = NEEDY.state
 
 
 def _map_types(flow: Any, s: Any) -> None:
@@ -553,7 +570,7 @@ class Secretive(BaseModel):
 
 
 def edge(**options: Any) -> Callable[[Any, Any], None]:
-    """An edge from a task to an end with these options; `S` in them stands for the state."""
+    """Lead from a task to an end with these options; a lambda among them is given the state."""
 
     def build(flow: Any, s: Any) -> None:
         given = {k: v(s) if callable(v) and getattr(v, "__name__", "") == "<lambda>" else v for k, v in options.items()}
@@ -562,7 +579,7 @@ def edge(**options: Any) -> Callable[[Any, Any], None]:
     return build
 
 
-MISTAKES: list[tuple[str, Callable[[Any, Any], None], str]] = [
+MISTAKES: list[tuple[str, Callable[[Any, Any], object], str]] = [
     ("no-nodes", lambda flow, s: None, "flow 'f' has no nodes"),
     ("node-name", lambda flow, s: flow.end(""), "a end has the name ''"),
     ("node-name", lambda flow, s: flow.task()(lambda: None), "a name is a line of text"),
@@ -800,7 +817,7 @@ def test_all_mistakes_are_reported_together() -> None:
     _returns_dict(flow, s)
     a, b = begin(flow), flow.end("e")
     flow.edge(a, b, when=s.score, set=let(s.rounds).be("x"), at_most=0)
-    flow.edge(a, "b")
+    flow.edge(a, untyped("b"))
     codes = [m.code for m in flow.check()]
     assert codes == ["duplicate-name", "unknown-field", "returns", "not-a-guard", "set-value", "count", "not-a-node"]
     with pytest.raises(DefinitionError, match="flow 'f' has 7 mistakes"):
@@ -832,7 +849,7 @@ def test_mistakes_inside_agents_and_subflows_keep_their_codes() -> None:
 
 
 def test_errors_of_an_expansion_that_are_not_definitions_are_reported() -> None:
-    """An agent that refuses its place with an error of graphrt becomes a mistake; any other error is a bug and raises."""
+    """An agent that refuses its place with an error of graphrt is a mistake; any other error is a bug and raises."""
 
     class Refuses:
         def expand(self, spec: ExpansionSpec) -> Expansion:
@@ -854,10 +871,10 @@ def test_errors_of_an_expansion_that_are_not_definitions_are_reported() -> None:
 def test_error_edges_name_types_as_traces_do() -> None:
     """An edge names the type as `ErrorInfo` does, whatever module it comes from."""
 
-    class Custom(Exception):  # noqa: N818 - a name of the test
+    class Custom(Exception):
         pass
 
-    flow, s = flow_and_state()
+    flow, _ = flow_and_state()
     a = begin(flow)
     for i, error in enumerate((LimitReached, TimeoutError, subprocess.SubprocessError, Custom)):
         flow.edge(a, flow.end(f"e{i}"), on=error)
@@ -885,7 +902,7 @@ def test_freezing_grows_linearly() -> None:
         flow = Flow("big", Ticket)
         s = flow.state
         nodes = [flow.task(writes=s.draft, name=f"n{i}")(say) for i in range(count)]
-        for a, b in zip(nodes, nodes[1:], strict=False):
+        for a, b in itertools.pairwise(nodes):
             flow.edge(a, b, when=contains(s.facts, "x"))
         return flow
 

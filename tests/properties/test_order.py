@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from graphrt.commands import StartAttempt
 from graphrt.events import Routed, RunFailed, VisitStarted
 from graphrt.graph import Graph
-from graphrt.inputs import AttemptStarted
+from graphrt.inputs import AttemptStarted, Started
 from tests.driving import Driver, ended
 from tests.properties import invariants
 from tests.properties.definition import Conflict, Definition, plain
@@ -98,7 +98,9 @@ def test_equal_to_the_definition(graph: Graph, world: World, order: int) -> None
             pass
     except TooLong:
         return
-    start = {f.name: f.decode_whole(driver.records[0].input.state[f.name]) for f in graph.fields}  # type: ignore[union-attr]
+    begun = driver.records[0].input
+    assert isinstance(begun, Started)
+    start = {f.name: f.decode_whole(begun.state[f.name]) for f in graph.fields}
     if driver.status == "completed":
         found = _compare(driver, graph, start, "")
         assert driver.state == plain(graph, found.final())

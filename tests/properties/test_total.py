@@ -57,7 +57,7 @@ def _wrong_inputs(driver: Driver, rnd: random.Random) -> list[Input]:
     running = driver.running.get(visit)
     if running is None or running.attempt != attempt:
         found += [AttemptSucceeded(visit, attempt), AttemptFailed(visit, attempt, error())]
-    elif running is not None:
+    else:
         found.append(AttemptSucceeded(visit, attempt, {"nosuch": 1}))
     found += [TimerFired(visit, kind) for kind in ("retry", "deadline") if (visit, kind) not in driver.timers]
     asked = driver.stepper.questions.get(visit)
