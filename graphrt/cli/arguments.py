@@ -20,23 +20,16 @@ DEFAULT_STORE = ".graphrt/runs.db"
 JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
-def _run_ids(incomplete: str) -> list[tuple[str, str]]:
-    """Complete the id of a run from the store of the working directory."""
-    import os
+def _run_ids(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    from graphrt.cli.completion import runs
 
-    from graphrt.errors import GraphrtError
-    from graphrt.stores import open_store
+    return runs(ctx.params, incomplete)
 
-    try:
-        store = open_store(os.environ.get("GRAPHRT_STORE", DEFAULT_STORE), create=False)
-    except GraphrtError:
-        return []
-    try:
-        found = store.runs(limit=50)
-    finally:
-        store.close()
-    known = [("latest", "the newest run"), *((r.run, f"{r.flow}, {r.status}") for r in found)]
-    return [k for k in known if k[0].startswith(incomplete)]
+
+def _targets(incomplete: str) -> list[str]:
+    from graphrt.cli.completion import targets
+
+    return targets(incomplete)
 
 
 RunArgument: TypeAlias = Annotated[
@@ -48,3 +41,15 @@ RunArgument: TypeAlias = Annotated[
         show_default=False,
     ),
 ]
+
+OriginOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--target",
+        metavar="TARGET",
+        help="Where the flow is now: file.py, file.py:name or package.module:name.",
+        autocompletion=_targets,
+        show_default="where the run began",
+    ),
+]
+"""For commands that need the code behind a run; `graphrt.cli.origin` finds it."""
