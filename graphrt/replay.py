@@ -16,7 +16,8 @@ from graphrt.account import EdgeAccount, verdict_text
 from graphrt.errors import GraphChanged, TraceInvalid, UseError
 from graphrt.events import Routed, VisitStarted
 from graphrt.inputs import Resumed
-from graphrt.stepper import Script, Stepper
+from graphrt.script import Script
+from graphrt.stepper import Stepper
 from graphrt.trace import graph_of
 
 if TYPE_CHECKING:

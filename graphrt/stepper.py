@@ -11,12 +11,11 @@ affair; here are attempts and retries, outcomes and guards, questions, limits, g
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeAlias
 
-from graphrt.branches import Branches, Joins
+from graphrt.branches import Branches
 from graphrt.commands import CancelAttempt, CancelTimer, StartAttempt, StartTimer
 from graphrt.errors import (
     AnswerRefused,
@@ -27,7 +26,6 @@ from graphrt.errors import (
     InDoubt,
     InputRefused,
     LimitReached,
-    NoRoute,
     RunError,
     WriteRefused,
     WrongInput,
@@ -62,26 +60,30 @@ from graphrt.inputs import (
     Cancelled,
     ErrorInfo,
     Forked,
-    Limits,
     Resumed,
     Started,
     TimerFired,
 )
+from graphrt.meter import Meter, Totals
 from graphrt.recorded import error_info, label_of
+from graphrt.retrying import is_worth_retrying, wait_s
+from graphrt.routing import SURE, catches, no_route, plan_of
+from graphrt.script import Script
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable
 
     from graphrt.branches import Fired, Visit
     from graphrt.commands import Command
     from graphrt.errors import JoinShort
     from graphrt.events import Event
     from graphrt.fields import Field
-    from graphrt.graph import Edge, Graph, Node, OnCrash, Retry
-    from graphrt.inputs import Input, Json, Usage
+    from graphrt.graph import Edge, Graph, OnCrash, Retry
+    from graphrt.inputs import Input, Json
+    from graphrt.meter import Passed
+    from graphrt.routing import Plan, Taken
 
 Status: TypeAlias = Literal["new", "running", "suspended", "completed", "failed", "cancelled"]
-Taken: TypeAlias = "list[tuple[Edge, Sequence[Any] | None]]"
 
 # Phases of a live visit.
 READY: Final = "ready"  # its next attempt is commanded
@@ -93,100 +95,7 @@ INSIDE: Final = "inside"  # the graph inside it runs
 DONE: Final = "done"  # its work has ended well, its routing has not (it failed there)
 FAILED: Final = "failed"  # its work has failed, and so has the run
 
-_SURE: Final = (Verdict(0, "taken"),)
 _DOUBT_ANSWERS: Final = ("retry", "fail")
-_GRACE_SHARE: Final = 0.1
-_GRACE_VISITS: Final = 10
-
-
-class Totals:
-    """What a run has used so far."""
-
-    __slots__ = ("active_s", "cost_usd", "tokens", "visits")
-
-    def __init__(self) -> None:
-        self.visits = 0
-        self.active_s = 0.0
-        self.tokens = 0
-        self.cost_usd = 0.0
-
-
-class Script:
-    """What is recorded to have followed from one input, as far as today's definition might decide it otherwise."""
-
-    __slots__ = ("failed", "lost", "retried", "routed", "unrouted", "waiting")
-
-    def __init__(self, events: Iterable[Event]) -> None:
-        """Sort the events of one record."""
-        self.routed: dict[tuple[str, bool], Routed] = {}
-        """By visit, and whether an error was caught."""
-        self.retried: dict[str, AttemptRetried] = {}
-        self.lost: dict[str, AttemptLost] = {}
-        self.waiting: dict[str, VisitWaiting] = {}
-        self.unrouted: dict[str, ErrorInfo] = {}
-        """Visits that ended well and then could not be left, because a guard raised."""
-        self.failed: RunFailed | None = None
-        for event in events:
-            if isinstance(event, (RunFailed, VisitFailed)):
-                if event.error.type == "GuardError":
-                    self.unrouted[str(event.error.detail.get("visit"))] = event.error
-                if isinstance(event, RunFailed):
-                    self.failed = event
-            elif isinstance(event, Routed):
-                self.routed[event.visit, event.error is not None] = event
-            elif isinstance(event, AttemptRetried):
-                self.retried[event.visit] = event
-            elif isinstance(event, AttemptLost):
-                self.lost[event.visit] = event
-            elif isinstance(event, VisitWaiting):
-                self.waiting[event.visit] = event
-
-
-class _Plan:
-    """A graph prepared for stepping: edges by outcome, joins, and the plans of the graphs inside."""
-
-    __slots__ = ("choices", "errors", "graph", "joins", "plain", "sure")
-
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
-        self.joins = Joins(graph)
-        self.plain: list[tuple[Edge, ...]] = []
-        self.choices: list[dict[str, tuple[Edge, ...]] | None] = []
-        self.errors: list[tuple[Edge, ...]] = []
-        self.sure: list[Taken | None] = []
-        """For a node with one edge that is always taken: that edge, as `leave` wants it."""
-        for n in graph.nodes:
-            normal = tuple(e for e in n.edges if e.on_error is None)
-            self.errors.append(tuple(e for e in n.edges if e.on_error is not None))
-            self.plain.append(tuple(e for e in normal if e.on is None))
-            labels = sorted({e.on for e in normal if e.on is not None})
-            self.choices.append(
-                {a: tuple(e for e in normal if e.on is None or e.on == a) for a in labels} if labels else None
-            )
-            only = normal[0] if len(normal) == 1 and normal[0].index == 0 else None
-            always = (
-                only is not None
-                and only.on is None
-                and only.when is None
-                and only.at_most is None
-                and only.each is None
-            )
-            self.sure.append([(only, None)] if only is not None and always else None)
-
-    def edges(self, node: Node, outcome: str | None) -> tuple[Edge, ...]:
-        """Return the edges for a good outcome, in the order of the definition."""
-        by_answer = self.choices[node.index]
-        if outcome is None or by_answer is None:
-            return self.plain[node.index]
-        return by_answer.get(outcome, self.plain[node.index])
-
-
-def _plan(graph: Graph) -> _Plan:
-    plan = graph.__dict__.get("_plan")
-    if plan is None:
-        plan = _Plan(graph)
-        object.__setattr__(graph, "_plan", plan)
-    return plan
 
 
 class _Frame(Branches):
@@ -194,7 +103,7 @@ class _Frame(Branches):
 
     __slots__ = ("outer", "plan")
 
-    def __init__(self, plan: _Plan, state: dict[str, Any], prefix: str, outer: Visit | None) -> None:
+    def __init__(self, plan: Plan, state: dict[str, Any], prefix: str, outer: Visit | None) -> None:
         super().__init__(plan.graph, plan.joins, state, prefix)
         self.plan = plan
         self.outer = outer
@@ -219,13 +128,12 @@ class Stepper:
         self.timers: dict[tuple[str, str], float] = {}
         self.attempts: dict[str, int] = {}
         """Attempts that started and have not ended."""
-        self.totals = Totals()
+        self._meter = Meter()
+        self.totals = self._meter.totals
         self.script: Script | None = None
         """What was recorded to follow from the next input: it is done so again instead of being decided anew."""
         self._root: _Frame | None = None
         self._visits: dict[str, tuple[_Frame, Visit]] = {}
-        self._limits: Limits | None = None
-        self._graced: set[str] = set()
         self._seed = 0
         self._at = 0.0
         self._events: list[Event] = []
@@ -328,9 +236,9 @@ class Stepper:
                     f"flow {self.graph.name!r}, field {field.name!r}: {error}", field=field.name
                 ) from error
         self.run, self.status, self._seed = given.run, "running", given.seed
-        self._limits = given.limits if given.limits is not None else self.graph.limits
+        self._meter.limit(given.limits if given.limits is not None else self.graph.limits)
         self._events.append(RunStarted(self.graph.name, given.run))
-        self._root = _Frame(_plan(self.graph), state, "", None)
+        self._root = _Frame(plan_of(self.graph), state, "", None)
         self._root.begin()
         self._take_up(self._root)
 
@@ -368,16 +276,16 @@ class Stepper:
             return
         del self.attempts[given.visit]
         outcome = label_of(given.writes[node.writes[0]]) if node.answers else None
-        self._use(given.duration_s, given.usage)
+        self._meter.use(given.duration_s, given.usage)
         self._completed(frame, visit, outcome, given.writes)
 
     def _attempt_failed(self, given: AttemptFailed) -> None:
         visit = self._expect(given.visit, RUNNING, given.attempt)
         frame = self._visits[given.visit][0]
         del self.attempts[given.visit]
-        self._use(given.duration_s, given.usage)
+        self._meter.use(given.duration_s, given.usage)
         error = given.error
-        if self._limits is not None and (passed := self._passed()) is not None:
+        if (passed := self._meter.passed()) is not None:
             self._pass_limit(frame, visit, passed)
         elif (due := self._retry_due(frame, visit, error)) is not None:
             visit.phase = PAUSED
@@ -395,9 +303,11 @@ class Stepper:
             retried = self.script.retried.get(visit.id)
             return retried.due if retried is not None else None
         retry: Retry | None = _policy(visit, frame, "retry")
-        if retry is None or visit.tries >= retry.attempts or not _worth_retrying(retry, error):
+        if retry is None or visit.tries >= retry.attempts or not is_worth_retrying(retry, error):
             return None
-        return self._at + _wait(retry, visit, self._seed, error)
+        return self._at + wait_s(
+            retry, error, seed=self._seed, visit=visit.id, attempt=visit.attempt, tries=visit.tries
+        )
 
     def _timer_fired(self, given: TimerFired) -> None:
         key = (given.visit, given.kind)
@@ -455,8 +365,7 @@ class Stepper:
         if before in {"new", "completed"}:
             raise self._wrong("cannot be resumed")
         if given.limits is not None:
-            self._limits = given.limits
-            self._graced.clear()
+            self._meter.limit(given.limits)
         self.status, self.error, self.failed_at = "running", None, None
         self._events.append(RunResumed(before))
         if before in {"failed", "cancelled"}:
@@ -523,7 +432,7 @@ class Stepper:
             visit.item = show(field.encode_state_value(line.state[field.name]))
         self._events.append(VisitStarted(visit.id, node.name, visit.causes, visit.item))
         self.totals.visits += 1
-        if self._limits is not None and (passed := self._passed()) is not None:
+        if (passed := self._meter.passed()) is not None:
             self._then(self._pass_limit, frame, visit, passed)
         elif node.kind == "ask":
             self._ask(visit)
@@ -583,7 +492,7 @@ class Stepper:
             self._failed(frame, visit, error_info(refused))
             return
         visit.phase = INSIDE
-        visit.inner = below = _Frame(_plan(inner), state, f"{visit.id}/", visit)
+        visit.inner = below = _Frame(plan_of(inner), state, f"{visit.id}/", visit)
         self._inside += 1
         below.begin()
         self._take_up(below)
@@ -592,7 +501,7 @@ class Stepper:
         if short is not None:
             visit.short = error_info(short)
             self._failed(frame, visit, visit.short)
-        elif self._limits is not None and (passed := self._passed()) is not None:
+        elif (passed := self._meter.passed()) is not None:
             self._pass_limit(frame, visit, passed)
         else:
             self._completed(frame, visit, None, {})
@@ -626,7 +535,7 @@ class Stepper:
         """A visit ended well: say so and go on from it."""
         visit.phase, visit.outcome = DONE, outcome
         self._events.append(VisitCompleted(visit.id, visit.node.name, outcome, writes))
-        if self._limits is not None and visit.node.kind != "end" and (passed := self._passed()) is not None:
+        if visit.node.kind != "end" and (passed := self._meter.passed()) is not None:
             self._pass_limit(frame, visit, passed)
         else:
             self._route(frame, visit, outcome)
@@ -639,7 +548,7 @@ class Stepper:
             self._follow(frame, visit)
             return
         if sure is not None:
-            self._events.append(Routed(visit.id, _SURE))
+            self._events.append(Routed(visit.id, SURE))
             self._cross(frame, visit, sure)
             return
         edges = frame.plan.edges(node, outcome)
@@ -651,13 +560,13 @@ class Stepper:
             taken: Taken = []
         else:
             try:
-                verdicts, taken = self._judge(visit, edges, every=node.fork)
+                verdicts, taken = frame.plan.judge(visit, edges, every=node.fork)
             except GuardError as error:
                 self._fail_at(frame, visit, error_info(error))
                 return
         self._events.append(Routed(visit.id, tuple(verdicts)))
         if not taken:
-            self._fail_at(frame, visit, error_info(_no_route(frame.graph, visit, outcome, edges, verdicts)))
+            self._fail_at(frame, visit, error_info(no_route(frame.graph, visit, outcome, edges, verdicts)))
             return
         self._cross(frame, visit, taken)
 
@@ -684,7 +593,7 @@ class Stepper:
         self._events.append(recorded)
         if not taken and error is None:
             edges = [node.edges[v.edge] for v in recorded.verdicts]
-            none = _no_route(frame.graph, visit, visit.outcome, edges, recorded.verdicts)
+            none = no_route(frame.graph, visit, visit.outcome, edges, recorded.verdicts)
             self._fail_at(frame, visit, error_info(none))
         elif taken:
             self._cross(frame, visit, taken)
@@ -701,40 +610,6 @@ class Stepper:
             self._fail_at(frame, visit, raised)
         else:
             self._cross(frame, visit, [])
-
-    def _judge(self, visit: Visit, edges: tuple[Edge, ...], *, every: bool) -> tuple[list[Verdict], Taken]:
-        """Try edges in the order of the definition; stop at the first that matches unless `every` match is wanted."""
-        state, crossed = visit.line.state, visit.line.crossed
-        verdicts: list[Verdict] = []
-        taken: Taken = []
-        for edge in edges:
-            if taken and not every:
-                verdicts.append(Verdict(edge.index, "not tried"))
-                continue
-            count = None
-            if edge.at_most is not None:
-                count = crossed.get((edge.source, edge.index), 0)
-                if count >= edge.at_most:
-                    verdicts.append(Verdict(edge.index, "used up", None, count))
-                    continue
-            values = None
-            if edge.when is not None:
-                try:
-                    true, values = edge.when.evaluate(state)
-                except Exception as error:
-                    raise _guard_error(visit, edge, error) from error
-            else:
-                true = True
-            if not true:
-                verdicts.append(Verdict(edge.index, "false", values, count))
-                continue
-            items = None
-            if edge.each is not None:
-                items = state[edge.each.of]
-                count = _size(visit, edge, items)
-            verdicts.append(Verdict(edge.index, "taken", values, count))
-            taken.append((edge, items))
-        return verdicts, taken
 
     def _cross(self, frame: _Frame, visit: Visit, taken: Taken) -> None:
         """Move the line of a visit over the edges taken, and let joins fire that waited for it."""
@@ -852,7 +727,7 @@ class Stepper:
             if not self._follow(frame, visit, error):
                 self._fail_from(frame, error, visit.id, visit.node.name)
             return
-        catching = [e for e in frame.plan.errors[visit.node.index] if _catches(e, error)]
+        catching = [e for e in frame.plan.errors[visit.node.index] if catches(e, error)]
         if catching:
             self._catch(frame, visit, error, catching)
             return
@@ -875,7 +750,7 @@ class Stepper:
         """Tell whether an error edge of a visit catches an error."""
         if self.script is not None:
             return (visit.id, True) in self.script.routed
-        return any(_catches(e, error) for e in frame.plan.errors[visit.node.index])
+        return any(catches(e, error) for e in frame.plan.errors[visit.node.index])
 
     def _leave_inside(self, visit: Visit, why: str = "") -> None:
         """Let go of the graph inside a visit; what is still live in it is cancelled."""
@@ -889,7 +764,7 @@ class Stepper:
 
     def _catch(self, frame: _Frame, visit: Visit, error: ErrorInfo, edges: list[Edge]) -> None:
         try:
-            verdicts, taken = self._judge(visit, tuple(edges), every=False)
+            verdicts, taken = frame.plan.judge(visit, tuple(edges), every=False)
         except GuardError as raised:
             self._fail_from(frame, error_info(raised), visit.id, visit.node.name)
             return
@@ -1058,30 +933,7 @@ class Stepper:
 
     # -- limits -------------------------------------------------------------------------------------------------------
 
-    def _use(self, duration_s: float, usage: Usage | None) -> None:
-        totals = self.totals
-        totals.active_s += duration_s
-        if usage is not None:
-            totals.tokens += (usage.input_tokens or 0) + (usage.output_tokens or 0)
-            totals.cost_usd += usage.cost_usd or 0.0
-
-    def _passed(self) -> tuple[str, float, float] | None:
-        """Return the first limit that the run has passed: its name, what was used, what is allowed."""
-        limits, totals = self._limits, self.totals
-        if limits is None:
-            return None
-        for name in ("visits", "active_s", "tokens", "cost_usd"):
-            allowed = getattr(limits, name)
-            if allowed is None:
-                continue
-            if name in self._graced:
-                allowed += max(allowed * _GRACE_SHARE, _GRACE_VISITS if name == "visits" else 0)
-            used = getattr(totals, name)
-            if used > allowed:
-                return name, used, allowed
-        return None
-
-    def _pass_limit(self, frame: _Frame, visit: Visit, passed: tuple[str, float, float]) -> None:
+    def _pass_limit(self, frame: _Frame, visit: Visit, passed: Passed) -> None:
         """The visit that passed a limit has that as its outcome; an edge may catch it once per limit."""
         name, used, allowed = passed
         self._events.append(LimitPassed(visit.id, name, used, allowed))
@@ -1095,18 +947,18 @@ class Stepper:
                 allowed=allowed,
             )
         )
-        if name in self._graced:
+        if self._meter.is_graced(name):
             visit.phase = FAILED
             self._events.append(VisitFailed(visit.id, visit.node.name, error, max(visit.attempt, 1)))
             self._fail_run(error, visit.id, visit.node.name)
             return
-        self._graced.add(name)
+        self._meter.grace(name)
         if visit.phase == DONE:
             self._fail_at(frame, visit, error)
         else:
             self._failed(frame, visit, error)
         if self.status == "failed":
-            self._graced.discard(name)  # Nobody caught it, so nobody needs grace to end in order.
+            self._meter.withdraw(name)  # Nobody caught it, so nobody needs grace to end in order.
 
     # -- small things -------------------------------------------------------------------------------------------------
 
@@ -1221,75 +1073,6 @@ def _encode_answer(field: Field, answer: Json) -> Json:
         except ValueError:
             spelt = answer
         return field.encode(spelt)
-
-
-def _catches(edge: Edge, error: ErrorInfo) -> bool:
-    return edge.on_error == error.type or edge.on_error in error.lineage
-
-
-def _worth_retrying(retry: Retry, error: ErrorInfo) -> bool:
-    names = {error.type, *error.lineage}
-    return not names.intersection(retry.never) and (not retry.on or bool(names.intersection(retry.on)))
-
-
-def _wait(retry: Retry, visit: Visit, seed: int, error: ErrorInfo) -> float:
-    """Return the wait before the next attempt, in seconds.
-
-    Exponential, and lengthened by a share that is drawn from the run's seed.
-    """
-    wait = min(retry.wait_s * retry.factor ** (visit.tries - 1), retry.most_s)
-    if retry.jitter:
-        draw = hashlib.sha256(f"{seed}:{visit.id}:{visit.attempt}".encode()).digest()
-        wait *= 1 + retry.jitter * int.from_bytes(draw[:4], "big") / 2**32
-    return max(wait, error.retry_after_s or 0.0)
-
-
-def _size(visit: Visit, edge: Edge, items: Any) -> int:  # noqa: ANN401 - whatever the state holds
-    """Return how many branches an `each` edge starts."""
-    try:
-        return len(items)
-    except TypeError:
-        assert edge.each is not None, "only an `each` edge has items"
-        node = visit.node.name
-        message = (
-            f"edge {edge.index} of {node!r} (visit {visit.id}) starts a branch for each of {edge.each.of!r},"
-            f" which is {items!r}; it takes a list"
-        )
-        raise GuardError(message, node=node, visit=visit.id, edge=edge.index) from None
-
-
-def _guard_error(visit: Visit, edge: Edge, error: Exception) -> GuardError:
-    text = edge.when.text if edge.when is not None else ""
-    node = visit.node.name
-    message = (
-        f"the guard {text!r} of edge {edge.index} of {node!r} (visit {visit.id}) raised {type(error).__name__}: {error}"
-    )
-    return GuardError(message, node=node, visit=visit.id, edge=edge.index)
-
-
-def _no_route(
-    graph: Graph, visit: Visit, outcome: str | None, edges: Sequence[Edge], verdicts: Sequence[Verdict]
-) -> NoRoute:
-    node = visit.node
-    tried: list[str] = []
-    for edge, verdict in zip(edges, verdicts, strict=True):
-        values = ", ".join(f"{k} = {v!r}" for k, v in (verdict.values or {}).items())
-        text = edge.when.text if edge.when is not None else "always"
-        why = (
-            f"{verdict.count} of {edge.at_most} used"
-            if verdict.result == "used up"
-            else f"{text} is false ({values})"
-            if values
-            else text
-        )
-        tried.append(f"-> {graph.nodes[edge.target].name}: {why}")
-    ended = f"answered {outcome!r}" if outcome is not None else "completed"
-    listed = "; ".join(tried) or f"no edge leads on for {outcome!r}"
-    message = (
-        f"{node.name!r} (visit {visit.id}) {ended}, but none of its edges matches: {listed}."
-        " Add an edge without a guard as the last one, or widen a guard, then resume"
-    )
-    return NoRoute(message, node=node.name, visit=visit.id, outcome=outcome)
 
 
 __all__ = ["GraphrtError", "Status", "Stepper", "Totals"]

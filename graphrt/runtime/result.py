@@ -10,8 +10,9 @@ from graphrt.errors import RunFailed, UseError
 from graphrt.events import VisitWaiting
 from graphrt.fields import make_state, plain
 from graphrt.inputs import ErrorInfo
+from graphrt.meter import Totals
 from graphrt.ports import Store
-from graphrt.stepper import Stepper, Totals
+from graphrt.stepper import Stepper
 from graphrt.trace import Trace
 
 S = TypeVar("S", bound=BaseModel)
