@@ -16,7 +16,7 @@ from graphrt.trace import graph_of
 
 if TYPE_CHECKING:
     from graphrt.graph import Edge, Graph, Node
-    from graphrt.trace import Record, Trace
+    from graphrt.trace import Header, Record, Trace
 
 VisitStatus: TypeAlias = Literal["running", "waiting", "paused", "completed", "failed", "cancelled", "lost"]
 """`paused` waits for its next attempt, `waiting` for an answer, `lost` has an attempt in doubt."""
@@ -168,10 +168,23 @@ def account(trace: Trace, graph: Graph | None = None) -> Account:
         trace: of a finished, suspended or still running run.
         graph: the definition to refer to; None for the one in the header.
     """
-    reader = _Reader(trace, graph or graph_of(trace))
+    reader = Reader(trace.header, graph or graph_of(trace), trace.records[0].at if trace.records else None)
     for record in trace.records:
         reader.read(record)
     return reader.account
+
+
+class Reader:
+    """Reads a run that is still going on, record by record; `account` tells what is known so far."""
+
+    def __init__(self, header: Header, graph: Graph, started: float | None = None) -> None:
+        """Begin without records; `started` is the time of the first one, if it is not when the run was created."""
+        self._fold = _Fold(header, graph, started)
+        self.account = self._fold.account
+
+    def read(self, record: Record) -> None:
+        """Take the next record."""
+        self._fold.read(record)
 
 
 def total_usage(parts: list[Usage | None]) -> Usage | None:
@@ -221,12 +234,11 @@ def value_text(value: Json) -> str:
     return str(value)
 
 
-class _Reader:
+class _Fold:
     """Folds records into an account."""
 
-    def __init__(self, trace: Trace, graph: Graph) -> None:
-        header = trace.header
-        first = trace.records[0].at if trace.records else header.created
+    def __init__(self, header: Header, graph: Graph, started: float | None) -> None:
+        first = header.created if started is None else started
         self.account = Account(
             run=header.run,
             flow=header.flow,
@@ -384,25 +396,25 @@ class _Reader:
 
 
 _INPUTS: dict[type, Any] = {
-    i.AttemptStarted: _Reader.attempt_started,
-    i.AttemptSucceeded: _Reader.attempt_ended,
-    i.AttemptFailed: _Reader.attempt_ended,
-    i.Answered: _Reader.answered,
+    i.AttemptStarted: _Fold.attempt_started,
+    i.AttemptSucceeded: _Fold.attempt_ended,
+    i.AttemptFailed: _Fold.attempt_ended,
+    i.Answered: _Fold.answered,
 }
 _EVENTS: dict[type, Any] = {
-    e.VisitStarted: _Reader.visit_started,
-    e.VisitWaiting: _Reader.visit_waiting,
-    e.AttemptRetried: _Reader.attempt_retried,
-    e.AttemptLost: _Reader.attempt_lost,
-    e.VisitCompleted: _Reader.visit_completed,
-    e.VisitFailed: _Reader.visit_failed,
-    e.VisitCancelled: _Reader.visit_cancelled,
-    e.Routed: _Reader.routed,
-    e.Joined: _Reader.joined,
-    e.RunResumed: _Reader.resumed,
-    e.RunForked: _Reader.forked,
-    e.RunSuspended: _Reader.suspended,
-    e.RunCompleted: _Reader.completed,
-    e.RunFailed: _Reader.failed,
-    e.RunCancelled: _Reader.cancelled,
+    e.VisitStarted: _Fold.visit_started,
+    e.VisitWaiting: _Fold.visit_waiting,
+    e.AttemptRetried: _Fold.attempt_retried,
+    e.AttemptLost: _Fold.attempt_lost,
+    e.VisitCompleted: _Fold.visit_completed,
+    e.VisitFailed: _Fold.visit_failed,
+    e.VisitCancelled: _Fold.visit_cancelled,
+    e.Routed: _Fold.routed,
+    e.Joined: _Fold.joined,
+    e.RunResumed: _Fold.resumed,
+    e.RunForked: _Fold.forked,
+    e.RunSuspended: _Fold.suspended,
+    e.RunCompleted: _Fold.completed,
+    e.RunFailed: _Fold.failed,
+    e.RunCancelled: _Fold.cancelled,
 }
