@@ -109,7 +109,7 @@ _KIND: dict[str, NodeKind] = {
 
 def topology(name: str) -> Picture:
     """Return a flow of another project, by the name of its file."""
-    data: dict[str, Any] = json.loads((DATA / f"{name}.json").read_text())
+    data: dict[str, Any] = json.loads((DATA / "topologies" / f"{name}.json").read_text("utf-8"))
     labels = {n["id"]: n["label"] for n in data["nodes"]}
     frames = {n: f"group:{g['id']}" for g in data["groups"] for n in g["nodes"]}
     maps = {n["id"] for n in data["nodes"] if n["kind"] == "map"}
@@ -124,15 +124,18 @@ def topology(name: str) -> Picture:
                 on=e.get("label", ""),
                 guard=e.get("guard", ""),
                 error=e["kind"] == "error",
+                otherwise=e["kind"] == "default",
                 each="item in items" if e["from"] in maps else "",
             )
             for e in data["edges"]
         ),
-        tuple(PCluster(f"group:{g['id']}", labels.get(g["id"], g["id"])) for g in data["groups"]),
+        tuple(PCluster(f"group:{g['id']}", g.get("label") or labels.get(g["id"], g["id"])) for g in data["groups"]),
     )
 
 
 TOPOLOGIES = ("asl-saga", "asl-quorum", "burr-multimodal", "flowise-iterations", "lg-self-rag")
+"""A few of them, of every shape."""
+ALL_TOPOLOGIES = tuple(sorted(p.stem for p in (DATA / "topologies").glob("*.json")))
 
 
 def large(nodes: int, seed: int = 1) -> Picture:

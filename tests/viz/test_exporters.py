@@ -23,7 +23,7 @@ from graphrt_viz.exporters import dot, mermaid
 from graphrt_viz.exporters.dot import Direction
 from graphrt_viz.layout import run_dot
 from graphrt_viz.picture import PEdge, Picture, PNode, from_json
-from graphrt_viz.theme import LIGHT, THEMES, ThemeName
+from graphrt_viz.theme import AUTO, DARK, LIGHT, THEMES, ThemeName
 from graphrt_viz.wording import shorten, visible
 from tests.viz.exemplars import FLOW, RUN, TOPOLOGIES, large, nasty_pictures, topology
 
@@ -106,7 +106,7 @@ def test_text_holds_every_edge(name: str) -> None:
 def test_mermaid_draws_every_label() -> None:
     """A renderer of Mermaid draws all names and guards, unchanged."""
     pictures = list(PICTURES.values())
-    for picture, drawn in zip(pictures, _mermaid_words(*(_text(p, "mermaid") for p in pictures)), strict=True):
+    for picture, drawn in zip(pictures, mermaid_words(*(_text(p, "mermaid") for p in pictures)), strict=True):
         for node in picture.nodes:
             if node.kind != "start":
                 assert _joined(shorten(node.name, 24).rstrip("…")) in drawn
@@ -114,7 +114,7 @@ def test_mermaid_draws_every_label() -> None:
             assert _joined(edge.guard[:60]) in drawn
 
 
-def _mermaid_words(*sources: str) -> list[str]:
+def mermaid_words(*sources: str) -> list[str]:
     """Return the words that a Mermaid renderer draws for each text; in a process of its own, for it leaves a thread."""
     script = (
         "import json, sys; from mermaid_render.api import mermaid_to_svg\n"
@@ -217,7 +217,7 @@ def test_mermaid_draws_nasty_names() -> None:
         edges = tuple(PEdge(str(i), str(i + 1), guard=name) for i, name in enumerate(names[1:]))
         sources.append(_text(Picture("names", nodes=nodes, edges=edges), "mermaid"))
         expected.append([_joined(visible(name)) for name in names])
-    for names, drawn in zip(expected, _mermaid_words(*sources), strict=True):
+    for names, drawn in zip(expected, mermaid_words(*sources), strict=True):
         assert [name for name in names if name not in drawn] == []
 
 
@@ -317,3 +317,21 @@ def test_dot_is_drawn_by_graphviz_alone() -> None:
     """The DOT format needs nothing of ours: Graphviz draws it as it stands."""
     text = dot.export(FLOW, LIGHT)
     assert b"<svg" in run_dot(text, "svg", nodes=len(FLOW.nodes))
+
+
+def test_one_svg_follows_its_reader() -> None:
+    """With the theme `auto` the file is the light one, and a style sheet names for each of its colours the dark one."""
+    content = render(RUN, "svg", theme="auto")
+    (style,) = ET.fromstring(content).iter(f"{SVG}style")
+    assert style.text is not None
+    assert style.text.startswith("@media (prefers-color-scheme:dark){")
+    used = set(re.findall(r'(?:fill|stroke)="(#\w{6})"', content.replace(style.text, "")))
+    assert {c for c in used if f'[fill="{c}"]' not in style.text} == set()
+    assert f'[fill="{AUTO.background}"]{{fill:{DARK.background}}}' in style.text
+
+
+@pytest.mark.parametrize("form", [f.name for f in FORMATS.values() if f.themed and not f.follows])
+def test_a_format_that_cannot_follow_its_reader_says_so(form: str) -> None:
+    """The message names the formats that can, and the other choices."""
+    with pytest.raises(FormatError, match=r"needs a format that follows its reader \(svg.*choose light or dark"):
+        render(FLOW, form, theme="auto")

@@ -6,7 +6,7 @@ import pytest
 
 from graphrt_viz.errors import FormatError
 from graphrt_viz.picture import NODE_KINDS
-from graphrt_viz.theme import THEMES, Shade, Theme, theme_named
+from graphrt_viz.theme import AUTO, DARK, LIGHT, THEMES, Shade, Theme, colours, theme_named
 
 
 def _luminance(colour: str) -> float:
@@ -36,7 +36,9 @@ def _texts(theme: Theme) -> list[tuple[str, str, str]]:
         ("frame tag", theme.task.ink, theme.frame),
         ("ghost frame", theme.ghost.ink, theme.frame),
     ]
-    shades: dict[str, Shade] = {**theme.kinds, "ghost": theme.ghost}
+    pairs += [("other badge", theme.on_path, theme.other.stroke)]
+    pairs += [(f"heat{i}", ink, shade.fill) for i, shade in enumerate(theme.heat) for ink in (shade.ink, theme.ink)]
+    shades: dict[str, Shade] = {**theme.kinds, "ghost": theme.ghost, "other": theme.other}
     for kind, shade in shades.items():
         pairs.append((kind, shade.ink, shade.fill))
         if kind not in {"start", "join", "fork", "ghost"}:
@@ -64,3 +66,13 @@ def test_an_unknown_theme_is_named() -> None:
     """The message says what was asked for and what there is."""
     with pytest.raises(FormatError, match="'sepia' is unknown; choose one of light, dark"):
         theme_named("sepia")
+
+
+def test_a_theme_of_both_has_a_colour_of_its_own_for_each_role() -> None:
+    """What turns one colour into its dark one cannot mistake it for another; and nobody sees that it was moved."""
+    own = dict(colours(AUTO))
+    assert len(set(own.values())) == len(own)
+    assert own.keys() == dict(colours(LIGHT)).keys() == dict(colours(DARK)).keys()
+    for role, colour in colours(LIGHT):
+        steps = [abs(int(colour[i : i + 2], 16) - int(own[role][i : i + 2], 16)) for i in (1, 3, 5)]
+        assert max(steps) <= 2

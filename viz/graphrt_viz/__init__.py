@@ -13,7 +13,7 @@ from graphrt.graph import Graph
 from graphrt.trace import Trace
 from graphrt_viz.collapse import collapsed
 from graphrt_viz.errors import FormatError, LayoutError, PictureError
-from graphrt_viz.exporters import FORMATS, format_named, format_of
+from graphrt_viz.exporters import FORMATS, format_named, format_of, refuse_theme
 from graphrt_viz.extract import picture_of
 from graphrt_viz.overlay import picture_of_run
 from graphrt_viz.picture import Picture, from_json, to_json
@@ -92,7 +92,9 @@ def render(
     """
     if direction not in {"TB", "LR"}:
         raise FormatError(f"direction {direction!r} is unknown; choose TB (downwards) or LR (to the right)")
-    return format_named(form).export(_picture(target), theme_named(theme), direction, room)
+    chosen, colours = format_named(form), theme_named(theme)
+    refuse_theme(chosen, colours)
+    return chosen.export(_picture(target), colours, direction, room)
 
 
 def _picture(target: Target) -> Picture:

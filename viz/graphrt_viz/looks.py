@@ -122,9 +122,13 @@ def _bar_look(node: PNode, ctx: Context, attrs: dict[str, str], shade: Shade, *,
     if not node.name and not rest:
         return Look(attrs | {across: "0.08", "fixedsize": "true"})
     attrs |= {"margin": "0.12,0.01", across: "0.2"}
-    names = [Span(text, 9, shade.ink, bold=not ghost) for text in wrap(node.name, 36 if ctx.down else 14, 2)]
-    facts = [Span(("  " if ctx.down else "") + " · ".join(rest), 9, shade.ink)] if rest else []
-    cell = line(*names, *facts) if ctx.down else stack(*(line(s) for s in names + facts), align="CENTER")
+    names = [line(Span(text, 9, shade.ink, bold=not ghost)) for text in wrap(node.name, 36 if ctx.down else 14, 2)]
+    facts = [Span(" · ".join(rest), 9, shade.ink)] if rest else []
+    if facts and ctx.down and len(names) == 1:
+        names = [line(*names[0].spans, replace(facts[0], text=f"  {facts[0].text}"))]
+    elif facts:
+        names.append(line(*facts))
+    cell = stack(*names, align="CENTER")
     return Look(attrs, cell, "CENTER")
 
 

@@ -39,13 +39,15 @@ class Format:
     export: Export
     themed: bool = True
     """Whether the theme shows."""
+    follows: bool = False
+    """Whether one file can show both themes, as its reader prefers."""
 
 
 FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
     {
         f.name: f
         for f in (
-            Format("svg", (".svg",), svg.export),
+            Format("svg", (".svg",), svg.export, follows=True),
             Format("png", (".png",), png.export),
             Format("dot", (".dot", ".gv"), dot.export),
             Format("mermaid", (".mmd", ".mermaid"), mermaid.export),
@@ -65,6 +67,19 @@ def format_named(name: str) -> Format:
     if name not in FORMATS:
         raise FormatError(f"format {name!r} is unknown; choose one of {', '.join(FORMATS)}")
     return FORMATS[name]
+
+
+def refuse_theme(form: Format, theme: Theme) -> None:
+    """Refuse the theme that follows the reader for a format that cannot.
+
+    Raises:
+        FormatError: it cannot.
+    """
+    if theme.dark is not None and form.themed and not form.follows:
+        able = " and ".join(f.name for f in FORMATS.values() if f.follows)
+        raise FormatError(
+            f"theme 'auto' needs a format that follows its reader ({able}); for {form.name} choose light or dark"
+        )
 
 
 def format_of(path: Path) -> Format:

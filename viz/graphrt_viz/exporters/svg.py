@@ -1,19 +1,21 @@
 """SVG: laid out by Graphviz, written by us.
 
 Every text has its width (`textLength`), so it stays in its box whatever fonts the reader has. Nodes and edges are
-groups with ids (n1, e1 …), classes for overlays and a title for pointing at. The file holds no script, no link,
-no image and no style sheet.
+groups with ids (n1, e1 …), classes for overlays and a title for pointing at. The file holds no script, no link and
+no image; a style sheet only where it follows the reader's colour scheme.
 """
 
 from __future__ import annotations
 
-import json
 from html import escape
 from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from graphrt_viz.errors import LayoutError
 from graphrt_viz.exporters import dot
 from graphrt_viz.layout import run_dot
+from graphrt_viz.theme import colours
 from graphrt_viz.wording import lines_visible, visible
 
 if TYPE_CHECKING:
@@ -44,8 +46,7 @@ def laid_out(planned: Plan, nodes: int) -> dict[str, Any]:
 
     Backslashes go in as slashes of the same width, because Graphviz loses count of them in drawing operations.
     """
-    found: dict[str, Any] = json.loads(run_dot(planned.text.replace("\\\\", "/"), "json", nodes=nodes))
-    return found
+    return msgspec.json.decode(run_dot(planned.text.replace("\\\\", "/"), "json", nodes=nodes), type=dict[str, Any])
 
 
 class _Drawing:
@@ -56,6 +57,7 @@ class _Drawing:
     ) -> None:
         self.picture, self.theme, self.direction, self.plan, self.laid = picture, theme, direction, planned, laid
         _, _, self.width, self.height = (float(v) for v in laid["bb"].split(","))
+        self.dark = theme.dark is not None
         self.pad = 0.35 * 72
         self.pen = 1.0
         """Stroke width of the node or edge that is being drawn; its arrowheads inherit it."""
@@ -69,13 +71,15 @@ class _Drawing:
         size = f'width="{_n(w)}pt" height="{_n(h)}pt" viewBox="0 0 {_n(w)} {_n(h)}"'
         label = title.replace('"', "&quot;")
         lines = [
-            f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="{label}">',
+            f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="{SANS}" role="img" aria-label="{label}">',
             f"<title>{title}</title>",
             f"<desc>{stamp}</desc>",
+            *([f"<style>@media (prefers-color-scheme:dark){{{recoloured(self.theme)}}}</style>"] if self.dark else []),
             f'<rect width="100%" height="100%" fill="{self.theme.background}"/>',
             f'<g class="headline">{"".join(self._ops(self.laid.get("_ldraw_", ()), "title"))}</g>',
             *self._groups(
-                (self.plan.ids[c.id], ("cluster",), c.tooltip or c.name, objects) for c in self.picture.clusters
+                ((self.plan.ids[c.id], ("cluster",), c.tooltip or c.name, objects) for c in self.picture.clusters),
+                parts=("_draw_",),
             ),
             *self._groups(
                 (f"e{i}", dot.edge_classes(e, self.picture), dot.edge_tooltip(e), edges)
@@ -83,6 +87,7 @@ class _Drawing:
                     enumerate(self.picture.edges, 1), key=lambda ie: ie[1].mark is not None and ie[1].mark.taken > 0
                 )
             ),
+            *self._frame_labels(objects),
             *self._groups(
                 (f"n{i}", ("node", *dot.node_classes(n, self.picture)), dot.tooltip(n), objects)
                 for i, n in enumerate(self.picture.nodes, 1)
@@ -91,14 +96,27 @@ class _Drawing:
         ]
         return "\n".join(lines) + "\n"
 
-    def _groups(self, entries: Iterable[tuple[str, tuple[str, ...], str, dict[str, Any]]]) -> Iterable[str]:
+    def _frame_labels(self, objects: dict[str, Any]) -> Iterable[str]:
+        """Write the labels of frames above the edges that cross them, with a rim that keeps them readable."""
+        for frame in self.picture.clusters:
+            key = self.plan.ids[frame.id]
+            texts = "".join(self._ops(objects.get(key, {}).get("_ldraw_", ()), key))
+            if texts:
+                rim = f'stroke="{self.theme.frame}" stroke-width="4" stroke-linejoin="round" paint-order="stroke"'
+                yield f'<g class="frame-label" data-of="{key}" {rim}>{texts}</g>'
+
+    def _groups(
+        self,
+        entries: Iterable[tuple[str, tuple[str, ...], str, dict[str, Any]]],
+        parts: tuple[str, ...] = ("_draw_", "_hdraw_", "_tdraw_", "_ldraw_"),
+    ) -> Iterable[str]:
         for key, classes, tip, drawn in entries:
             entry = drawn.get(key, {})
             self.pen = 1.0
             yield f'<g id="{key}" class="{" ".join(classes)}">'
             if tip:
                 yield f"<title>{escape(lines_visible(tip), quote=False)}</title>"
-            for part in ("_draw_", "_hdraw_", "_tdraw_", "_ldraw_"):
+            for part in parts:
                 yield from self._ops(entry.get(part, ()), key if part == "_ldraw_" else None)
             yield "</g>"
 
@@ -150,7 +168,7 @@ class _Drawing:
         if not word.text:
             return ""
         x, y = op["pt"]
-        font = f' font-family="{MONO if span.mono else SANS}" font-size="{span.size:g}"'
+        font = (f' font-family="{MONO}"' if span.mono else "") + f' font-size="{span.size:g}"'
         font += ' font-weight="bold"' if span.bold else ""
         font += ' font-style="italic"' if span.italic else ""
         fit = f' textLength="{_n(word.width)}" lengthAdjust="spacingAndGlyphs"'
@@ -163,6 +181,20 @@ class _Drawing:
 
     def _y(self, y: float) -> str:
         return _n(self.height - y + self.pad)
+
+
+def recoloured(theme: Theme, before: str = "") -> str:
+    """Return CSS that turns each colour of a theme that holds two into that of the other.
+
+    `before` is put before each selector.
+    """
+    assert theme.dark is not None, "only a theme that holds two can be turned into the other"
+    pairs = zip(colours(theme), colours(theme.dark), strict=True)
+    return "".join(
+        f'{before}[{paint}="{colour}"]{{{paint}:{other}}}'
+        for (_, colour), (_, other) in pairs
+        for paint in ("fill", "stroke")
+    )
 
 
 def _n(value: float) -> str:
