@@ -142,7 +142,7 @@ class Store(Protocol):
         ...
 
     def watch(self, lease: Lease, wake: Callable[[], object]) -> None:
-        """Call `wake`, from any thread, soon after something was posted for the run; it must not block."""
+        """Call `wake`, from any thread, soon after something is posted for the run or if it was; it must not block."""
         ...
 
     def header(self, run: str) -> Header:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
@@ -19,6 +20,7 @@ from graphrt import codec
 from graphrt.errors import GraphrtError, RunLocked, RunNotFound, StoreFault, TraceInvalid, UseError
 from graphrt.events import VisitCancelled, VisitCompleted, VisitFailed, VisitWaiting
 from graphrt.ports import Lease, Request, RunInfo, RunStatus, check_run_id, status_after
+from graphrt.stores import inbox
 from graphrt.stores.lock import is_held, lock
 from graphrt.stores.writer import Job, Writer
 from graphrt.trace import Header, Record, Trace
@@ -29,6 +31,7 @@ MAX_FILE: Final = 2 * 1024**3
 
 _log = logging.getLogger("graphrt.stores")
 _POLL_S = 0.25
+_NO_FILE: Final = -1
 
 
 # Whole files
@@ -117,7 +120,10 @@ class JsonlStore:
             message = f"there is no store at {self.path}; run a flow first, or name another store"
             raise StoreFault(message, store=str(self.path))
         self._open: dict[str, _File] = {}
-        self._watched: dict[str, Callable[[], object]] = {}
+        self._touched: list[_File] = []
+        """Files that the job at hand wrote to."""
+        self._watched: dict[str, _Watch] = {}
+        self._taking = threading.Lock()
         self._writer = Writer(
             str(self.path), self._commit, idle=self._look_after, every_s=_POLL_S, finish=self._close_files
         )
@@ -142,6 +148,7 @@ class JsonlStore:
             file = _File(path, handle)
             try:
                 file.lock(header.run)
+                inbox.path_of(path).unlink(missing_ok=True)  # of a run of that name that is no more
                 file.write(line + b"\n")
                 file.sync()
                 _sync_folder(path.parent)
@@ -149,24 +156,20 @@ class JsonlStore:
                 file.close()
                 path.unlink(missing_ok=True)
                 raise
-            self._open[header.run] = file
-            self._writer.ticking = True
-            return Lease(header.run, 1, base, digest)
+            return self._own(file, Lease(header.run, 1, base, digest))
 
         return self._submit(action)
 
     def acquire(self, run: str) -> Awaitable[Lease]:
         """Own an existing run; an incomplete last line is named in the log and cut off."""
-        path = self._path(run)
 
         def action() -> Lease:
+            path = self._existing(run)
             if run in self._open:
                 message = f"run {run!r} is being driven in this process; wait for it or cancel it"
                 raise RunLocked(message, run=run)
             try:
                 file = _File(path, path.open("rb+", buffering=0))
-            except FileNotFoundError as error:
-                raise self._missing(run) from error
             except OSError as error:
                 raise _fault("write", path, error) from error
             try:
@@ -175,9 +178,7 @@ class JsonlStore:
             except BaseException:
                 file.close()
                 raise
-            self._open[run] = file
-            self._writer.ticking = True
-            return Lease(run, 1, seq, last)
+            return self._own(file, Lease(run, 1, seq, last))
 
         return self._submit(action)
 
@@ -205,6 +206,7 @@ class JsonlStore:
                 lease.lost = True
                 message = f"run {lease.run!r} is not owned any more; nothing was added"
                 raise RunLocked(message, run=lease.run)
+            self._touched.append(file)
             file.write(data)
 
         return self._submit(action)
@@ -218,74 +220,64 @@ class JsonlStore:
             lease.lost = True
             self._watched.pop(lease.run, None)
             file = self._open.pop(lease.run, None)
-            if file is not None:
-                file.close()
             self._writer.ticking = bool(self._open)
+            if file is not None:
+                try:
+                    if file.dirty:  # what was added in this very batch
+                        file.sync()
+                finally:
+                    file.close()
 
         return self._submit(action)
 
     def post(self, run: str, request: Request) -> Awaitable[None]:
         """Leave a request for whoever owns the run, or will, in a file beside its trace."""
-        path = self._path(run)
-        inbox = _inbox(path)
-        line = codec.encode_input(request) + b"\n"
+        line = codec.encode_input(request)
 
         def action() -> None:
-            if not path.exists():
-                raise self._missing(run)
+            path = inbox.path_of(self._existing(run))
             try:
-                with inbox.open("ab") as file:
-                    file.write(line)
-                    file.flush()
-                    os.fsync(file.fileno())
+                inbox.post(path, line)
             except OSError as error:
-                raise _fault("write", inbox, error) from error
+                raise _fault("write", path, error) from error
 
         return self._submit(action)
 
     def requests(self, lease: Lease) -> list[tuple[int, Request]]:
-        """Return what was posted and not discarded, oldest first, numbered by the line."""
-        inbox = _inbox(self._path(lease.run))
-        if not inbox.exists():
-            return []
-        lines, _ = codec.split_lines(_contents(inbox))
-        return [
-            (number, cast("Request", codec.decode_input(line))) for number, line in enumerate(lines, 1) if line != b"-"
-        ]
+        """Return what was posted and not discarded, oldest first; numbers go on when the file begins anew."""
+        with self._taking:
+            found = inbox.read(inbox.path_of(self._path(lease.run)))
+            return [(lease.extra + number, cast("Request", request)) for number, request in found]
 
     def discard(self, lease: Lease, number: int) -> Awaitable[None]:
         """Forget the requests up to `number`: their lines are struck out, or the file is removed with its last one."""
-        inbox = _inbox(self._path(lease.run))
 
         def action() -> None:
-            with suppress(FileNotFoundError):
-                lines, _ = codec.split_lines(_contents(inbox))
-                if len(lines) <= number:
-                    inbox.unlink()
-                    return
-                rest = [b"-"] * number + lines[number:]
-                inbox.write_bytes(b"\n".join([*rest, b""]))
+            path = inbox.path_of(self._path(lease.run))
+            try:
+                with self._taking:
+                    lease.extra += inbox.strike(path, number - lease.extra)
+            except OSError as error:
+                raise _fault("write", path, error) from error
 
         return self._submit(action)
 
     def watch(self, lease: Lease, wake: Callable[[], object]) -> None:
         """Call `wake` soon after something was posted for the run, by whatever process."""
-        self._watched[lease.run] = wake
+        self._watched[lease.run] = _Watch(inbox.path_of(self._path(lease.run)), wake)
 
     # Reading
 
     def header(self, run: str) -> Header:
         """Return the header of a run."""
-        return codec.decode_header(self._first_line(run))[0]
+        return self._header_of(self._existing(run))
 
     def records(self, run: str, start: int = 0) -> Iterator[Record]:
         """Return the records from number `start` on; of a fork, its share of the parent's first.
 
         An incomplete last line was never acknowledged; it is left out, and the log says so.
         """
-        path = self._path(run)
-        if not path.exists():
-            raise self._missing(run)
+        path = self._existing(run)
         lines, rest = codec.split_lines(_contents(path))
         if not lines:
             message = f"{path} has no complete header; it is no trace, or was cut off as it began"
@@ -314,7 +306,7 @@ class JsonlStore:
         records = list(self.records(run))
         status = status_after(records)
         return RunInfo(
-            run=header.run,
+            run=run,
             flow=header.flow,
             digest=header.digest,
             status=status,
@@ -339,9 +331,9 @@ class JsonlStore:
     ) -> list[RunInfo]:
         """Return runs, newest first. Files that are no sound traces are named in the log and left out."""
         found: list[RunInfo] = []
-        for path in [self.path] if self._single else sorted(self.path.glob(f"*{SUFFIX}")):
+        for path in self._files():
             try:
-                found.append(self.info(path.stem))
+                found.append(self.info(self._header_of(path).run if self._single else path.stem))
             except UseError as error:
                 _log.warning("%s is left out of the list: %s", path, error)
         found.sort(key=lambda i: (-i.created, i.run))
@@ -378,21 +370,36 @@ class JsonlStore:
             raise UseError(message, path=str(path))
         return path
 
+    def _files(self) -> list[Path]:
+        if self._single:
+            return [self.path] if self.path.exists() else []
+        return sorted(self.path.glob(f"*{SUFFIX}"))
+
+    def _existing(self, run: str) -> Path:
+        """Return the file of a run that there is; a store of one file has the run that its header names."""
+        path = self._path(run)
+        if not path.exists() or (self._single and self._header_of(path).run != run):
+            raise self._missing(run)
+        return path
+
     def _missing(self, run: str) -> RunNotFound:
         message = f"the store {self.path} has no run {run!r}"
         return RunNotFound(message, run=run, store=str(self.path))
 
-    def _first_line(self, run: str) -> bytes:
-        path = self._path(run)
+    def _header_of(self, path: Path) -> Header:
         try:
             with path.open("rb") as file:
                 line = file.readline(codec.MAX_LINE + 2)
-        except FileNotFoundError as error:
-            raise self._missing(run) from error
         except OSError as error:
             message = f"cannot read {path}: {error.strerror or error}"
             raise UseError(message, path=str(path)) from error
-        return line.removesuffix(b"\n")
+        return codec.decode_header(line.removesuffix(b"\n"))[0]
+
+    def _own(self, file: _File, lease: Lease) -> Lease:
+        lease.extra = 0  # how many requests were forgotten with files that were removed
+        self._open[lease.run] = file
+        self._writer.ticking = True
+        return lease
 
     def _end(self, run: str, file: _File) -> tuple[int, str]:
         """Return the next number and the last hash; mend what a crash left of the last line."""
@@ -440,33 +447,35 @@ class JsonlStore:
 
     def _commit(self, batch: Sequence[Job[Any]]) -> None:
         """Perform a batch, then sync each file once; a file that fails is cut back to where it was."""
-        before = {run: file.size for run, file in self._open.items()}
+        before = {file: file.size for file in self._open.values()}
+        writers: dict[_File, list[Job[Any]]] = {}
         for job in batch:
+            self._touched.clear()
             try:
                 job.perform()
             except (GraphrtError, OSError) as error:
                 job.error = _fault("write", self.path, error) if isinstance(error, OSError) else error
             except BaseException as error:  # noqa: BLE001 - whoever waits must be told, whatever it is
                 job.error = error
-        for run, file in self._open.items():
+            for file in self._touched:
+                writers.setdefault(file, []).append(job)
+        for file, jobs in writers.items():
             if not file.dirty:
                 continue
             try:
                 file.sync()
             except OSError as error:
                 fault = _fault("write", file.path, error)
-                for job in batch:
+                for job in jobs:
                     job.error = job.error or fault
                 with suppress(OSError):
-                    file.truncate(before.get(run, file.size))
+                    file.truncate(before[file])
         self._look_after()
 
     def _look_after(self) -> None:
         """See whether something was posted."""
-        for run, wake in list(self._watched.items()):
-            with suppress(UseError):
-                if _inbox(self._path(run)).exists():
-                    wake()
+        for watch in list(self._watched.values()):
+            watch.look()
 
     def _close_files(self) -> None:
         for file in self._open.values():
@@ -474,16 +483,36 @@ class JsonlStore:
         self._open.clear()
 
 
+class _Watch:
+    """Who wants to know when something is posted for a run."""
+
+    __slots__ = ("_path", "_seen", "_wake")
+
+    def __init__(self, path: Path, wake: Callable[[], object]) -> None:
+        self._path = path
+        self._wake = wake
+        self._seen: tuple[int, int, int] | None = None
+
+    def look(self) -> None:
+        stamp = inbox.stamp(self._path)
+        if stamp != self._seen:
+            self._seen = stamp
+            if stamp is not None:
+                self._wake()
+
+
 class _File:
     """An open trace file that this process owns."""
 
-    __slots__ = ("dirty", "handle", "path", "size")
+    __slots__ = ("broken", "dirty", "handle", "path", "size")
 
     def __init__(self, path: Path, handle: BinaryIO | Any) -> None:  # noqa: ANN401 - unbuffered files have no public type
         self.path = path
         self.handle = handle
         self.size = 0
         self.dirty = False
+        self.broken = False
+        """Whether a write failed: what follows it would stand behind a hole."""
 
     def lock(self, run: str) -> None:
         if not lock(self.handle):
@@ -492,6 +521,9 @@ class _File:
 
     def write(self, data: bytes) -> None:
         """Write all of it at the end, or cut back and raise."""
+        if self.broken:
+            message = f"{self.path} could not be written before; nothing was added, resume the run"
+            raise StoreFault(message, store=str(self.path))
         self.dirty = True
         done = 0
         try:
@@ -499,25 +531,28 @@ class _File:
             while done < len(data):
                 done += self.handle.write(data[done:])
         except OSError:
+            self.broken = True
             with suppress(OSError):
                 self.truncate(self.size)
             raise
         self.size += done
 
     def sync(self) -> None:
-        os.fsync(self.handle.fileno())
+        """Wait until the disk has what was written."""
+        try:
+            os.fsync(_NO_FILE if self.handle.closed else self.handle.fileno())
+        except OSError:
+            self.broken = True
+            raise
         self.dirty = False
 
     def truncate(self, size: int) -> None:
-        self.handle.truncate(size)
-        self.size = size
+        if not self.handle.closed:
+            self.handle.truncate(size)
+            self.size = size
 
     def close(self) -> None:
         self.handle.close()
-
-
-def _inbox(path: Path) -> Path:
-    return path.with_name(f"{path.stem}.requests")
 
 
 def _sync_folder(folder: Path) -> None:

@@ -24,8 +24,15 @@ if sys.platform == "win32":
 
     def lock(file: HasFileno) -> bool:
         """Lock the file for this process alone; False if another has it."""
+        raise _unknown(file)
+
+    def hold(file: HasFileno) -> None:
+        """Lock the file for this process alone, as soon as it is free."""
+        raise _unknown(file)
+
+    def _unknown(file: HasFileno) -> StoreFault:
         message = "trace files that are being written need the file locks of a POSIX system; use a SQLite store"
-        raise StoreFault(message, file=file.fileno())
+        return StoreFault(message, file=file.fileno())
 
     def is_held(file: HasFileno) -> bool:
         """Say whether somebody has locked the file."""
@@ -46,6 +53,10 @@ else:
                 continue
             return True
         return False
+
+    def hold(file: HasFileno) -> None:
+        """Lock the file for this process alone, as soon as it is free."""
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX)
 
     def is_held(file: HasFileno) -> bool:
         """Say whether somebody has locked the file."""

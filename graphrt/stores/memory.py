@@ -40,7 +40,9 @@ class MemoryStore:
         base = 0
         if header.parent is not None:
             base = header.parent_seq or 0
-            self._run(header.parent)
+            if self.info(header.parent).records < base:
+                message = f"run {header.parent!r} has fewer than {base} records; fork it at one that it has"
+                raise UseError(message, run=header.parent, records=base)
         self._runs[header.run] = _Run(header, base)
         return Lease(header.run, 1, base)
 
@@ -92,8 +94,11 @@ class MemoryStore:
         kept.requests = [r for r in kept.requests or () if r[0] > number] or None
 
     def watch(self, lease: Lease, wake: Callable[[], object]) -> None:
-        """Call `wake` when something is posted for the run."""
-        self._run(lease.run).wake = wake
+        """Call `wake` when something is posted for the run, or was."""
+        kept = self._run(lease.run)
+        kept.wake = wake
+        if kept.requests:
+            wake()
 
     def header(self, run: str) -> Header:
         """Return the header of a run."""

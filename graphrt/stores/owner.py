@@ -17,6 +17,7 @@ LEASE_S = 30.0
 """Seconds after which a lease that was not renewed may be taken."""
 RENEW_S = LEASE_S / 3
 """Seconds between renewals."""
+_ENDED = "ended"
 
 
 def new_owner() -> str:
@@ -38,7 +39,7 @@ def is_dead(owner: str) -> bool:
     except (PermissionError, OverflowError):
         return False
     now = _started(int(pid))
-    return now is not None and started not in {"-", now}
+    return now == _ENDED or (now is not None and started not in {"-", now})
 
 
 @cache
@@ -54,10 +55,13 @@ def _place() -> str:
 
 
 def _started(pid: int) -> str | None:
-    """Return when a process started, in clock ticks since boot; None where the system does not say."""
+    """Return when a process started, in clock ticks since boot; None where the system does not say.
+
+    A process that has ended and that its parent has not noticed yet still has its number, and no start.
+    """
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
     fields = stat.rpartition(")")[2].split()
-    return None if fields[0] in {"Z", "X"} else fields[19]
+    return _ENDED if fields[0] in {"Z", "X"} else fields[19]

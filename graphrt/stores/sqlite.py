@@ -79,6 +79,7 @@ _POLL_S = 0.25
 _PAGE = 500
 _ROW = "select no, epoch, owner, until, next_seq, last_hash from runs where run = ?"
 _RENEW = "update runs set until = ? where owner = ?"
+_RELEASE = "update runs set owner = null where no = ? and epoch = ? and owner = ?"
 _REQUESTED = "select distinct run from requests join runs using (no) where owner = ?"
 _APPEND = """
     update runs set next_seq = ?, last_hash = ?, updated = ?, status = ?, due = ?, until = ?
@@ -121,6 +122,8 @@ class SqliteStore:
         self._reading = threading.Lock()
         self._watched: dict[str, Callable[[], object]] = {}
         self._owned: set[int] = set()
+        self._released: set[tuple[int, int]] = set()
+        """Number and epoch of runs that were given up, and whose rows do not say so yet."""
         self._posted = False
         self._renewed = self._polled = time.monotonic()
         self._poll_s = min(_POLL_S, lease_s / 4)
@@ -221,8 +224,7 @@ class SqliteStore:
             values = (after, last, at, status, due, until, no, lease.epoch, first, self._owner)
             if lease.lost or db.execute(_APPEND, values).rowcount != 1:
                 lease.lost = True
-                message = f"run {lease.run!r} was taken over by another process; nothing was added"
-                raise RunLocked(message, run=lease.run)
+                raise self._not_appended(lease)
             db.executemany("insert into records values (?, ?, ?)", rows)
 
         return self._submit(action)
@@ -234,10 +236,8 @@ class SqliteStore:
             lease.lost = True
             self._watched.pop(lease.run, None)
             self._owned.discard(lease.extra)
-            self._writing.execute(
-                "update runs set owner = null where no = ? and epoch = ? and owner = ?",
-                (lease.extra, lease.epoch, self._owner),
-            )
+            self._released.add((lease.extra, lease.epoch))
+            self._give_up_released()
 
         return self._submit(action)
 
@@ -263,6 +263,7 @@ class SqliteStore:
     def watch(self, lease: Lease, wake: Callable[[], object]) -> None:
         """Call `wake` soon after something was posted for the run, by whatever process."""
         self._watched[lease.run] = wake
+        self._posted = True  # What came since the run was acquired has woken nobody.
 
     # Reading
 
@@ -277,7 +278,7 @@ class SqliteStore:
 
     def records(self, run: str, start: int = 0) -> Iterator[Record]:
         """Return the records from number `start` on; of a fork, its share of the parent's first."""
-        header, no, last, end = self._head(run)
+        header, no, last, end, final = self._head(run)
         base = header.parent_seq or 0
         if header.parent is not None and start < base:
             for record in self.records(header.parent, start):
@@ -300,6 +301,8 @@ class SqliteStore:
                 record, last = codec.decode_record(line, last, number=seq - base + 2, seq=seq)
                 yield record
                 seq += 1
+        if start < end and last != final:
+            raise self._altered_end(run, end - 1, last, final)
 
     def trace(self, run: str) -> Trace:
         """Return header and records."""
@@ -388,12 +391,15 @@ class SqliteStore:
         try:
             with self._faults("write"):
                 db.execute("begin immediate")
+                if self._released:  # by a batch that could not be committed
+                    self._give_up_released()
                 for job in batch:
                     try:
                         job.perform()
                     except (GraphrtError, UnicodeError) as error:
                         job.error = error
                 db.execute("commit")
+            self._released.clear()
         except BaseException as error:  # noqa: BLE001 - whoever waits must be told, whatever it is
             for job in batch:
                 job.error = error
@@ -408,8 +414,10 @@ class SqliteStore:
         now = time.monotonic()
         try:
             if self._owned and now - self._renewed >= self._lease_s / 3:
-                self._renewed = now
+                self._give_up_released()
+                self._released.clear()
                 self._writing.execute(_RENEW, (time.time() + self._lease_s, self._owner))
+                self._renewed = now
             if self._posted or (self._watched and now - self._polled >= self._poll_s):
                 self._polled = now
                 (seen,) = self._writing.execute("pragma data_version").fetchone()
@@ -419,6 +427,19 @@ class SqliteStore:
                     self._wake()
         except sqlite3.Error:
             return  # the next batch meets the same fault, and has somebody to tell
+
+    def _give_up_released(self) -> None:
+        for no, epoch in self._released:
+            self._writing.execute(_RELEASE, (no, epoch, self._owner))
+
+    def _not_appended(self, lease: Lease) -> RunLocked | StoreFault:
+        """Say why a run does not stand where its owner believes."""
+        _, epoch, owner, *_ = self._row(self._writing, lease.run)
+        if epoch == lease.epoch and owner == self._owner:
+            message = f"run {lease.run!r}: records before these could not be written to {self.path}; nothing was added"
+            return StoreFault(message, store=str(self.path), run=lease.run)
+        message = f"run {lease.run!r} was given up or taken over by another process; nothing was added"
+        return RunLocked(message, run=lease.run)
 
     def _wake(self) -> None:
         for (run,) in self._writing.execute(_REQUESTED, (self._owner,)).fetchall():
@@ -436,10 +457,14 @@ class SqliteStore:
             "select seq, cast(line as blob) from records where no = ? order by seq desc limit 1", (no,)
         ).fetchone()
         if row is not None and (row[0] != seq - 1 or codec.hash_of(row[1]) != last):
-            message = (
-                f"run {run!r} in {self.path} was altered: its last record is {row[0]}, expected {seq - 1} ({last})"
-            )
-            raise TraceInvalid(message, kind="altered", run=run, found=row[0], expected=seq - 1)
+            raise self._altered_end(run, row[0], codec.hash_of(row[1]), last)
+
+    def _altered_end(self, run: str, seq: int, found: str, expected: str) -> TraceInvalid:
+        message = (
+            f"run {run!r} in {self.path} was altered: its last record is {seq} ({found}), expected one with the hash"
+            f" {expected}"
+        )
+        return TraceInvalid(message, kind="altered", run=run, seq=seq, found=found, expected=expected)
 
     def _graph_text(self, graph: dict[str, Any]) -> tuple[str, str]:
         """Return the JSON of a graph and its key; the same object is encoded once."""
@@ -452,16 +477,16 @@ class SqliteStore:
             self._graphs[id(graph)] = kept
         return kept[1], kept[2]
 
-    def _head(self, run: str) -> tuple[Header, int, str, int]:
-        """Return the header, the run's number, the hash of its header line and the number of the next record."""
+    def _head(self, run: str) -> tuple[Header, int, str, int, str]:
+        """Return the header, the run's number, its header line's hash, the next record's number and the last hash."""
         rows = self._read(
-            "select no, cast(header as blob), cast(json as blob), hash, next_seq"
+            "select no, cast(header as blob), cast(json as blob), hash, next_seq, last_hash"
             " from runs left join graphs on key = graph where run = ?",
             (run,),
         )
         if not rows:
             raise self._missing(run)
-        no, line, graph, digest, end = rows[0]
+        no, line, graph, digest, end, last = rows[0]
         header = codec.decode_header(line)[0]
         if graph is not None:
             header = msgspec.structs.replace(header, graph=codec.decode_json(graph))
@@ -469,7 +494,7 @@ class SqliteStore:
         if found != digest:
             message = f"the header of run {run!r} in {self.path} was altered: its hash is {found}, expected {digest}"
             raise TraceInvalid(message, kind="altered", run=run, found=found, expected=digest)
-        return header, no, digest, end
+        return header, no, digest, end, last
 
     def _row(self, db: sqlite3.Connection, run: str) -> tuple[Any, ...]:
         """Return number, epoch, owner, until, next number and last hash of a run."""

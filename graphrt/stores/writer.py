@@ -71,7 +71,7 @@ class Writer:
         self._every_s = every_s
         self._jobs: queue.SimpleQueue[Job[Any] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
-        self._starting = threading.Lock()
+        self._handing = threading.Lock()
         self._closed = False
         self.ticking = False
         """Whether there is something to look after between batches."""
@@ -82,29 +82,25 @@ class Writer:
         Raises:
             StoreFault: the store was closed.
         """
-        if self._thread is None:
-            self._start()
-        if self._closed:
-            message = f"the store {self._name} was closed; open it again"
-            raise StoreFault(message, store=self._name)
-        self._jobs.put(job)
+        with self._handing:  # nothing may be handed in behind the word that ends the thread
+            if self._closed:
+                message = f"the store {self._name} was closed; open it again"
+                raise StoreFault(message, store=self._name)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name=f"graphrt {self._name}", daemon=True)
+                self._thread.start()
+            self._jobs.put(job)
         return job.done
 
     def close(self) -> None:
         """Finish what was handed in, then end the thread."""
-        with self._starting:
-            self._closed = True
+        with self._handing:
             thread = self._thread
-        if thread is None:
-            return
-        self._jobs.put(None)
-        thread.join()
-
-    def _start(self) -> None:
-        with self._starting:
-            if self._thread is None and not self._closed:
-                self._thread = threading.Thread(target=self._run, name=f"graphrt {self._name}", daemon=True)
-                self._thread.start()
+            if not self._closed:
+                self._closed = True
+                self._jobs.put(None)
+        if thread is not None:
+            thread.join()
 
     def _run(self) -> None:
         more = True

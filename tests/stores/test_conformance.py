@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
 
 from graphrt.errors import RunLocked, RunNotFound, UseError
-from graphrt.events import RunCompleted, RunStarted, RunSuspended, VisitStarted, VisitWaiting
-from graphrt.inputs import Answered, AttemptStarted, AttemptSucceeded, Cancelled, Started
-from graphrt.ports import Lease, RunStatus, Store
+from graphrt.events import RunCompleted, RunSuspended, VisitWaiting
+from graphrt.inputs import Answered, AttemptStarted, AttemptSucceeded, Cancelled
+from graphrt.ports import RunStatus, Store
 from graphrt.stores import open_store
-from graphrt.trace import Header, Record
+from graphrt.trace import Record
+from tests.stores.records import filled, header, ready, steps
 
-GRAPH = {"name": "demo", "nodes": [{"name": "a", "about": {"doc": "é\u2028 \x00"}}]}
 Open: TypeAlias = Callable[[], Store]
 
 
@@ -40,35 +40,6 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
     yield again
     for store in stores:
         store.close()
-
-
-async def ready(value: Any) -> Any:
-    """Await what a store returned, if it has to be awaited."""
-    return await value if isinstance(value, Awaitable) else value
-
-
-def header(run: str = "r1", **more: Any) -> Header:
-    """Return a header."""
-    return Header(run, "demo", "d" * 16, GRAPH, more.pop("created", 100.0), **more)
-
-
-def steps(start: int, count: int, run: str = "r1") -> list[Record]:
-    """Return records of a chain, from number `start` on; the first of a run begins it."""
-    records: list[Record] = []
-    for seq in range(start, start + count):
-        if seq == 0:
-            records.append(Record(0, 100.0, Started(run, {"x": "\ud800 \x00"}), (RunStarted("demo", run),)))
-        else:
-            done = AttemptSucceeded(str(seq), 1, {"n": seq, "t": "é"})
-            records.append(Record(seq, 100.0 + seq, done, (VisitStarted(str(seq + 1), "a", (str(seq),)),)))
-    return records
-
-
-async def filled(store: Store, run: str = "r1", count: int = 3, status: RunStatus = "running", **more: Any) -> Lease:
-    """Create a run with some records and return its lease."""
-    lease: Lease = await ready(store.create(header(run, **more)))
-    await ready(store.append(lease, steps(0, count, run), status))
-    return lease
 
 
 def test_records_come_back_as_they_were(opened: Open) -> None:
@@ -201,8 +172,11 @@ def test_a_fork_reads_its_parent_by_reference(opened: Open) -> None:
         assert [r.seq for r in store.records("c2", 4)] == [4]
         again = await ready(store.acquire("c2"))
         assert again.next_seq == 5
-        with pytest.raises(UseError):
+        with pytest.raises(UseError, match="'nope'"):
             await ready(store.create(header("c3", parent="nope", parent_seq=1)))
+        with pytest.raises(UseError, match="'c1' has fewer than 6 records"):
+            await ready(store.create(header("c3", parent="c1", parent_seq=6)))
+        assert [i.run for i in store.runs(parent="c1")] == ["c2"]
 
     asyncio.run(scenario())
 
@@ -274,6 +248,60 @@ def test_requests_wait_for_the_owner(opened: Open) -> None:
         assert other.requests(again) == [(two, second)]
         await ready(other.discard(again, two))
         assert other.requests(again) == []
+
+    asyncio.run(scenario())
+
+
+def test_requests_are_numbered_on(opened: Open) -> None:
+    """A request that comes after all before it were discarded has a greater number, so that an owner sees it as new."""
+
+    async def scenario() -> None:
+        store, other = opened(), opened()
+        lease = await filled(store)
+        numbers: list[int] = []
+        for by in ("ann", "bob", "cid"):
+            await ready(other.post("r1", Cancelled(by)))
+            ((number, request),) = store.requests(lease)
+            assert request == Cancelled(by)
+            numbers.append(number)
+            await ready(store.discard(lease, number))
+            assert store.requests(lease) == []
+        assert numbers == sorted(set(numbers))
+
+    asyncio.run(scenario())
+
+
+def test_a_request_posted_before_anybody_watches_wakes(opened: Open) -> None:
+    """What was posted between the acquisition of a run and the watching of it is noticed all the same."""
+
+    async def scenario() -> None:
+        store, other = opened(), opened()
+        lease = await filled(store)
+        beside = await filled(store, "r2")
+        store.watch(beside, lambda: None)
+        await ready(other.post("r1", Cancelled("bob")))
+        for _ in range(3):  # the store has looked round meanwhile
+            await ready(store.append(beside, steps(beside.next_seq, 1, "r2"), "running"))
+        woken = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        store.watch(lease, lambda: loop.call_soon_threadsafe(woken.set))
+        await asyncio.wait_for(woken.wait(), 5)
+
+    asyncio.run(scenario())
+
+
+def test_values_of_any_depth_that_a_field_takes_are_kept(opened: Open) -> None:
+    """What pydantic lets into a field, 254 lists deep at most, can be written and read."""
+    value: Any = 1
+    for _ in range(254):
+        value = [value]
+
+    async def scenario() -> None:
+        store = opened()
+        lease = await filled(store, count=1)
+        record = Record(1, 101.0, AttemptSucceeded("1", 1, {"x": value}))
+        await ready(store.append(lease, [record], "running"))
+        assert list(store.records("r1", 1)) == [record]
 
     asyncio.run(scenario())
 
