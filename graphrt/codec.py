@@ -28,8 +28,8 @@ from graphrt.trace import VERSION, Header, Record, Trace
 
 MAX_LINE = 64 * 1024 * 1024
 """Bytes of one line at most, when written and when read."""
-MAX_DEPTH = 200
-"""How deep lists and objects of one line may nest."""
+MAX_DEPTH = 300
+"""How deep lists and objects of one line may nest: whatever a field can hold (pydantic stops at 255) fits."""
 
 _HASH_DIGITS = 16
 _SEAL = b',"hash":"'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from graphrt.errors import UseError
@@ -63,10 +64,25 @@ class Context:
         self._emit(text)
 
     def report(self, usage: Usage | None = None, **notes: Json) -> None:
-        """Say what this attempt consumed, and facts that people want to see in its record."""
+        """Say what this attempt consumed, and facts that people want to see in its record.
+
+        Raises:
+            UseError: a number of `usage` is none, or is negative, infinite or NaN.
+        """
         if usage is not None:
+            for name in ("input_tokens", "output_tokens", "cost_usd"):
+                self._check_number(name, getattr(usage, name))
             self.usage = usage
         self.notes.update(notes)
+
+    def _check_number(self, name: str, value: object) -> None:
+        if value is None or (isinstance(value, (int, float)) and 0 <= value <= sys.float_info.max):
+            return
+        message = (
+            f"node {self.node!r} (visit {self.visit}) reports {name} = {value!r}; it takes a number that is not"
+            " negative, or None for unknown"
+        )
+        raise UseError(message, node=self.node, visit=self.visit)
 
     def find(self, kind: type[T]) -> T | None:
         """Return the resource of this type (or of one derived from it) that the run was given, or None."""

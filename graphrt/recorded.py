@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import cast
 
 from graphrt.errors import GraphrtError
@@ -32,8 +33,13 @@ def error_info(error: BaseException, *, message: str | None = None) -> ErrorInfo
         message=str(error) if message is None else message,
         lineage=lineage,
         detail=detail,
-        retry_after_s=float(retry_after) if isinstance(retry_after, (int, float)) else None,
+        retry_after_s=_finite(retry_after),
     )
+
+
+def _finite(value: object) -> float | None:
+    """Return a number of seconds that can be waited for; None for anything else."""
+    return float(value) if isinstance(value, (int, float)) and 0 <= value <= sys.float_info.max else None
 
 
 def _is_plain(value: object) -> bool:

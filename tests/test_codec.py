@@ -152,10 +152,10 @@ def _nested(depth: int) -> Any:
 @pytest.mark.parametrize("depth", [codec.MAX_DEPTH, 5_000])
 def test_deep_nesting_is_refused_on_both_sides(depth: int) -> None:
     """A value nested too deeply is neither written nor read, with a message and not a crash."""
-    with pytest.raises(WrongInput, match="deeper than 200"):
+    with pytest.raises(WrongInput, match="deeper than 300"):
         codec.encode_record(Record(0, 1.0, AttemptSucceeded("0", 1, {"x": _nested(depth)})), "")
     text = b'{"seq":0,"at":1.0,"input":{"type":"answered","visit":"0","answer":%b}}' % (b"[" * depth + b"]" * depth)
-    with pytest.raises(TraceInvalid, match="deeper than 200"):
+    with pytest.raises(TraceInvalid, match="deeper than 300"):
         codec.decode_record(codec._seal(text, "")[0], "")
 
 
