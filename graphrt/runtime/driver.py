@@ -128,6 +128,9 @@ class Driver:
         self._posts: deque[_Post] = deque()
         self._told: list[concurrent.futures.Future[None]] = []
         self._look_into_inbox = False
+        self._task: asyncio.Task[Any] | None = None
+        self._left = False
+        """Whether to stop without an end on record."""
         self._queued = 0
         self._taken = 0
 
@@ -144,6 +147,12 @@ class Driver:
         """Another process may have asked something; called from any thread."""
         with suppress(RuntimeError):  # the loop was closed: the request waits for the next owner
             self._loop.call_soon_threadsafe(self._poke_for_inbox)
+
+    def leave(self) -> None:
+        """Stop driving, and leave the run as its records stand; called in the event loop."""
+        self._left = True
+        if self._task is not None:
+            self._task.cancel()
 
     def _poke_for_inbox(self) -> None:
         self._look_into_inbox = True
@@ -171,8 +180,9 @@ class Driver:
         Raises:
             StoreFault: the store cannot be written. Nothing goes on then; the run can be resumed.
             RunLocked: another process has taken the run over.
-            asyncio.CancelledError: this task was cancelled; the run is recorded as cancelled.
+            asyncio.CancelledError: this task was cancelled; the run is recorded as cancelled, unless it was left.
         """
+        self._task = asyncio.current_task()
         try:
             if first is not None:
                 self._look_into_inbox = True  # What was left in the store while nobody drove the run.
@@ -216,6 +226,8 @@ class Driver:
     async def _perform_commands(self) -> None:
         stepper = self.stepper
         while True:
+            if self._left:
+                raise asyncio.CancelledError  # a node has kept the cancellation of this task to itself
             if self._ended:
                 self._take_ended()
             if self._posts or self._look_into_inbox:
@@ -505,14 +517,16 @@ class Driver:
             _log.warning("run %s: %d cancelled nodes did not end within %g s", self.run, len(pending), GRACE_S)
 
     async def _give_up(self) -> None:
-        """The task that drives was cancelled: record the run as cancelled and stop everything."""
-        if self.stepper.status in {"running", "suspended"}:
+        """The task that drives was cancelled: record that (of a run that is left, what had ended), and stop all."""
+        if self._left:
+            self._take_ended()
+        elif self.stepper.status in {"running", "suspended"}:
             self.feed(Cancelled(reason="the task that awaited the run was cancelled"))
         try:
             if self._batch:
                 await self._store_batch()
         except GraphrtError as error:
-            _log.warning("run %s: its cancellation could not be recorded: %s", self.run, error)
+            _log.warning("run %s: its last records could not be stored: %s", self.run, error)
         await self._stop_attempts()
 
 

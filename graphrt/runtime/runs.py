@@ -269,6 +269,19 @@ async def cancel(
     return "cancelled"
 
 
+def leave(store: Store, run_id: str) -> bool:
+    """Stop driving a run of this process without an end on record, as a crash would, but in order; say if it was one.
+
+    What is on record stays; attempts under way are cancelled, and are in doubt when the run is taken up again. Whoever
+    awaits the run gets a CancelledError. Called in the event loop that drives the run.
+    """
+    driver = _live.get((id(store), run_id))
+    if driver is None:
+        return False
+    driver.leave()
+    return True
+
+
 async def resume_due(
     store: Store,
     load: Callable[[RunInfo], Graph],
