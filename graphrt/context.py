@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 from graphrt.errors import UseError
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from graphrt.inputs import Json, Usage
 
 T = TypeVar("T")
+Kind: TypeAlias = "type[T] | Callable[..., T]"
+"""A class. As a callable it may be abstract, too: mypy takes no abstract class for a `type[T]`."""
 
 
 class Context:
@@ -84,14 +86,14 @@ class Context:
         )
         raise UseError(message, node=self.node, visit=self.visit)
 
-    def find(self, kind: type[T]) -> T | None:
+    def find(self, kind: Kind[T]) -> T | None:
         """Return the resource of this type (or of one derived from it) that the run was given, or None."""
         for given, value in self._resources.items():
-            if issubclass(given, kind):
+            if issubclass(given, cast("type[T]", kind)):
                 return value  # type: ignore[no-any-return]  # found under its own type
         return None
 
-    def resource(self, kind: type[T]) -> T:
+    def resource(self, kind: Kind[T]) -> T:
         """Return the resource of this type (or of one derived from it) that the runtime was given.
 
         Raises:

@@ -307,7 +307,7 @@ def _default(info: FieldInfo) -> Any:  # noqa: ANN401 - a value of the field
     factory: Any = info.default_factory
     if factory is not None:
         made: Any = MISSING
-        if factory in _CONTAINERS:
+        if (get_origin(factory) or factory) in _CONTAINERS:  # `list`, and `list[str]` as strict type checkers want it
             made = factory()
         return made
     return MISSING if info.is_required() else info.default

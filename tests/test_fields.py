@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import operator
+from collections.abc import Callable
 from enum import Enum
 from typing import Annotated, Any, Literal
 
@@ -70,7 +71,7 @@ class Ticket(BaseModel):
     stamp: Stamp = Stamp(at=1)
     colour: Colour = Colour.RED
     rank: int = Say(default=1, gt=0, alias="Rank")
-    made: list[int] = Say(default_factory=list)
+    made: list[int] = Say(default_factory=list[int])
     random: float = Say(default_factory=lambda: 0.5)
     model: str = ""
     copy_: str = ""
@@ -103,10 +104,16 @@ def test_json_form_round_trips() -> None:
     assert FIELD["random"].to_json()["made"] is True
 
 
+class Untyped(BaseModel):
+    made: Any = Say(default_factory=list)
+
+
 def test_defaults_are_known_where_they_are_always_the_same() -> None:
     """Plain defaults and empty containers are; what a function makes, or nobody gives, is not."""
     assert FIELD["facts"].default_json == []
     assert FIELD["made"].default_json == []
+    (untyped,), _ = fields_of(Untyped)
+    assert untyped.default_json == []
     assert FIELD["stamp"].default_json == {"at": 1}
     assert FIELD["colour"].default_json == "red"
     assert FIELD["random"].default_json is MISSING
@@ -258,6 +265,9 @@ def test_whole_states_go_in_and_out() -> None:
         encode_state(FIELDS, Ticket.model_construct(message="m", score=math.nan))
 
 
+NAMELESS: list[Callable[[int, int], int]] = [lambda a, b: a + b]
+
+
 class Bad(BaseModel):
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
@@ -265,7 +275,7 @@ class Bad(BaseModel):
     deep: dict[str, list[SecretStr]] = {}
     number: Annotated[int, append] = 0
     keys: Annotated[list[str], merge] = []
-    nameless: Annotated[int, lambda a, b: a + b] = 0
+    nameless: Annotated[int, NAMELESS[0]] = 0
     twice: Annotated[int, add, max] = 0
     # A default that does not fit is what the test is about.
     short: str = None  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]

@@ -19,7 +19,7 @@ from graphrt.context import Context
 from graphrt.errors import DeadlinePassed, DefinitionError, LimitReached, UseError
 from graphrt.expressions import contains, is_none, let, not_, one_of, size
 from graphrt.fields import fields_of
-from graphrt.flow import Expansion, ExpansionSpec, Flow, Node, Task
+from graphrt.flow import Expansion, ExpansionSpec, Flow, Node
 from graphrt.freeze_nodes import seconds
 from graphrt.graph import Graph, Retry, graph_from_json
 from graphrt.graph import Node as FrozenNode
@@ -191,15 +191,15 @@ def test_places_are_where_the_author_wrote() -> None:
 
 def test_a_task_stays_the_function() -> None:
     """A task can be called as before, keeps its documentation, and can be shared with another flow."""
-    flow, nodes = support()
-    task = nodes["grade"]
-    assert isinstance(task, Task)
-    assert task("x" * 50) == 0.5
-    invoice = nodes["invoice"]
-    assert isinstance(invoice, Task)
+    flow = Flow("f", Ticket)
+    s = flow.state
+    review, invoice = flow.task(writes=s.score)(grade), flow.task(writes=s.facts)(fact)
+    flow.edge(invoice, review)
+    assert review("x" * 50) == 0.5
     assert asyncio.run(invoice("m")) == "m"
+    assert review.__doc__ == grade.__doc__
     other = Flow("other", Ticket)
-    other.task(writes=other.state.score)(task)
+    other.task(writes=other.state.score)(review)
     work = other.freeze().nodes[0].work
     assert work is not None
     assert work.fn is grade
@@ -421,6 +421,11 @@ def begin(flow: Any) -> Any:
     return flow.task(name="begin")(lambda: None)
 
 
+def link(flow: Any, **options: Any) -> None:
+    """Lead from that node to an end, with these options of an edge."""
+    flow.edge(begin(flow), flow.end("e"), **options)
+
+
 def _unknown_parameter(flow: Any, s: Any) -> None:
     def a1(messge: str) -> None: ...
 
@@ -477,33 +482,37 @@ def _async_guard(flow: Any, s: Any) -> None:
     async def low(score: float) -> bool:
         return score < 1
 
-    a = begin(flow)
-    flow.edge(a, flow.end("e"), when=low)
+    link(flow, when=low)
+
+
+def _lambda_guard(flow: Any, s: Any) -> None:
+    guards: list[Callable[[float], bool]] = [lambda score: score < 1]
+    link(flow, when=guards[0])
 
 
 def _guard_with_context(flow: Any, s: Any) -> None:
     def low(score: float, context: Context) -> bool:
         return score < 1
 
-    flow.edge(begin(flow), flow.end("e"), when=low)
+    link(flow, when=low)
 
 
 def _guard_with_state(flow: Any, s: Any) -> None:
     def low(state: Ticket) -> bool:
         return state.score < 1
 
-    flow.edge(begin(flow), flow.end("e"), when=low)
+    link(flow, when=low)
 
 
 def _guard_that_returns_text(flow: Any, s: Any) -> None:
-    flow.edge(begin(flow), flow.end("e"), when=say)
+    link(flow, when=say)
 
 
 def _guard_of_unknown(flow: Any, s: Any) -> None:
     def low(scor: float) -> bool:
         return scor < 1
 
-    flow.edge(begin(flow), flow.end("e"), when=low)
+    link(flow, when=low)
 
 
 def _router(flow: Any, s: Any) -> Any:
@@ -546,7 +555,12 @@ class Needy(BaseModel):
 def needy() -> Flow[Needy]:
     """Write a flow whose state has a field that must be filled."""
     flow = Flow("needy", Needy)
-    flow.task(writes=flow.state.facts, name="work")(lambda must: [must])
+    s = flow.state
+
+    @flow.task(writes=s.facts)
+    def work(must: str) -> list[str]:
+        return [must]
+
     return flow
 
 
@@ -567,16 +581,6 @@ def _map_backwards(flow: Any, s: Any) -> None:
 class Secretive(BaseModel):
     password: str = ""
     key: Annotated[int, append] = 0
-
-
-def edge(**options: Any) -> Callable[[Any, Any], None]:
-    """Lead from a task to an end with these options; a lambda among them is given the state."""
-
-    def build(flow: Any, s: Any) -> None:
-        given = {k: v(s) if callable(v) and getattr(v, "__name__", "") == "<lambda>" else v for k, v in options.items()}
-        flow.edge(begin(flow), flow.end("e"), **given)
-
-    return build
 
 
 MISTAKES: list[tuple[str, Callable[[Any, Any], object], str]] = [
@@ -692,14 +696,10 @@ MISTAKES: list[tuple[str, Callable[[Any, Any], object], str]] = [
         "an edge has one target; use fork",
     ),
     ("end-goes-on", lambda flow, s: flow.edge(flow.end("e"), begin(flow)), "'e' is an end, so nothing follows it"),
-    ("not-a-guard", edge(when=lambda s: s.topic is None), "False is a plain bool, not a condition"),
-    ("not-a-guard", edge(when=lambda s: s.score), "`score` is not a condition but a value (float)"),
-    ("not-a-guard", edge(when="score < 1"), "'score < 1' is not a condition"),
-    (
-        "lambda-guard",
-        lambda flow, s: flow.edge(begin(flow), flow.end("e"), when=lambda score: score < 1),
-        "is a lambda, which has no name to print",
-    ),
+    ("not-a-guard", lambda flow, s: link(flow, when=s.topic is None), "False is a plain bool, not a condition"),
+    ("not-a-guard", lambda flow, s: link(flow, when=s.score), "`score` is not a condition but a value (float)"),
+    ("not-a-guard", lambda flow, s: link(flow, when="score < 1"), "'score < 1' is not a condition"),
+    ("lambda-guard", _lambda_guard, "is a lambda, which has no name to print"),
     ("guard-function", _async_guard, "guard 'low' of edge 'begin' -> 'e' is async"),
     ("guard-function", _guard_with_context, "takes 'context': a guard reads single fields"),
     ("guard-function", _guard_with_state, "takes 'state': a guard reads single fields"),
@@ -709,27 +709,51 @@ MISTAKES: list[tuple[str, Callable[[Any, Any], object], str]] = [
         _guard_of_unknown,
         "parameter 'scor' of guard 'low' of edge 'begin' -> 'e' is not a field of Ticket. Did you mean 'score'?",
     ),
-    ("foreign-state", edge(when=untyped(OTHER.flow.state).score < 1), "reads the state of another flow: score < 1"),
-    ("never-equal", edge(when=lambda s: s.topic == "biling"), "compares 'topic' with \"biling\", but it is Literal"),
-    ("never-equal", edge(when=lambda s: one_of(s.topic, "bug", "bugs") & is_none(s.mood)), "Did you mean 'bug'?"),
+    (
+        "foreign-state",
+        lambda flow, s: link(flow, when=untyped(OTHER.flow.state).score < 1),
+        "reads the state of another flow: score < 1",
+    ),
+    (
+        "never-equal",
+        lambda flow, s: link(flow, when=s.topic == "biling"),
+        "compares 'topic' with \"biling\", but it is Literal",
+    ),
+    (
+        "never-equal",
+        lambda flow, s: link(flow, when=one_of(s.topic, "bug", "bugs") & is_none(s.mood)),
+        "Did you mean 'bug'?",
+    ),
     (
         "not-a-change",
-        edge(set=lambda s: s.rounds),
+        lambda flow, s: link(flow, set=s.rounds),
         "set= of edge 'begin' -> 'e' must be let(s.field).be(value), got rounds",
     ),
-    ("set-value", edge(set=lambda s: let(s.rounds).be("x")), "rounds = \"x\", but field 'rounds' takes int"),
-    ("set-value", edge(set=lambda s: let(s.facts).be("x")), "field 'facts' takes list[str]"),
-    ("set-twice", edge(set=lambda s: [let(s.rounds).be(1), let(s.rounds).be(2)]), "set 'rounds' twice"),
-    ("foreign-state", edge(set=let(OTHER.flow.state.rounds).be(1)), "rounds = 1 uses the state of another flow"),
-    ("foreign-state", edge(set=lambda s: let(s.rounds).be(OTHER.flow.state.rounds)), "uses the state of another flow"),
-    ("count", edge(at_most=0), "at_most=0; it is a number from 1"),
-    ("on-answer", edge(on="bug"), "on='bug', but 'begin' is a task, which gives no answer"),
+    (
+        "set-value",
+        lambda flow, s: link(flow, set=let(s.rounds).be("x")),
+        "rounds = \"x\", but field 'rounds' takes int",
+    ),
+    ("set-value", lambda flow, s: link(flow, set=let(s.facts).be("x")), "field 'facts' takes list[str]"),
+    ("set-twice", lambda flow, s: link(flow, set=[let(s.rounds).be(1), let(s.rounds).be(2)]), "set 'rounds' twice"),
+    (
+        "foreign-state",
+        lambda flow, s: link(flow, set=let(OTHER.flow.state.rounds).be(1)),
+        "rounds = 1 uses the state of another flow",
+    ),
+    (
+        "foreign-state",
+        lambda flow, s: link(flow, set=let(s.rounds).be(OTHER.flow.state.rounds)),
+        "uses the state of another flow",
+    ),
+    ("count", lambda flow, s: link(flow, at_most=0), "at_most=0; it is a number from 1"),
+    ("on-answer", lambda flow, s: link(flow, on="bug"), "on='bug', but 'begin' is a task, which gives no answer"),
     (
         "on-error",
-        edge(on=KeyboardInterrupt),
+        lambda flow, s: link(flow, on=KeyboardInterrupt),
         "on=KeyboardInterrupt is not an exception type that derives from Exception",
     ),
-    ("on-error", edge(on=str), "on=str is not an exception type"),
+    ("on-error", lambda flow, s: link(flow, on=str), "on=str is not an exception type"),
     (
         "on-answer",
         lambda flow, s: flow.edge(flow.ask("q", "?", writes=s.draft), flow.end("e"), on="yes"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import textwrap
 from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterator, Mapping, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal
@@ -93,9 +94,13 @@ def test_reads_parameters_and_return() -> None:
 
 
 def test_reads_functions_without_annotations() -> None:
-    """Names alone are enough; types are then unsaid."""
-    found = signature_of(lambda message, limit=3: (message, limit))
-    assert [p.annotation for p in found.params] == [UNSAID, UNSAID]
+    """Names alone are enough, as those of the standard library; types are then unsaid."""
+    found = signature_of(textwrap.indent)
+    assert [(p.name, p.annotation, p.required) for p in found.params] == [
+        ("text", UNSAID, True),
+        ("prefix", UNSAID, True),
+        ("predicate", UNSAID, False),
+    ]
     assert found.returns is UNSAID
 
 

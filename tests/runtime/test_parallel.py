@@ -48,7 +48,7 @@ def test_the_order_of_endings_does_not_matter() -> None:
 
         result = await run(parallel(*map(late, range(6))).freeze(), Work())
         assert verify(result.trace, parallel(*map(late, range(6))).freeze()) is None
-        return result.state.text, sorted(e.visit for e in result.trace.events() if hasattr(e, "visit"))
+        return result.state.text, sorted(getattr(e, "visit", "") for e in result.trace.events())
 
     async def main() -> None:
         outcomes = [await once(seed) for seed in range(20)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from inspect import isawaitable
 from typing import Any
 
 from graphrt.events import RunStarted, VisitStarted
@@ -15,7 +15,7 @@ GRAPH = {"name": "demo", "nodes": [{"name": "a", "about": {"doc": "é\u2028 \x00
 
 async def ready(value: Any) -> Any:
     """Await what a store returned, if it has to be awaited."""
-    return await value if isinstance(value, Awaitable) else value
+    return await value if isawaitable(value) else value
 
 
 def header(run: str = "r1", **more: Any) -> Header:
