@@ -87,14 +87,14 @@ class Context:
         raise UseError(message, node=self.node, visit=self.visit)
 
     def find(self, kind: Kind[T]) -> T | None:
-        """Return the resource of this type (or of one derived from it) that the run was given, or None."""
+        """Return the resource of this class, which may be abstract, that the run was given, or None."""
         for given, value in self._resources.items():
             if issubclass(given, cast("type[T]", kind)):
                 return value  # type: ignore[no-any-return]  # found under its own type
         return None
 
     def resource(self, kind: Kind[T]) -> T:
-        """Return the resource of this type (or of one derived from it) that the runtime was given.
+        """Return the resource of this class, which may be abstract, that the run was given.
 
         Raises:
             UseError: none was given.
