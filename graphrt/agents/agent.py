@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, cast
 
 from pydantic import BaseModel, JsonValue, TypeAdapter, ValidationError, create_model
@@ -131,6 +131,20 @@ class Agent:
         """Show what tells agents apart."""
         tools = f", tools={[t.name for t in self.tools]}" if self.tools else ""
         return f"Agent({self.instructions[:40]!r}{tools})"
+
+
+def agents_in(graph: Graph) -> Iterator[Agent]:
+    """Yield the agents at work in a graph and in the graphs inside it, each once."""
+    seen: set[int] = set()
+    todo = [graph]
+    while todo:
+        for node in todo.pop().nodes:
+            if node.graph is not None:
+                todo.append(node.graph)
+            expander = getattr(node.work.fn, "__self__", None) if node.work is not None else None
+            if isinstance(expander, _Expander) and id(expander.agent) not in seen:
+                seen.add(id(expander.agent))
+                yield expander.agent
 
 
 class _Expander:

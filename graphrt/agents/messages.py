@@ -7,12 +7,15 @@ endpoint; the adapters in ``graphrt.agents.models`` translate. A count that nobo
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+RUNTIME: Final = "graphrt"
+"""Speaks in user messages by which the runtime itself asks a model to conclude, or to mend its answer."""
 
 FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter"]
 """Why the model stopped: by itself, at the token limit, to call tools, or because a filter cut it off."""

@@ -1,1 +1,1 @@
-"""The machines behind the model interface, one module each; import the one you use."""
+"""The machines behind the model interface, a package each; import the one you use."""

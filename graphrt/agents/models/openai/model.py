@@ -32,12 +32,12 @@ from graphrt.agents.model import (
     parse_json,
     strict_json,
 )
-from graphrt.agents.models.assembly import Assembly
-from graphrt.agents.models.choice import label_scores
-from graphrt.agents.models.clients import Address, client_for, release
-from graphrt.agents.models.failures import Place, broken, failure, malformed, reported, silence
-from graphrt.agents.models.schema import asked, fits
-from graphrt.agents.models.wire import Wire, payload
+from graphrt.agents.models.openai.assembly import Assembly
+from graphrt.agents.models.openai.clients import Address, client_for, release
+from graphrt.agents.models.openai.failures import Place, broken, failure, malformed, reported, silence
+from graphrt.agents.models.openai.labels import label_scores
+from graphrt.agents.models.openai.schema import asked, fits
+from graphrt.agents.models.openai.wire import Wire, payload
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI, AsyncStream

@@ -17,7 +17,7 @@ from pydantic import JsonValue
 
 from graphrt.agents.messages import FinishReason, ToolCall, Usage
 from graphrt.agents.model import Emit, joined, strict_json
-from graphrt.agents.models.choice import Position
+from graphrt.agents.models.openai.labels import Position
 
 _FINISHES: dict[str, FinishReason] = {
     "length": "length",

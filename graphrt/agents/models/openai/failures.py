@@ -27,7 +27,7 @@ from graphrt.agents.errors import (
     TruncatedStream,
     excerpt,
 )
-from graphrt.agents.models.clients import ResponseTooLarge
+from graphrt.agents.models.openai.clients import ResponseTooLarge
 from graphrt.errors import RunError
 
 E = TypeVar("E", bound=EndpointError)

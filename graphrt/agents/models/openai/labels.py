@@ -56,14 +56,6 @@ def normalised(mass: Mapping[str, float]) -> dict[str, float] | None:
     return {label: weight / total for label, weight in mass.items()} if total > 0 else None
 
 
-def softmax(scores: Mapping[str, float]) -> dict[str, float]:
-    """Turn log weights into probabilities."""
-    top = max(scores.values())
-    weights = {label: math.exp(score - top) for label, score in scores.items()}
-    total = math.fsum(weights.values())
-    return {label: weight / total for label, weight in weights.items()}
-
-
 def _plain(text: str) -> str:
     return text.lstrip(" \t\n\"'`*").casefold()
 
