@@ -169,8 +169,8 @@ class SqliteStore:
                 message = f"run {header.parent!r} has fewer than {base} records; fork it at one that it has"
                 raise UseError(message, run=header.parent, records=base)
             db.execute("insert or ignore into graphs values (?, ?)", (key, text))
-            row = (header.run, header.flow, header.digest, key, small, digest, header.created, header.created)
-            lead = (header.target, header.parent, base, digest, self._owner, time.time() + self._lease_s)
+            row = (header.run, _plain(header.flow), header.digest, key, small, digest, header.created, header.created)
+            lead = (_plain(header.target), header.parent, base, digest, self._owner, time.time() + self._lease_s)
             cursor = db.execute(
                 "insert into runs (run, flow, digest, graph, header, hash, created, updated, status,"
                 " target, parent, next_seq, last_hash, epoch, owner, until)"
@@ -236,10 +236,15 @@ class SqliteStore:
             lease.lost = True
             self._watched.pop(lease.run, None)
             self._owned.discard(lease.extra)
-            self._released.add((lease.extra, lease.epoch))
-            self._give_up_released()
+            self._writing.execute(_RELEASE, (lease.extra, lease.epoch, self._owner))
 
-        return self._submit(action)
+        def undone() -> None:
+            lease.lost = True
+            self._watched.pop(lease.run, None)
+            self._owned.discard(lease.extra)
+            self._released.add((lease.extra, lease.epoch))
+
+        return self._writer.submit(Job(action, undone))
 
     def post(self, run: str, request: Request) -> Awaitable[None]:
         """Leave a request for whoever owns the run, or will."""
@@ -291,13 +296,13 @@ class SqliteStore:
             last = codec.hash_of(before[0][0]) if before else ""
         while seq < end:
             page = self._read(
-                "select cast(line as blob) from records where no = ? and seq >= ? and seq < ? order by seq limit ?",
-                (no, seq, end, _PAGE),
+                "select seq, cast(line as blob) from records where no = ? and seq between ? and ? order by seq limit ?",
+                (no, seq, end - 1, _PAGE),
             )
-            if not page:
-                message = f"run {run!r} in {self.path} should have {end} records; record {seq} is missing"
-                raise TraceInvalid(message, kind="gap", run=run, expected=seq)
-            for (line,) in page:
+            for found, line in page or [(end, b"")]:
+                if found != seq:
+                    message = f"run {run!r} in {self.path} should have {end} records; record {seq} is missing"
+                    raise TraceInvalid(message, kind="gap", run=run, expected=seq)
                 record, last = codec.decode_record(line, last, number=seq - base + 2, seq=seq)
                 yield record
                 seq += 1
@@ -310,7 +315,7 @@ class SqliteStore:
 
     def info(self, run: str) -> RunInfo:
         """Return the run's line of the list."""
-        rows = self._read(_INFO + "where run = ?", (run,))
+        rows = self._read(_INFO + "where run = ?", (check_run_id(run),))
         if not rows:
             raise self._missing(run)
         return _info(rows[0])
@@ -329,7 +334,7 @@ class SqliteStore:
         if before is not None:
             self.info(before)
         values: dict[str, object] = {
-            "flow": flow,
+            "flow": _plain(flow),
             "status": status,
             "parent": parent,
             "due_before": due_before,
@@ -396,13 +401,15 @@ class SqliteStore:
                 for job in batch:
                     try:
                         job.perform()
-                    except (GraphrtError, UnicodeError) as error:
+                    except GraphrtError as error:
                         job.error = error
                 db.execute("commit")
             self._released.clear()
         except BaseException as error:  # noqa: BLE001 - whoever waits must be told, whatever it is
             for job in batch:
                 job.error = error
+                if job.undone is not None:
+                    job.undone()
             with suppress(sqlite3.Error):
                 if db.in_transaction:
                     db.execute("rollback")
@@ -425,7 +432,7 @@ class SqliteStore:
                     self._seen = seen
                     self._posted = False
                     self._wake()
-        except sqlite3.Error:
+        except (sqlite3.Error, UnicodeError):
             return  # the next batch meets the same fault, and has somebody to tell
 
     def _give_up_released(self) -> None:
@@ -482,14 +489,20 @@ class SqliteStore:
         rows = self._read(
             "select no, cast(header as blob), cast(json as blob), hash, next_seq, last_hash"
             " from runs left join graphs on key = graph where run = ?",
-            (run,),
+            (check_run_id(run),),
         )
         if not rows:
             raise self._missing(run)
         no, line, graph, digest, end, last = rows[0]
-        header = codec.decode_header(line)[0]
-        if graph is not None:
-            header = msgspec.structs.replace(header, graph=codec.decode_json(graph))
+        try:
+            header = codec.decode_header(line)[0]
+            if graph is not None:
+                header = msgspec.structs.replace(header, graph=codec.decode_json(graph))
+        except TraceInvalid as error:
+            if error.facts.get("kind") == "version":
+                raise
+            message = f"the header of run {run!r} in {self.path} was altered: {error.message}"
+            raise TraceInvalid(message, kind="altered", run=run) from error
         found = codec.encode_header(header)[1]
         if found != digest:
             message = f"the header of run {run!r} in {self.path} was altered: its hash is {found}, expected {digest}"
@@ -498,7 +511,7 @@ class SqliteStore:
 
     def _row(self, db: sqlite3.Connection, run: str) -> tuple[Any, ...]:
         """Return number, epoch, owner, until, next number and last hash of a run."""
-        row: tuple[Any, ...] | None = db.execute(_ROW, (run,)).fetchone()
+        row: tuple[Any, ...] | None = db.execute(_ROW, (check_run_id(run),)).fetchone()
         if row is None:
             raise self._missing(run)
         return row
@@ -524,6 +537,10 @@ class SqliteStore:
             hint = next((h for part, h in _HINTS if part in text), "")
             message = f"cannot {what} {self.path}: {text}{hint}"
             raise StoreFault(message, store=str(self.path), reason=text) from error
+        except UnicodeDecodeError as error:  # what SQLite says of a schema whose text is damaged is no text either
+            text = error.object.decode("utf-8", "replace")
+            message = f"cannot {what} {self.path}: {text}; the file is damaged: use a copy"
+            raise StoreFault(message, store=str(self.path), reason=text) from error
 
 
 _HINTS = (
@@ -535,6 +552,11 @@ _HINTS = (
     ("malformed", "; the file is damaged: use a copy"),
     ("not a database", "; it is some other file, or damaged"),
 )
+
+
+def _plain(text: str | None) -> str | None:
+    """Return text that SQLite takes; the name of a file may hold what is no character."""
+    return None if text is None else text.encode("utf-8", "backslashreplace").decode()
 
 
 def _statements(script: str) -> list[str]:

@@ -22,11 +22,15 @@ MOST_JOBS = 1000
 class Job(Generic[T]):
     """Something to do in the writer's thread, and who waits for it."""
 
-    __slots__ = ("_future", "action", "error", "loop", "result")
+    __slots__ = ("_future", "action", "error", "loop", "result", "undone")
 
-    def __init__(self, action: Callable[[], T]) -> None:
-        """Remember the running event loop, which is told when the job is done."""
+    def __init__(self, action: Callable[[], T], undone: Callable[[], None] | None = None) -> None:
+        """Remember the running event loop, which is told when the job is done.
+
+        `undone` is called when `action` was not performed, or for nothing, because its batch failed as a whole.
+        """
         self.action = action
+        self.undone = undone
         self.result: T | None = None
         self.error: BaseException | None = None
         self.loop = asyncio.get_running_loop()

@@ -1,0 +1,454 @@
+"""The SQLite store: when it commits, how it shares commits, what it says of files that it cannot use."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from graphrt.errors import GraphrtError, RunLocked, StoreFault, TraceInvalid, UseError
+from graphrt.inputs import AttemptStarted, AttemptSucceeded, Cancelled, Started
+from graphrt.replay import verify
+from graphrt.runtime import resume, run
+from graphrt.stores import open_store
+from graphrt.stores.sqlite import APPLICATION_ID, MIGRATIONS, SqliteStore
+from graphrt.trace import Record
+from tests.runtime.flows import Work, chain, parallel, saying
+from tests.stores.records import filled, header, steps
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the store is."""
+    return tmp_path / "runs.db"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[SqliteStore]:
+    """Open a store and close it at the end."""
+    opened = SqliteStore(path)
+    yield opened
+    opened.close()
+
+
+class Watched:
+    """The statements that a store's writer executes, one list a transaction."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self.transactions: list[list[str]] = []
+        store._writing.set_trace_callback(self.see)
+
+    def see(self, statement: str) -> None:
+        """Take a statement."""
+        if statement == "begin immediate":
+            self.transactions.append([])
+        elif statement != "commit" and self.transactions:
+            self.transactions[-1].append(" ".join(statement.split()))
+
+    @property
+    def records(self) -> list[list[tuple[str, str]]]:
+        """The records that each transaction added: kind of input, visit."""
+        found: list[list[tuple[str, str]]] = []
+        for statements in self.transactions:
+            lines = [s.partition("'")[2].rpartition("'")[0] for s in statements if s.startswith("insert into records")]
+            inputs = [json.loads(line.replace("''", "'"))["input"] for line in lines]
+            if inputs:
+                found.append([(given["type"], given.get("visit", "")) for given in inputs])
+        return found
+
+
+# Durability
+
+
+@pytest.mark.parametrize(("option", "level"), [("", 2), ("?synchronous=full", 2), ("?synchronous=normal", 1)])
+def test_the_log_is_written_ahead_and_synced(path: Path, option: str, level: int) -> None:
+    """Every commit waits for the disk, unless the other mode was asked for; readers never block the writer."""
+    store = open_store(f"sqlite:{path}{option}")
+    assert isinstance(store, SqliteStore)
+    assert store._writing.execute("pragma synchronous").fetchone() == (level,)
+    assert store._writing.execute("pragma journal_mode").fetchone() == ("wal",)
+    store.close()
+
+
+def test_an_attempt_is_on_record_before_its_effect(path: Path, store: SqliteStore) -> None:
+    """Inside a node, another connection to the file sees that its attempt has started, and nothing after that."""
+    seen: list[list[dict[str, Any]]] = []
+
+    def look() -> str:
+        with closing(sqlite3.connect(path)) as other:
+            rows = other.execute("select line from records order by seq").fetchall()
+        seen.append([json.loads(line)["input"] for (line,) in rows])
+        return "x"
+
+    async def inline() -> str:
+        return look()
+
+    asyncio.run(run(chain(look, inline, look).freeze(), Work(), store=store))
+    assert [inputs[-1] for inputs in seen] == [
+        {"type": "attempt_started", "visit": str(n), "attempt": 1} for n in range(3)
+    ]
+    assert [len(inputs) for inputs in seen] == [2, 4, 6]
+
+
+def test_an_end_and_the_next_start_share_a_transaction(store: SqliteStore) -> None:
+    """A step costs one commit: what an attempt came to and that the next one starts."""
+    watched = Watched(store)
+    asyncio.run(run(chain(saying("a"), saying("b"), saying("c")).freeze(), Work(), store=store))
+    assert watched.records == [
+        [("started", ""), ("attempt_started", "0")],
+        [("attempt_succeeded", "0"), ("attempt_started", "1")],
+        [("attempt_succeeded", "1"), ("attempt_started", "2")],
+        [("attempt_succeeded", "2")],
+    ]
+
+
+def test_runs_share_commits(store: SqliteStore) -> None:
+    """A hundred runs side by side need far fewer commits than they make appends."""
+
+    async def main() -> None:
+        flow = chain(*[saying("x")] * 5).freeze()
+        await asyncio.gather(*(run(flow, Work(), store=store) for _ in range(100)))
+
+    watched = Watched(store)
+    asyncio.run(main())
+    appends = 100 * (1 + 5)
+    assert sum(map(len, watched.records)) == 100 * 11
+    assert len(watched.transactions) < appends / 3
+
+
+def test_nothing_is_acknowledged_before_its_commit(store: SqliteStore) -> None:
+    """While another connection holds the file, an append does not end; it ends once the records are in the file."""
+
+    async def main() -> None:
+        lease = await filled(store)
+        with closing(sqlite3.connect(store.path, isolation_level=None)) as other:
+            other.execute("begin immediate")
+            appended = asyncio.ensure_future(store.append(lease, steps(3, 1), "running"))
+            done, _ = await asyncio.wait((appended,), timeout=0.05)
+            assert not done
+            other.execute("rollback")
+        await appended
+        assert [r.seq for r in store.records("r1")] == [0, 1, 2, 3]
+
+    asyncio.run(main())
+
+
+# Leases
+
+
+def test_a_lease_is_renewed_while_its_owner_lives(path: Path) -> None:
+    """A run that writes nothing for several lease times is still its owner's."""
+
+    async def main() -> None:
+        store, other = SqliteStore(path, lease_s=0.2), SqliteStore(path)
+        lease = await filled(store)
+        before = _until(path)
+        while _until(path) < before + 0.6:  # thrice the time of a lease, as it is renewed
+            with pytest.raises(RunLocked):
+                await other.acquire("r1")
+        await store.append(lease, steps(3, 1), "running")
+        store.close()
+        other.close()
+
+    asyncio.run(main())
+
+
+def _until(path: Path) -> float:
+    with closing(sqlite3.connect(path)) as db:
+        (until,) = db.execute("select until from runs").fetchone()
+    return float(until)
+
+
+def test_a_lease_that_was_not_renewed_is_taken_over(path: Path) -> None:
+    """A silent owner, of another machine say, loses its run when its time is over, and can append nothing then."""
+
+    async def main() -> None:
+        store, other = SqliteStore(path), SqliteStore(path)
+        lease = await filled(store)
+        with closing(sqlite3.connect(path, isolation_level=None)) as db:
+            db.execute("update runs set until = 0")
+        taken = await other.acquire("r1")
+        assert taken.epoch == lease.epoch + 1
+        await other.append(taken, steps(3, 1), "running")
+        with pytest.raises(RunLocked, match="taken over"):
+            await store.append(lease, steps(3, 1), "running")
+        await store.release(lease)
+        with pytest.raises(RunLocked):
+            await store.acquire("r1")
+        assert [r.seq for r in other.records("r1")] == [0, 1, 2, 3]
+        store.close()
+        other.close()
+
+    asyncio.run(main())
+
+
+# A disk that is full
+
+
+def _fill_up(store: SqliteStore) -> Callable[[], None]:
+    """Let the file grow no more; return what lets it grow again."""
+    (pages,) = store._writing.execute("pragma page_count").fetchone()
+    (most,) = store._writing.execute("pragma max_page_count").fetchone()
+    store._writing.execute(f"pragma max_page_count = {pages}")
+
+    def again() -> None:
+        store._writing.execute(f"pragma max_page_count = {most}")
+
+    return again
+
+
+def test_a_full_disk_stops_the_run_and_it_goes_on_later(store: SqliteStore) -> None:
+    """The fault says so, nothing is half written, and once there is room the run goes on where it was."""
+    calls: list[str] = []
+    empty: list[Callable[[], None]] = []
+
+    async def small() -> str:
+        calls.append("small")
+        return "s"
+
+    async def large() -> str:
+        calls.append("large")
+        if not empty:
+            empty.append(_fill_up(store))
+        return "x" * 100_000
+
+    flow = chain(small, large, small).freeze()
+
+    async def main() -> None:
+        with pytest.raises(StoreFault, match="disk is full; free some space, then resume the run"):
+            await run(flow, Work(), store=store, run_id="r")
+        kinds = [Started, AttemptStarted, AttemptSucceeded, AttemptStarted]
+        assert [type(r.input) for r in store.records("r")] == kinds
+        empty[0]()
+        result = await resume(store, "r", flow)
+        assert result.status == "completed"
+        assert verify(result.trace, flow) is None
+        assert [r.seq for r in result.trace.records] == list(range(len(result.trace.records)))
+
+    asyncio.run(main())
+    assert calls == ["small", "large", "large", "small"]
+
+
+def test_one_run_that_does_not_fit_stops_alone(store: SqliteStore) -> None:
+    """Runs beside it go on once there is room: a batch that failed has left them nothing half done."""
+
+    async def main() -> None:
+        big, small = await filled(store), await filled(store, "r2")
+        again = _fill_up(store)
+        large = Record(3, 103.0, AttemptSucceeded("3", 1, {"t": "x" * 100_000}))
+        with pytest.raises(StoreFault):
+            await store.append(big, [large], "running")
+        await store.append(small, steps(3, 1, "r2"), "running")
+        with pytest.raises(StoreFault, match="records before these could not be written"):
+            await store.append(big, steps(4, 1), "running")
+        again()
+        await store.release(big)
+        big = await store.acquire("r1")
+        await store.append(big, [large], "running")
+        assert [r.seq for r in store.records("r1")] == [r.seq for r in store.records("r2")] == [0, 1, 2, 3]
+
+    asyncio.run(main())
+
+
+def test_a_run_whose_release_failed_is_not_locked_for_ever(store: SqliteStore, path: Path) -> None:
+    """A run that could not be given up, because the file was full, is given up with whatever is written next."""
+
+    async def main() -> None:
+        lease = await filled(store)
+        beside = await filled(store, "r2")
+        broken = store._commit
+
+        def failing(batch: Any) -> None:
+            store._writing.execute("pragma query_only = on")
+            broken(batch)
+            store._writing.execute("pragma query_only = off")
+
+        store._writer._commit = failing
+        with pytest.raises(StoreFault):
+            await store.release(lease)
+        store._writer._commit = broken
+        await store.append(beside, steps(3, 1, "r2"), "running")
+        other = SqliteStore(path)
+        await other.release(await other.acquire("r1"))
+        other.close()
+        again = await store.acquire("r1")
+        await store.append(again, steps(3, 1), "running")
+
+    asyncio.run(main())
+
+
+# Files that are something else
+
+
+def test_a_file_of_another_program_is_refused_and_left_alone(path: Path) -> None:
+    """SQLite files that are not ours are named as such, and not a byte of them changes."""
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("create table theirs (x)")
+        other.commit()
+    before = path.read_bytes()
+    with pytest.raises(StoreFault, match="is a SQLite file of another program"):
+        SqliteStore(path)
+    assert path.read_bytes() == before
+
+
+def test_a_file_of_a_later_release_is_refused_and_left_alone(path: Path) -> None:
+    """Both schema versions are named."""
+    SqliteStore(path).close()
+    with closing(sqlite3.connect(path)) as other:
+        other.execute(f"pragma user_version = {len(MIGRATIONS) + 1}")
+    before = path.read_bytes()
+    with pytest.raises(StoreFault, match="has schema 2, this release knows 1; use the later release"):
+        SqliteStore(path)
+    assert path.read_bytes() == before
+
+
+def test_other_files_are_refused(tmp_path: Path) -> None:
+    """Text, a folder, a folder that is a file, a store that should exist and does not: one sentence each."""
+    text = tmp_path / "notes.txt"
+    text.write_text("not a database, but long enough to be looked at\n" * 50)
+    with pytest.raises(StoreFault, match="file is not a database; it is some other file, or damaged"):
+        SqliteStore(text)
+    with pytest.raises(StoreFault, match="is it a folder"):
+        SqliteStore(tmp_path)
+    with pytest.raises(StoreFault, match="cannot open"):
+        SqliteStore(text / "runs.db")
+    with pytest.raises(StoreFault, match="there is no store at"):
+        open_store(f"sqlite:{tmp_path}/none.db", create=False)
+    assert not (tmp_path / "none.db").exists()
+
+
+def test_a_new_file_is_marked_as_ours(path: Path, store: SqliteStore) -> None:
+    """The application id and the schema version stand in the file's head, where `file` and other tools look."""
+    with closing(sqlite3.connect(path)) as other:
+        assert other.execute("pragma application_id").fetchone() == (APPLICATION_ID,)
+        assert other.execute("pragma user_version").fetchone() == (len(MIGRATIONS),)
+
+
+# Damage
+
+
+async def _sound(path: Path) -> None:
+    """Make a store with a run and its fork."""
+    store = SqliteStore(path)
+    await store.release(await filled(store, count=30, status="completed"))
+    child = await store.create(header("c1", parent="r1", parent_seq=10))
+    await store.append(child, steps(10, 10), "completed")
+    await store.release(child)
+    store.close()
+
+
+def _read(path: Path) -> list[Any]:
+    store = SqliteStore(path)
+    try:
+        return [(store.header(name), list(store.records(name))) for name in ("r1", "c1")]
+    finally:
+        store.close()
+
+
+def test_no_damage_is_read_as_if_it_were_sound(path: Path, tmp_path: Path) -> None:
+    """Wherever a bit of the file is turned over, both traces read the same as before, or an error of ours says why."""
+    asyncio.run(_sound(path))
+    data = path.read_bytes()
+    expected = _read(path)
+    turned = tmp_path / "turned.db"
+    random_ = random.Random(4)
+    noticed = 0
+    for _ in range(300):
+        place = random_.randrange(len(data))
+        turned.write_bytes(data[:place] + bytes([data[place] ^ 1 << random_.randrange(8)]) + data[place + 1 :])
+        for beside in ("-wal", "-shm"):
+            turned.with_name(turned.name + beside).unlink(missing_ok=True)
+        try:
+            assert _read(turned) == expected, place
+        except GraphrtError:
+            noticed += 1
+    assert noticed > 30
+
+
+@pytest.mark.parametrize(
+    ("statement", "says"),
+    [
+        ("update records set line = replace(line, '\"n\":7', '\"n\":8') where seq = 7", "record 7"),
+        ("delete from records where seq = 5", "record 5 is missing"),
+        ("delete from records where seq = 29", "record 29 is missing"),
+        ("update runs set next_seq = 20 where run = 'r1'", "its last record is 19"),
+        ("update records set line = (select line from records where seq = 4) where seq = 9", "record 9"),
+        ("update runs set header = replace(header, 'demo', 'dema')", "header of run"),
+        ("update graphs set json = replace(json, 'demo', 'dema')", "header of run"),
+        ("update runs set hash = 'x' where run = 'r1'", "header of run"),
+    ],
+)
+def test_altered_rows_are_named(path: Path, statement: str, says: str) -> None:
+    """A row that was changed, removed or copied behind our back is named; what stands before it is still read."""
+    asyncio.run(_sound(path))
+    with closing(sqlite3.connect(path)) as db:
+        db.execute(statement)
+        db.commit()
+    store = SqliteStore(path)
+    with pytest.raises(TraceInvalid, match=says):
+        store.trace("r1")
+    store.close()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "delete from records where seq = 29",
+        "update runs set next_seq = 20 where run = 'r1'",
+        "update runs set last_hash = 'x' where run = 'r1'",
+        "update records set line = substr(line, 1, length(line) - 4) || '00\"}' where seq = 29",
+    ],
+)
+def test_nothing_is_appended_behind_an_altered_end(path: Path, statement: str) -> None:
+    """Who takes up a run whose last record is not the one that was written is told, before anything is added."""
+    asyncio.run(_sound(path))
+    with closing(sqlite3.connect(path)) as db:
+        db.execute(statement)
+        db.commit()
+
+    async def main() -> None:
+        store = SqliteStore(path)
+        with pytest.raises(TraceInvalid, match="its last record is"):
+            await store.acquire("r1")
+        store.close()
+
+    asyncio.run(main())
+
+
+# Small things
+
+
+def test_texts_that_are_no_characters_do_not_matter(store: SqliteStore) -> None:
+    """A flow from a file whose name is no text, or with half a character in its own name, is stored like any other."""
+
+    async def main() -> None:
+        await filled(store, target="caf\udce9.py:flow")
+        assert store.header("r1").target == "caf\udce9.py:flow"
+        assert "caf" in str(store.info("r1").target)
+        with pytest.raises(UseError, match="cannot be the id of a run"):
+            store.header("\ud800")
+        with pytest.raises(UseError, match="cannot be the id of a run"):
+            await store.post("\ud800", Cancelled())
+
+    asyncio.run(main())
+
+
+def test_a_graph_is_kept_once(path: Path, store: SqliteStore) -> None:
+    """Many runs of one definition share its row, also of graphs that were frozen anew."""
+
+    async def main() -> None:
+        for _ in range(5):
+            await run(parallel(saying("a"), saying("b")).freeze(), Work(), store=store)
+        await run(chain(saying("a")).freeze(), Work(), store=store)
+
+    asyncio.run(main())
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("select count(*) from graphs").fetchone() == (2,)
+        assert db.execute("select count(*) from runs").fetchone() == (6,)
