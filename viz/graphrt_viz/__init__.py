@@ -43,6 +43,8 @@ __all__ = [
 ]
 
 _STAMP: Final = re.compile(rb"graphrt-picture sha256:([0-9a-f]{64})")
+TextForm: TypeAlias = Literal["svg", "dot", "mermaid", "mermaid-state", "plantuml", "markdown", "text", "json"]
+"""The formats that are text."""
 Target: TypeAlias = Picture | Graph | Trace
 """What can be drawn: a picture, a definition, or a run."""
 
@@ -50,7 +52,7 @@ Target: TypeAlias = Picture | Graph | Trace
 @overload
 def render(
     target: Target,
-    form: Literal["svg", "dot", "mermaid", "text", "json"] = "svg",
+    form: TextForm = "svg",
     *,
     theme: ThemeName = "light",
     direction: Direction = "TB",

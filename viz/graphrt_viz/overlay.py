@@ -283,10 +283,11 @@ def _routed(tally: _Tally, event: ev.Routed, at: float) -> None:
                 known.branches = (known.branches or 0) + verdict.count
         else:
             known.reasons[verdict.result] = known.reasons.get(verdict.result, 0) + 1
-            known.reason = _reason(edge.at_most, verdict, won)
+            known.reason = reason_text(edge.at_most, verdict, won)
 
 
-def _reason(bound: int | None, verdict: ev.Verdict, won: int | None) -> str:
+def reason_text(bound: int | None, verdict: ev.Verdict, won: int | None) -> str:
+    """Return why an edge was not taken; `won` is the index of the one that was."""
     if verdict.result == "used up":
         return f"used up: {verdict.count} of {bound}"
     if verdict.result == "not tried":

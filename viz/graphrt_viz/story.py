@@ -4,13 +4,37 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from graphrt_viz.wording import count, duration, money, plural
+from graphrt_viz.wording import count, duration, money, plural, visible
 
 if TYPE_CHECKING:
-    from graphrt_viz.picture import EdgeMark, NodeMark, PEdge
+    from graphrt_viz.picture import EdgeMark, NodeMark, PEdge, Picture
 
 FEW_STEPS = 3
 """Crossings up to which each is named; more are counted."""
+
+
+def names_of(picture: Picture) -> dict[str, str]:
+    """Return what to call each node and cluster: its name, with its id where the name is not its own."""
+    shown = {n.id: visible(n.name) or n.kind.replace("_", " ") for n in picture.nodes}
+    shown |= {c.id: visible(c.name) for c in picture.clusters}
+    uses: dict[str, int] = {}
+    for name in shown.values():
+        uses[name] = uses.get(name, 0) + 1
+    starts = {n.id for n in picture.nodes if n.kind == "start"}  # nothing leads to them, so nothing need name them
+    return {k: name if uses[name] == 1 or k in starts else f"{name} ({visible(k)})" for k, name in shown.items()}
+
+
+def beginnings(picture: Picture) -> dict[str | None, list[PEdge]]:
+    """Return the edges that leave a dot without a name, by the frame that it stands in.
+
+    State diagrams have a sign for such a dot, and no way to name it.
+    """
+    frames = {n.id: n.cluster for n in picture.nodes if n.kind == "start" and not n.name}
+    found: dict[str | None, list[PEdge]] = {}
+    for edge in picture.edges:
+        if edge.source in frames:
+            found.setdefault(frames[edge.source], []).append(edge)
+    return found
 
 
 def condition(edge: PEdge) -> str:

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Protocol
 
 from graphrt_viz.errors import FormatError
-from graphrt_viz.exporters import dot, json, mermaid, png, svg, text
+from graphrt_viz.exporters import dot, json, markdown, mermaid, mermaid_state, plantuml, png, svg, text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +35,7 @@ class Format:
 
     name: str
     endings: tuple[str, ...]
-    """Of file names, with the dot, the usual one first."""
+    """Of file names, with the dot, the usual one first; none if the format is chosen by its name alone."""
     export: Export
     themed: bool = True
     """Whether the theme shows."""
@@ -51,6 +51,9 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
             Format("png", (".png",), png.export),
             Format("dot", (".dot", ".gv"), dot.export),
             Format("mermaid", (".mmd", ".mermaid"), mermaid.export),
+            Format("mermaid-state", (), mermaid_state.export),
+            Format("plantuml", (".puml", ".plantuml"), plantuml.export),
+            Format("markdown", (".md",), markdown.export, themed=False),
             Format("text", (".txt",), text.export, themed=False),
             Format("json", (".json",), json.export, themed=False),
         )

@@ -139,26 +139,31 @@ def _arrow(edge: PEdge, picture: Picture) -> str:
     return "-.->" if edge.otherwise or edge.error else "-->"
 
 
+def style_of(node: PNode, picture: Picture) -> str:
+    """Return the name of the style of a node: its kind's, but for ghosts and failures."""
+    if picture.shows == "run":
+        if node.mark is None:
+            return "k_ghost"
+        if node.mark.status == "failed":
+            return "k_failed"
+    return f"k_{node.kind}"
+
+
+def style_text(name: str, theme: Theme) -> str:
+    """Return the style of that name as Mermaid wants it."""
+    shade = {"k_ghost": theme.ghost, "k_failed": theme.bad}.get(name) or theme.kinds[name.removeprefix("k_")]
+    dash = ",stroke-dasharray:4 3" if name == "k_ghost" else ""
+    ink = shade.ink if name in {"k_ghost", "k_start", "k_join", "k_fork", "k_failed"} else theme.ink
+    return f"fill:{shade.fill},stroke:{shade.stroke},color:{ink}{dash}"
+
+
 def _styles(picture: Picture, theme: Theme) -> Iterable[str]:
     ids = _ids(picture)
     groups: dict[str, list[str]] = {}
     for node in picture.nodes:
-        name = f"k_{node.kind}"
-        if picture.shows == "run":
-            if node.mark is None:
-                name = "k_ghost"
-            elif node.mark.status == "failed":
-                name = "k_failed"
-        groups.setdefault(name, []).append(ids[node.id])
-    shades = {f"k_{kind}": shade for kind, shade in theme.kinds.items()} | {
-        "k_ghost": theme.ghost,
-        "k_failed": theme.bad,
-    }
+        groups.setdefault(style_of(node, picture), []).append(ids[node.id])
     for name in sorted(groups):
-        shade = shades[name]
-        dash = ",stroke-dasharray:4 3" if name == "k_ghost" else ""
-        ink = shade.ink if name in {"k_ghost", "k_start", "k_join", "k_fork", "k_failed"} else theme.ink
-        yield f"  classDef {name} fill:{shade.fill},stroke:{shade.stroke},color:{ink}{dash}"
+        yield f"  classDef {name} {style_text(name, theme)}"
         yield f"  class {','.join(groups[name])} {name}"
     loops = spine(picture).loops
     colours: dict[str, list[str]] = {}

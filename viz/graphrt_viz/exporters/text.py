@@ -40,7 +40,7 @@ _MOST: Final = 100
 def export(picture: Picture, theme: Theme, direction: Direction = "TB", room: Room | None = None) -> str:
     """Return the picture as text; theme, direction and room have no meaning here."""
     del theme, direction, room
-    names = _names(picture)
+    names = story.names_of(picture)
     leaving: dict[str, list[PEdge]] = {}
     for edge in picture.edges:
         leaving.setdefault(edge.source, []).append(edge)
@@ -48,17 +48,6 @@ def export(picture: Picture, theme: Theme, direction: Direction = "TB", room: Ro
     lines += _inside(picture, None, names, leaving, "")
     lines += ["", f"graphrt-picture sha256:{picture.digest}"]
     return "\n".join(text.rstrip() for text in lines) + "\n"
-
-
-def _names(picture: Picture) -> dict[str, str]:
-    """Return what to call each node and cluster: its name, with its id where the name is not its own."""
-    shown = {n.id: visible(n.name) or n.kind.replace("_", " ") for n in picture.nodes}
-    shown |= {c.id: visible(c.name) for c in picture.clusters}
-    uses: dict[str, int] = {}
-    for name in shown.values():
-        uses[name] = uses.get(name, 0) + 1
-    starts = {n.id for n in picture.nodes if n.kind == "start"}  # nothing leads to them, so nothing need name them
-    return {k: name if uses[name] == 1 or k in starts else f"{name} ({visible(k)})" for k, name in shown.items()}
 
 
 def _inside(

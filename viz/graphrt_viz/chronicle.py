@@ -1,0 +1,573 @@
+"""A run step by step: what each view of a run, and the report, are made from.
+
+A step is an attempt, a visit without one (a question, a join, an end), or an arrival at a join that goes on waiting.
+Steps bear the numbers that stand on the edges of the run's picture: step 4 is what the edge numbered 4 led to. Visits
+that one edge starts for many items are 4.1, 4.2 …; what runs inside a closed node at step 4 is 4/1, 4/2 …
+
+The state is what replay folds from the trace; nothing here decides anything anew, and no code of the flow is needed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
+
+import msgspec
+
+from graphrt import events as ev
+from graphrt import inputs as inp
+from graphrt.account import account
+from graphrt.errors import GraphrtError
+from graphrt.fields import plain
+from graphrt.replay import states
+from graphrt_viz import story
+from graphrt_viz.extract import edge_of, start_of, step_into, tools_of
+from graphrt_viz.overlay import error_text, picture_of_run, reason_text, values_text
+from graphrt_viz.wording import shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from graphrt.account import Account, VisitAccount
+    from graphrt.fields import Field
+    from graphrt.graph import Edge, Graph, Node
+    from graphrt.inputs import Json
+    from graphrt.stepper import Stepper
+    from graphrt.trace import Record, Trace
+    from graphrt_viz.extract import Opened
+    from graphrt_viz.picture import NodeKind, Picture, Status
+
+LONG_VALUE: Final = 2000
+"""Characters of a state value that are kept."""
+_FEW_ITEMS: Final = 12
+"""Items up to which a collection of the state is written out; of more, the last ones and their number."""
+What: TypeAlias = Literal["attempt", "visit", "arrival"]
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """An edge that was considered when a visit was left."""
+
+    edge: int | None
+    """Its place among the edges of the picture; None if it is not drawn."""
+    target: str
+    condition: str
+    result: str
+    """`taken`, `false`, `used up`, `not tried`, `other answer`."""
+    reason: str
+    """The values that decided, or why it was not tried."""
+
+
+@dataclass(slots=True)
+class Step:
+    """One step of a run. Times are seconds since the run began."""
+
+    label: str
+    """What people call it; unique in the run."""
+    what: What
+    visit: str
+    """Id of the visit; of an arrival, the visit that arrives."""
+    ident: str
+    """Id of its node, as in a picture in which every graph is opened."""
+    shown: str
+    """Id of the node or frame of the picture that stands for it."""
+    name: str
+    kind: NodeKind
+    started: float
+    ended: float | None = None
+    attempt: int = 1
+    attempts: int = 0
+    """How many attempts the visit had in all."""
+    status: Status = "running"
+    retried: bool = False
+    """A failed attempt after which another was made."""
+    busy_s: float | None = None
+    outcome: str | None = None
+    error: str | None = None
+    tokens: int | None = None
+    cost_usd: float | None = None
+    model: str | None = None
+    item: str = ""
+    question: str = ""
+    by: str = ""
+    """Who answered."""
+    via: tuple[int, ...] = ()
+    """The edges of the picture that were crossed to it, by their places."""
+    exits: tuple[Exit, ...] = ()
+    causes: tuple[int, ...] = ()
+    """Places of the steps it follows from."""
+    base: int | None = None
+    """Place of the step whose state it began with; None for the first of a graph."""
+    entered: dict[str, str] = field(default_factory=dict[str, str])
+    """Fields that differ from the state after `base`, with their values: what edges set and joins merged."""
+    wrote: dict[str, str] = field(default_factory=dict[str, str])
+    """Fields that it changed, with their values after it."""
+    added: dict[str, str] = field(default_factory=dict[str, str])
+    """Of these, what was handed to the reducer of the field."""
+
+    @property
+    def lane(self) -> str:
+        """The branch that it is on: its visit's id without the last number."""
+        outer, slash, own = self.visit.rpartition("/")
+        return outer + slash + own.rpartition(".")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Chronicle:
+    """A run, in the order in which it happened."""
+
+    picture: Picture
+    """The run on its definition."""
+    run: str
+    flow: str
+    status: str
+    began: float
+    """Seconds since the epoch."""
+    lasted: float
+    """Seconds until the last record."""
+    steps: tuple[Step, ...]
+    error: str | None = None
+    has_states: bool = True
+    """Whether the states are known: not for a trace that cannot be folded, such as a cut one."""
+
+
+def chronicle_of(trace: Trace, *, opened: Opened = None) -> Chronicle:
+    """Return the steps of a run.
+
+    Args:
+        trace: the run; its header holds the graph.
+        opened: which nodes with a graph inside are drawn open in the picture; by default subgraphs.
+
+    Raises:
+        KeyError, TypeError, ValueError: the header does not hold the JSON form of a graph.
+    """
+    told = account(trace)
+    picture = picture_of_run(trace, opened=opened)
+    writer = _Writer(told, picture)
+    folded = states(trace)
+    has_states = True
+    for record in trace.records:
+        writer.take(record)
+        if has_states:
+            try:
+                _, stepper = next(folded)
+            except (GraphrtError, LookupError, StopIteration):
+                has_states = False
+            else:
+                writer.look(record, stepper)
+    writer.close()
+    error = error_text(told.error) if told.error is not None else None
+    return Chronicle(
+        picture,
+        told.run,
+        told.flow,
+        told.status,
+        told.started,
+        round(told.ended - told.started, 6),
+        tuple(writer.steps),
+        error,
+        has_states,
+    )
+
+
+class _Writer:
+    """Writes the steps down, record by record."""
+
+    def __init__(self, told: Account, picture: Picture) -> None:
+        self.told, self.picture = told, picture
+        self.steps: list[Step] = []
+        self.at = told.started
+        self.number = 0
+        self.latest: dict[str, int] = {}
+        """The latest step of each visit, by its id."""
+        self.pending: dict[tuple[str, str], list[tuple[str, int | None]]] = {}
+        """Crossings whose visit has not begun: by the visit left and the name of the node led to, label and edge."""
+        self.again: dict[str, str] = {}
+        """The number of the next attempt of a visit."""
+        self.inner: dict[str, int] = {}
+        """How many steps ran inside a visit whose inner steps have no numbers of their own."""
+        self.waiting: dict[str, list[int]] = {}
+        """Arrivals at a join that has not fired, by the path of the join."""
+        self.labels: set[str] = set()
+        self.seen: dict[str, dict[str, Any]] = {}
+        """The state that each visit began with."""
+        self.shown = {n.id for n in picture.nodes} | {c.id for c in picture.clusters}
+        self.edges = _edge_places(picture)
+        self.conditions: dict[tuple[str, int], str] = {}
+
+    # -- places -------------------------------------------------------------------------------------------------------
+
+    def ident(self, visit: VisitAccount) -> str:
+        path = ""
+        for name in visit.path:
+            path = step_into(path, name)
+        return path
+
+    def stands_for(self, ident: str) -> str:
+        while ident not in self.shown and "/" in ident:
+            ident = ident.rpartition("/")[0]
+        return ident
+
+    def unique(self, label: str) -> str:
+        while label in self.labels:
+            label += "′"
+        self.labels.add(label)
+        return label
+
+    # -- records ------------------------------------------------------------------------------------------------------
+
+    def take(self, record: Record) -> None:
+        self.at = record.at - self.told.started
+        given = record.input
+        if isinstance(given, inp.AttemptStarted):
+            self.attempt_started(given)
+        elif isinstance(given, (inp.AttemptSucceeded, inp.AttemptFailed)):
+            self.attempt_ended(given)
+        elif isinstance(given, inp.Answered):
+            self.step_of(given.visit).by = given.by or ""
+        for event in record.events:
+            note = _EVENTS.get(type(event))
+            if note is not None:
+                note(self, event)
+
+    def step_of(self, visit: str) -> Step:
+        return self.steps[self.latest[visit]]
+
+    def attempt_started(self, given: inp.AttemptStarted) -> None:
+        known = self.step_of(given.visit)
+        if known.attempts == 0:
+            known.attempts, known.what, known.started = 1, "attempt", self.at
+            return
+        label = self.again.pop(given.visit, f"{known.label}·{given.attempt}")
+        step = Step(
+            self.unique(label),
+            "attempt",
+            given.visit,
+            known.ident,
+            known.shown,
+            known.name,
+            known.kind,
+            self.at,
+            attempt=given.attempt,
+            attempts=given.attempt,
+            item=known.item,
+            causes=(self.latest[given.visit],),
+            base=self.latest[given.visit],
+        )
+        self.latest[given.visit] = len(self.steps)
+        self.steps.append(step)
+
+    def attempt_ended(self, given: inp.AttemptSucceeded | inp.AttemptFailed) -> None:
+        step = self.step_of(given.visit)
+        step.ended, step.busy_s = self.at, given.duration_s
+        if isinstance(given, inp.AttemptFailed):
+            step.status, step.error = "failed", error_text(given.error)
+        else:
+            step.status = "good"
+        if given.usage is not None:
+            known = [t for t in (given.usage.input_tokens, given.usage.output_tokens) if t is not None]
+            step.tokens = sum(known) if known else None
+            step.cost_usd, step.model = given.usage.cost_usd, given.usage.model
+
+    # -- events -------------------------------------------------------------------------------------------------------
+
+    def visit_started(self, event: ev.VisitStarted) -> None:
+        visit = self.told.visits[event.visit]
+        ident = self.ident(visit)
+        label, via = self.crossed_to(event, ident)
+        causes = tuple(self.latest[c] for c in event.causes if c in self.latest)
+        outer = event.visit.rpartition("/")[0]
+        step = Step(
+            label,
+            "visit",
+            event.visit,
+            ident,
+            self.stands_for(ident),
+            visit.name,
+            _kind(visit.node),
+            self.at,
+            item=shown_value(event.item) if event.item is not None else "",
+            via=via,
+            causes=causes or ((self.latest[outer],) if outer in self.latest else ()),
+            base=causes[0] if causes else None,
+        )
+        place = self.arrived(visit, step) if visit.node.kind == "join" else None
+        if place is None:
+            place = len(self.steps)
+            step.label = self.unique(step.label)
+            self.steps.append(step)
+        else:
+            self.steps[place] = step
+        self.latest[event.visit] = place
+
+    def crossed_to(self, event: ev.VisitStarted, ident: str) -> tuple[str, tuple[int, ...]]:
+        """Return how a visit is called, and by which edges of the picture it was reached."""
+        outer = event.visit.rpartition("/")[0]
+        path = ident.rpartition("/")[0] if outer else ""
+        found = [c for cause in event.causes for c in self.take_pending(cause, event.node)]
+        via = tuple(edge for _, edge in found if edge is not None)
+        labels = [label for label, _ in found if label]
+        if not event.causes and start_of(path) in self.shown:
+            self.number += 1
+            labels, via = [str(self.number)], (self.edges[start_of(path), 0],)
+        if labels:
+            return labels[-1], via
+        if outer:
+            head = self.steps[self.latest[outer]].label if outer in self.latest else outer
+            self.inner[outer] = self.inner.get(outer, 0) + 1
+            return f"{head}/{self.inner[outer]}", via
+        return f"{self.number}+", via
+
+    def take_pending(self, cause: str, node: str) -> list[tuple[str, int | None]]:
+        """Take the crossings from a visit to a node: the first of several branches, all at once into a join."""
+        found = self.pending.get((cause, node), [])
+        taken, left = (found[:1], found[1:]) if found else ([], [])
+        if left:
+            self.pending[cause, node] = left
+        else:
+            self.pending.pop((cause, node), None)
+        return taken
+
+    def arrived(self, visit: VisitAccount, step: Step) -> int | None:
+        """Return the place of the arrival that made a join fire, which becomes the visit of the join."""
+        waiting = self.waiting.pop(f"{visit.id.rpartition('/')[0]}/{visit.node.name}", [])
+        if not waiting:
+            return None
+        step.via = tuple(edge for place in waiting for edge in self.steps[place].via)
+        last = self.steps[waiting[-1]]
+        if waiting[-1] != len(self.steps) - 1 or last.started != self.at:
+            return None
+        step.label = last.label
+        return waiting[-1]
+
+    def visit_waiting(self, event: ev.VisitWaiting) -> None:
+        step = self.step_of(event.visit)
+        step.status, step.question = "waiting", event.question
+
+    def attempt_retried(self, event: ev.AttemptRetried) -> None:
+        self.step_of(event.visit).retried = True
+        self.number += 1
+        self.again[event.visit] = str(self.number)
+
+    def visit_completed(self, event: ev.VisitCompleted) -> None:
+        step = self.step_of(event.visit)
+        step.status, step.outcome, step.ended = "good", event.outcome, self.at
+        self.wrote(event.visit, step)
+
+    def visit_failed(self, event: ev.VisitFailed) -> None:
+        step = self.step_of(event.visit)
+        step.status, step.error, step.ended = "failed", error_text(event.error), self.at
+
+    def visit_cancelled(self, event: ev.VisitCancelled) -> None:
+        step = self.step_of(event.visit)
+        step.status, step.ended, step.error = "cancelled", self.at, f"stopped: {event.why}"
+
+    def routed(self, event: ev.Routed) -> None:
+        step = self.step_of(event.visit)
+        visit = self.told.visits[event.visit]
+        graph = self.told.graph
+        for name in visit.path[:-1]:
+            inside = graph.by_name[name].graph
+            assert inside is not None, "a visit below another stands in a node with a graph inside"
+            graph = inside
+        tried = {v.edge: v for v in event.verdicts}
+        won = next((v.edge for v in event.verdicts if v.result == "taken"), None)
+        exits: list[Exit] = []
+        for edge in visit.node.edges:
+            verdict = tried.get(edge.index)
+            place = self.edges.get((step.ident, edge.index))
+            target = graph.nodes[edge.target]
+            if verdict is None:
+                if edge.on_error is None and step.outcome is not None:
+                    reason = f"answer: {shorten(step.outcome, 48)}"
+                    exits.append(
+                        Exit(place, target.name, self.condition(edge, step.ident, graph), "other answer", reason)
+                    )
+                continue
+            taken = verdict.result == "taken"
+            reason = values_text(verdict.values) if taken else reason_text(edge.at_most, verdict, won)
+            exits.append(Exit(place, target.name, self.condition(edge, step.ident, graph), verdict.result, reason))
+            if taken:
+                branches = verdict.count if edge.each is not None and verdict.count is not None else None
+                self.cross(step, event.visit, target, place, branches)
+        step.exits = tuple(exits)
+
+    def condition(self, edge: Edge, ident: str, graph: Graph) -> str:
+        """Return what triggers an edge, in the words of its picture."""
+        key = ident, edge.index
+        if key not in self.conditions:
+            self.conditions[key] = story.condition(edge_of(graph, edge, ident.rpartition("/")[0]))
+        return self.conditions[key]
+
+    def cross(self, step: Step, visit: str, target: Node, place: int | None, branches: int | None) -> None:
+        """Number a crossing and keep it for the visit that it leads to; one into a join is a step of its own."""
+        label = ""
+        if step.ident in self.shown:
+            self.number += 1
+            label = str(self.number)
+        if target.kind == "join":
+            if label:
+                outer = visit.rpartition("/")[0]
+                known = self.told.visits[visit]
+                path = self.ident(known).rpartition("/")[0] if outer else ""
+                ident = step_into(path, target.name)
+                arrival = Step(
+                    self.unique(label),
+                    "arrival",
+                    visit,
+                    ident,
+                    self.stands_for(ident),
+                    target.name,
+                    "join",
+                    self.at,
+                    self.at,
+                    status="good",
+                    via=() if place is None else (place,),
+                    causes=(self.latest[visit],),
+                    base=self.latest[visit],
+                )
+                self.waiting.setdefault(f"{outer}/{target.name}", []).append(len(self.steps))
+                self.steps.append(arrival)
+            return
+        found = self.pending.setdefault((visit, target.name), [])
+        if branches is None:
+            found.append((label, place))
+        else:
+            found += [(f"{label}.{k}" if label and branches > 1 else label, place) for k in range(1, branches + 1)]
+
+    # -- states -------------------------------------------------------------------------------------------------------
+
+    def look(self, record: Record, stepper: Stepper) -> None:
+        """Note the states that the visits begun in this record see."""
+        live = stepper.visits
+        begun = [e.visit for e in record.events if isinstance(e, ev.VisitStarted)]
+        for visit in begun:
+            if visit in live:
+                self.entered(visit, dict(stepper.state_at(visit)))
+        if begun and stepper.state is not None and begun[-1] not in self.seen and "/" not in begun[-1]:
+            self.entered(begun[-1], dict(stepper.state))
+
+    def entered(self, visit: str, state: dict[str, Any]) -> None:
+        """Note what a visit sees. A join before it that fired in no time shows what it merged."""
+        self.seen[visit] = state
+        step = self.step_of(visit)
+        causes = self.told.visits[visit].causes
+        if len(causes) == 1 and causes[0] not in self.seen and step.base is not None:
+            before = self.steps[step.base]
+            if before.kind == "join":
+                self.seen[causes[0]] = state
+                self.compare(before, state, merged=True)
+        self.compare(step, state, merged=len(causes) > 1)
+
+    def compare(self, step: Step, state: Mapping[str, Any], *, merged: bool) -> None:
+        """Note in which fields the state that a step begins with differs from the one before it."""
+        base = self.steps[step.base] if step.base is not None else None
+        before = self.seen.get(base.visit) if base is not None else None
+        if base is None or before is None:
+            step.base, before, writes = None, {}, {}
+        else:
+            writes = self.told.visits[base.visit].writes if base.status == "good" else {}
+        fields = self.fields(step.visit)
+        for name, value in state.items():
+            if name in writes and base is not None:
+                known = fields.get(name)
+                if (known is not None and known.reducer is not None and not merged) or _plain(value) == writes[name]:
+                    base.wrote[name] = shown_value(value)
+                else:
+                    step.entered[name] = shown_value(value)
+            elif name not in before or (before[name] is not value and before[name] != value):
+                step.entered[name] = shown_value(value)
+
+    def wrote(self, visit: str, step: Step) -> None:
+        """Note what a visit wrote: values as they are, or what a reducer was handed."""
+        fields = self.fields(visit)
+        for name, value in self.told.visits[visit].writes.items():
+            known = fields.get(name)
+            if known is not None and known.reducer is not None:
+                step.added[name] = shown_value(value)
+            else:
+                step.wrote[name] = shown_value(value)
+
+    def fields(self, visit: str) -> dict[str, Field]:
+        graph: Graph = self.told.graph
+        known = self.told.visits.get(visit)
+        for name in known.path[:-1] if known is not None else ():
+            inside = graph.by_name[name].graph
+            assert inside is not None, "a visit below another stands in a node with a graph inside"
+            graph = inside
+        return graph.field
+
+    def close(self) -> None:
+        """Finish what was open when the records end."""
+        over = self.told.status in {"completed", "failed", "cancelled"}
+        for step in self.steps:
+            if over and step.status in {"running", "waiting"}:
+                step.status = "cancelled"
+            visit = self.told.visits.get(step.visit)
+            if visit is not None and step.what != "arrival":
+                step.attempts = len(visit.attempts)
+        failed = self.told.failed_at
+        while failed:
+            if failed in self.latest and self.told.error is not None:
+                step = self.step_of(failed)
+                step.status, step.error = "failed", step.error or error_text(self.told.error)
+            failed = failed.rpartition("/")[0]
+
+
+_EVENTS: Final[Mapping[type, Callable[[_Writer, Any], None]]] = {
+    ev.VisitStarted: _Writer.visit_started,
+    ev.VisitWaiting: _Writer.visit_waiting,
+    ev.AttemptRetried: _Writer.attempt_retried,
+    ev.VisitCompleted: _Writer.visit_completed,
+    ev.VisitFailed: _Writer.visit_failed,
+    ev.VisitCancelled: _Writer.visit_cancelled,
+    ev.Routed: _Writer.routed,
+}
+
+
+# ---- words
+
+
+def shown_value(value: object) -> str:
+    """Return a state value as JSON text; of a long collection the last items and their number."""
+    if isinstance(value, (str, int, float, bool)) or value is None:
+        return _short(json.dumps(value, ensure_ascii=False))
+    if not isinstance(value, Sequence):
+        return _short(_json(value))
+    items = cast("Sequence[object]", value)
+    if len(items) <= _FEW_ITEMS:
+        return _short(_json(items))
+    last = ", ".join(_short(_json(items[k]), LONG_VALUE // 8) for k in range(len(items) - 3, len(items)))
+    return f"[… {len(items) - 3} more, {last}]"
+
+
+def _json(value: object) -> str:
+    return json.dumps(_plain(value), ensure_ascii=False, default=str)
+
+
+def _plain(value: object) -> Json:
+    return msgspec.to_builtins(plain(value), enc_hook=str)
+
+
+def _short(text: str, most: int = LONG_VALUE) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _kind(node: Node) -> NodeKind:
+    if node.kind == "end":
+        return "failure_end" if node.failure else "end"
+    return "tool_agent" if node.kind == "agent" and tools_of(node) else node.kind
+
+
+def _edge_places(picture: Picture) -> dict[tuple[str, int], int]:
+    """Return the place of each edge of a picture by the node that it leaves and its index there."""
+    counts: dict[str, int] = {}
+    places: dict[tuple[str, int], int] = {}
+    for place, edge in enumerate(picture.edges):
+        if not edge.retry:
+            index = counts.get(edge.source, 0)
+            counts[edge.source] = index + 1
+            places[edge.source, index] = place
+    return places

@@ -1,0 +1,123 @@
+"""Markdown: two tables, one of the nodes and one of the edges, for reviews, wikis and readers without a screen.
+
+Every sign that Markdown could read something into stands behind a backslash, so that names come out as they are.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from graphrt_viz import story
+from graphrt_viz.looks import TAGS
+from graphrt_viz.wording import count, duration, money, shorten, visible
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from graphrt_viz.exporters.dot import Direction
+    from graphrt_viz.looks import Room
+    from graphrt_viz.picture import NodeMark, PEdge, Picture
+    from graphrt_viz.theme import Theme
+
+_MEANT: Final = re.compile(r"[!\"#$%&*+/:;<=>?@\[\\\]^_`{|}~]")
+_LINKED: Final = re.compile(r"(?i)\bwww\.")
+_MOST: Final = 200
+
+
+def export(picture: Picture, theme: Theme, direction: Direction = "TB", room: Room | None = None) -> str:
+    """Return the picture as Markdown tables; theme, direction and room have no meaning here."""
+    del theme, direction, room
+    names = {ident: plain(shorten(name, _MOST)) for ident, name in story.names_of(picture).items()}
+    parts = [f"# {plain(picture.title)}"]
+    if picture.subtitle:
+        parts.append(plain(picture.subtitle))
+    parts += [_nodes(picture, names)] if picture.nodes else []
+    parts += [_edges(picture, names)] if picture.edges else []
+    parts.append(f"<!-- graphrt-picture sha256:{picture.digest} -->")
+    return "\n\n".join(parts) + "\n"
+
+
+def plain(text: str) -> str:
+    """Return visible text in which nothing is Markdown."""
+    text = _MEANT.sub(r"\\\g<0>", visible(text))
+    text = _LINKED.sub(lambda m: m[0][:-1] + "\\.", text)
+    inner = text.strip(" ")
+    lead = len(text) - len(text.lstrip(" ")) if inner else len(text)
+    return "&#32;" * lead + inner + "&#32;" * (len(text) - lead - len(inner))
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table without the columns in which nothing stands; cells are Markdown already."""
+    kept = [i for i in range(len(heads)) if i == 0 or any(r[i] for r in rows)]
+    lines = [[heads[i] for i in kept], ["---"] * len(kept), *([r[i] for i in kept] for r in rows)]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def _nodes(picture: Picture, names: Mapping[str, str]) -> str:
+    rows: list[list[str]] = []
+    for node in picture.nodes:
+        if node.kind == "start":
+            continue
+        kind = (shorten(node.tag, _MOST) or TAGS.get(node.kind, node.kind)).split(" · ")[0].lower().replace("_", " ")
+        about = plain(shorten(node.subtitle, _MOST)) if node.subtitle else ""
+        tools = ", ".join(plain(t) for t in node.tools)
+        within = names[node.cluster] if node.cluster is not None else ""
+        rows.append([names[node.id], plain(kind), within, about, tools, *_facts(node.mark, picture)])
+    for frame in picture.clusters:
+        kind = plain(shorten(frame.tag or "subgraph", _MOST).lower())
+        within = names[frame.parent] if frame.parent is not None else ""
+        rows.append([names[frame.id], kind, within, "", "", *_facts(frame.mark, picture)])
+    heads = ["Node", "Kind", "In", "About", "Tools"]
+    return table([*heads, "Status", "Visits", "Attempts", "Time", "Waited", "Tokens", "Cost", "What happened"], rows)
+
+
+def _facts(mark: NodeMark | None, picture: Picture) -> list[str]:
+    if picture.shows != "run":
+        return [""] * 8
+    if mark is None:
+        return ["not visited", *[""] * 7]
+    said = [mark.error] if mark.error else [f"answer: {mark.outcome}"] if mark.outcome else []
+    said += [f"attempt {f.attempt} failed: {f.error}" for f in mark.failures]
+    return [
+        mark.status,
+        count(mark.visits),
+        count(mark.attempts) if mark.attempts > mark.visits else "",
+        duration(mark.busy_s) if mark.busy_s else "",
+        duration(mark.waited_s) if mark.waited_s else "",
+        count(mark.tokens) if mark.tokens else "",
+        plain(money(mark.cost_usd)) if mark.cost_usd else "",
+        "; ".join(plain(shorten(text, _MOST)) for text in said),
+    ]
+
+
+def _edges(picture: Picture, names: Mapping[str, str]) -> str:
+    return table(
+        ["From", "To", "When", "Kind", "Taken", "Why"],
+        [
+            [
+                names[e.source],
+                names[e.target],
+                plain(shorten(text, _MOST)) if (text := story.condition(e)) else "",
+                _kind(e),
+                *_crossed(e, picture),
+            ]
+            for e in picture.edges
+        ],
+    )
+
+
+def _kind(edge: PEdge) -> str:
+    kinds = [name for name in ("error", "fork", "retry") if getattr(edge, name)]
+    return ", ".join([*kinds, *(["each"] if edge.each else [])])
+
+
+def _crossed(edge: PEdge, picture: Picture) -> list[str]:
+    mark = edge.mark
+    if picture.shows != "run" or mark is None:
+        return ["", ""]
+    if not mark.taken:
+        return ["no", plain(shorten(mark.reason, _MOST)) if mark.reason else ""]
+    few = len(mark.steps) == mark.taken <= story.FEW_STEPS
+    taken = ("step " if mark.taken == 1 else "steps ") + story.crossings(mark) if few else story.crossings(mark)
+    return [taken, plain(shorten(story.values(mark), _MOST)) if story.values(mark) else ""]

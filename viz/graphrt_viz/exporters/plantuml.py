@@ -1,0 +1,124 @@
+"""PlantUML: a plain state diagram, for documents and tools that draw it themselves.
+
+Ids are n1, n2 … only. All but letters, digits and a few harmless signs is written as `<U+hhhh>`, so that neither its
+preprocessor nor its markup finds anything in a name.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from graphrt_viz import story
+from graphrt_viz.looks import TAGS, tag
+from graphrt_viz.wording import shorten, visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from graphrt_viz.exporters.dot import Direction
+    from graphrt_viz.looks import Room
+    from graphrt_viz.picture import PEdge, Picture, PNode
+    from graphrt_viz.theme import Theme
+
+_UNSAFE: Final = re.compile(r"[^\w ,.()]|[_\u00b2-\u00be\u2070-\u218f]|(?<= ) |^[ (]| $")
+_MOST: Final = 80
+
+
+def export(picture: Picture, theme: Theme, direction: Direction = "TB", room: Room | None = None) -> str:
+    """Return the picture as a PlantUML state diagram; `room` has no meaning here."""
+    del room
+    ids = {n.id: f"n{i}" for i, n in enumerate(picture.nodes, 1)}
+    ids |= {c.id: f"c{i}" for i, c in enumerate(picture.clusters, 1)}
+    ids |= {n.id: "[*]" for n in picture.nodes if n.kind == "start" and not n.name}
+    starts = {
+        frame: [_edge(e, picture, ids, theme) for e in edges] for frame, edges in story.beginnings(picture).items()
+    }
+    lines = [
+        "@startuml",
+        f"' graphrt-picture sha256:{picture.digest} theme={theme.name} direction={direction}",
+        "hide empty description",
+        *(["left to right direction"] if direction == "LR" else []),
+        f"title {safe(shorten(picture.title, _MOST)) or '<U+0020>'}",
+        *_skin(theme),
+        *_inside(picture, None, ids, starts, ""),
+        *(_edge(e, picture, ids, theme) for e in picture.edges if ids[e.source] != "[*]"),
+        "@enduml",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def safe(text: str) -> str:
+    """Return `text` as PlantUML shows it, whatever it holds."""
+    return _UNSAFE.sub(lambda m: f"<U+{ord(m[0]):04X}>", visible(text))
+
+
+def _skin(theme: Theme) -> Iterable[str]:
+    yield f"skinparam backgroundColor {theme.background}"
+    yield f"skinparam defaultFontColor {theme.ink}"
+    yield f"skinparam titleFontColor {theme.ink}"
+    yield f"skinparam ArrowColor {theme.edge}"
+    yield f"skinparam ArrowFontColor {theme.ink}"
+    yield "skinparam state {"
+    yield f"  BackgroundColor {theme.task.fill}"
+    yield f"  BorderColor {theme.task.stroke}"
+    yield f"  FontColor {theme.ink}"
+    yield f"  StartColor {theme.ink}"
+    yield "}"
+
+
+def _inside(
+    picture: Picture,
+    cluster: str | None,
+    ids: Mapping[str, str],
+    starts: Mapping[str | None, Sequence[str]],
+    indent: str,
+) -> Iterable[str]:
+    for text in starts.get(cluster, ()):
+        yield indent + text
+    for node in picture.nodes:
+        if node.cluster == cluster and ids[node.id] != "[*]":
+            yield indent + _node(node, picture, ids)
+    for frame in picture.clusters:
+        if frame.parent == cluster:
+            yield f'{indent}state "{safe(shorten(frame.name, _MOST)) or "<U+0020>"}" as {ids[frame.id]} {{'
+            yield from _inside(picture, frame.id, ids, starts, indent + "  ")
+            yield f"{indent}}}"
+
+
+def _node(node: PNode, picture: Picture, ids: Mapping[str, str]) -> str:
+    key = ids[node.id]
+    if node.kind in {"join", "fork"} and not node.name:
+        return f"state {key} <<{node.kind}>>"
+    lines = [shorten(node.name or node.kind.replace("_", " "), _MOST)]
+    if picture.shows == "flow" and node.subtitle:
+        lines.append(shorten(node.subtitle, _MOST))
+    if node.tools:
+        lines.append(shorten(", ".join(node.tools), _MOST))
+    if node.mark is not None:
+        lines += [text for text in (story.brief(node.mark), shorten(node.mark.error or "", _MOST)) if text]
+    label = "\\n".join(safe(text) or "<U+0020>" for text in lines)
+    kind = tag(node, run=picture.shows == "run") if node.kind in TAGS else node.kind.replace("_", " ").upper()
+    return f'state "<size:9>{safe(kind)}</size>\\n{label}" as {key}{_colour(node, picture)}'
+
+
+def _colour(node: PNode, picture: Picture) -> str:
+    """Return how a node that stands out is painted; the others keep the common look."""
+    if picture.shows == "run" and node.mark is None:
+        return " #line.dashed"
+    return " #line.bold" if node.mark is not None and node.mark.status == "failed" else ""
+
+
+def _edge(edge: PEdge, picture: Picture, ids: Mapping[str, str], theme: Theme) -> str:
+    taken = edge.mark is not None and edge.mark.taken > 0
+    dashed = edge.error or edge.otherwise if picture.shows == "flow" else not taken
+    style = [theme.bad.stroke] if edge.error else [theme.path] if taken else []
+    style += ["dashed"] if dashed else ["bold"] if taken else []
+    words = [f"({story.crossings(edge.mark)})"] if edge.mark is not None and taken else []
+    words += [text] if (text := story.condition(edge)) else []
+    lines = [" ".join(words)] if words else []
+    if edge.mark is not None:
+        lines += [text for text in (story.values(edge.mark), edge.mark.reason) if text]
+    label = "\\n".join(safe(shorten(text, 2 * _MOST)) for text in lines)
+    arrow = f"-[{','.join(style)}]->" if style else "-->"
+    return f"{ids[edge.source]} {arrow} {ids[edge.target]}" + (f" : {label}" if label else "")
