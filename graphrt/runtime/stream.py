@@ -68,10 +68,15 @@ class RunStream(Generic[S]):
         """The result, once the run has ended.
 
         Raises:
-            UseError: it has not ended yet.
+            UseError: it has not ended yet, or was cancelled.
         """
         if self._task is None or not self._task.done():
             message = "the run has not ended yet; iterate to the end or await stream.wait()"
+            raise UseError(message)
+        if self._task.cancelled():
+            message = (
+                "the run was cancelled and left no result; its trace is in the store"
+            )
             raise UseError(message)
         return self._task.result()
 

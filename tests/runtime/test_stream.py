@@ -1,0 +1,186 @@
+"""A run to iterate over: all of it comes, leaving early stops nothing, and it can be waited for and cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+from importlib import import_module
+
+import pytest
+
+from graphrt import Context
+from graphrt.errors import StoreFault, UseError
+from graphrt.events import RunCompleted, RunStarted
+from graphrt.runtime import Delta, Item, stream
+from graphrt.stores.memory import MemoryStore
+from graphrt.testing.clock import settle
+from tests.runtime.flows import Gate, Work, asking, chain, saying
+
+
+async def talk(ctx: Context) -> str:
+    """Stream the text that is returned."""
+    for piece in ("a", "b"):
+        ctx.emit(piece)
+        await asyncio.sleep(0)
+    return "ab"
+
+
+def test_events_and_deltas_come_in_order() -> None:
+    """Iterating gives every event of the trace and every delta, each in its place; then there is a result."""
+
+    async def main() -> None:
+        run = stream(chain(talk, saying("c")).freeze(), Work())
+        seen: list[Item] = [item async for item in run]
+        assert [i for i in seen if not isinstance(i, Delta)] == run.result.trace.events()
+        texts = [i.text if isinstance(i, Delta) else type(i).__name__ for i in seen]
+        assert texts.index("VisitStarted") < texts.index("a") < texts.index("b") < texts.index("VisitCompleted")
+        assert run.result.state.log == ["ab", "c"]
+        assert run.dropped == 0
+
+    asyncio.run(main())
+
+
+def test_nothing_begins_before_it_is_asked_for() -> None:
+    """A stream that nobody iterates over or waits for runs nothing."""
+
+    async def main() -> None:
+        store = MemoryStore()
+        run = stream(chain(talk).freeze(), Work(), store=store)
+        await asyncio.sleep(0)
+        assert store.runs() == []
+        with pytest.raises(UseError, match="has not ended yet"):
+            _ = run.result
+        assert (await run.wait()).status == "completed"
+
+    asyncio.run(main())
+
+
+def test_leaving_the_loop_early_does_not_stop_the_run() -> None:
+    """Who breaks out of the loop can wait for the run, or iterate on where it was left."""
+
+    async def main() -> None:
+        run = stream(chain(talk, saying("c")).freeze(), Work())
+        async for item in run:
+            assert isinstance(item, RunStarted)
+            break
+        result = await run.wait()
+        assert result.status == "completed"
+        rest = [item async for item in run]
+        assert isinstance(rest[-1], RunCompleted)
+        assert RunStarted not in map(type, rest)
+        assert [item async for item in run] == []
+
+    asyncio.run(main())
+
+
+def test_a_forgotten_stream_goes_on() -> None:
+    """A run whose stream nobody holds any more ends all the same."""
+
+    async def main() -> None:
+        store, gate = MemoryStore(), Gate()
+
+        async def look() -> None:
+            async for _ in stream(chain(gate, saying("x")).freeze(), Work(), store=store, run_id="r"):
+                await gate.begun.wait()
+                return
+
+        await look()
+        gate.opened.set()
+        await settle()
+        assert store.info("r").status == "completed"
+
+    asyncio.run(main())
+
+
+def test_a_block_cancels_what_still_runs() -> None:
+    """At the end of `async with`, also by an error, the run is recorded as cancelled and its nodes have ended."""
+
+    async def main() -> None:
+        store, gate = MemoryStore(), Gate()
+        run = stream(chain(gate).freeze(), Work(), store=store, run_id="r")
+
+        async def look() -> None:
+            async with run:
+                await gate.begun.wait()
+                raise LookupError
+
+        with pytest.raises(LookupError):
+            await look()
+        assert gate.cancelled
+        assert store.info("r").status == "cancelled"
+        assert not store.info("r").live
+        with pytest.raises(UseError, match="was cancelled"):
+            _ = run.result
+        assert [type(i).__name__ async for i in run][-1] == "RunCancelled"
+
+    asyncio.run(main())
+
+
+def test_a_block_leaves_an_ended_run_alone() -> None:
+    """A run that has ended or waits within the block stays as it is."""
+
+    async def main() -> None:
+        async with stream(asking().freeze(), Work()) as run:
+            await run.wait()
+        assert run.result.status == "suspended"
+
+    asyncio.run(main())
+
+
+def test_who_is_cancelled_while_waiting_does_not_cancel_the_run() -> None:
+    """`wait` may be given up, with a timeout say, and taken up again."""
+
+    async def main() -> None:
+        gate = Gate()
+        run = stream(chain(gate).freeze(), Work())
+        waiting = asyncio.ensure_future(run.wait())
+        await gate.begun.wait()
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        gate.opened.set()
+        assert (await run.wait()).status == "completed"
+
+    asyncio.run(main())
+
+
+def test_what_keeps_a_run_from_being_driven_is_raised() -> None:
+    """When the store fails, iterating raises that, after the events before it."""
+
+    class Failing(MemoryStore):
+        # The signature is the store's.
+        def append(self, lease, records, status, due=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+            if lease.next_seq:
+                message = "the disk is full"
+                raise StoreFault(message)
+            return super().append(lease, records, status, due)
+
+    async def main() -> None:
+        run = stream(chain(saying("a")).freeze(), Work(), store=Failing())
+        seen: list[Item] = []
+
+        async def read() -> None:
+            async for item in run:
+                seen.append(item)  # noqa: PERF401 - what came before the error is what is looked at
+
+        with pytest.raises(StoreFault, match="disk is full"):
+            await read()
+        assert isinstance(seen[0], RunStarted)
+        with pytest.raises(StoreFault):
+            await run.wait()
+
+    asyncio.run(main())
+
+
+def test_what_is_not_read_in_time_is_dropped_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream that is read too slowly keeps its newest items, and says how many it has lost."""
+    monkeypatch.setattr(import_module("graphrt.runtime.stream"), "QUEUE", 3)
+
+    async def main() -> None:
+        run = stream(chain(*[saying("a")] * 20).freeze(), Work())
+        total = len((await run.wait()).trace.events())
+        kept = [item async for item in run]
+        assert len(kept) == 3
+        assert isinstance(kept[-1], RunCompleted)
+        assert run.dropped == total - 3
+
+    asyncio.run(main())
