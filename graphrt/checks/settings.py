@@ -1,0 +1,18 @@
+"""What a check is asked to look for: which rules, and what only the author of a flow can know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Settings of a check; on the command line they come from `[tool.graphrt.check]` of pyproject.toml and options."""
+
+    select: tuple[str, ...] = ()
+    """Codes or names of rules, or beginnings of codes (`GR2`), that are looked for; empty for all."""
+    ignore: tuple[str, ...] = ()
+    """Of these, codes, names or beginnings of codes that are left out."""
+    outputs: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    """Per graph, the fields of its final state that somebody looks at. Only the author knows; until said, all are."""

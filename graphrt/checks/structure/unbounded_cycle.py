@@ -1,0 +1,90 @@
+"""A cycle that only a model decides to leave, without a bound.
+
+A model that never says the right word keeps the run going, and every round costs tokens. `at_most` on an edge of the
+cycle gives the other edges their turn; `Limits` of the flow stop the whole run. Cycles that code or a person decides
+about are left alone: only their author knows whether they end.
+
+Example:
+    class Essay(BaseModel):
+        topic: str
+        draft: str = ""
+        verdict: Literal["good", "bad"] | None = None
+
+
+    flow = Flow("essay", Essay)
+    s = flow.state
+    write = flow.agent("write", Agent("Write an essay."), reads=s.topic, writes=s.draft)
+    grade = flow.router("grade", Agent("Is it good?"), reads=s.draft, writes=s.verdict)
+    done = flow.end("done")
+    flow.start(write)
+    flow.edge(write, grade)
+    flow.edge(grade, write, on="bad")
+    flow.edge(grade, done, on="good")
+
+Instead:
+    class Essay(BaseModel):
+        topic: str
+        draft: str = ""
+        verdict: Literal["good", "bad"] | None = None
+
+
+    flow = Flow("essay", Essay)
+    s = flow.state
+    write = flow.agent("write", Agent("Write an essay."), reads=s.topic, writes=s.draft)
+    grade = flow.router("grade", Agent("Is it good?"), reads=s.draft, writes=s.verdict)
+    done = flow.end("done")
+    flow.start(write)
+    flow.edge(write, grade)
+    flow.edge(grade, write, on="bad", at_most=3)
+    flow.edge(grade, done)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from graphrt.checks.finding import Found
+from graphrt.checks.rule import Rule
+from graphrt.checks.subject import assigned, is_model
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from graphrt.checks.subject import Subject
+
+
+def _find(at: Subject) -> Iterator[Found]:
+    limits = at.graph.limits
+    if limits is not None and any(bound is not None for bound in (limits.visits, limits.tokens, limits.cost_usd)):
+        return
+    for part in at.unbounded:
+        if any(at.nodes[i].kind == "ask" for i in part):
+            continue
+        exits = [e for e in at.edges() if e.source in part and e.target not in part and e.on_error is None]
+        if not exits or not all(_by_model(at, part, i) for i in sorted({e.source for e in exits})):
+            continue
+        first = at.nodes[exits[0].source]
+        cycle = at.cycle(first.index, part)
+        yield Found(
+            message=f"nothing bounds the cycle {at.trail(cycle)}: only a model decides when it ends; give an edge of"
+            " it at_most=…, or the flow Limits(visits=…)",
+            node=first,
+            edge=next((e for e in first.edges if e.target in part), None),
+            path=at.names(cycle),
+            nodes=at.names(sorted(part)),
+        )
+
+
+def _by_model(at: Subject, part: frozenset[int], index: int) -> bool:
+    """Tell whether what decides at a node about leaving the cycle is a model's doing each time."""
+    node = at.nodes[index]
+    if any(e.on is not None for e in node.edges):
+        return is_model(node)
+    reads = {name for e in node.edges if e.when is not None for name in e.when.reads}
+    if any(name in assigned(e) for i in part for e in at.nodes[i].edges for name in reads):
+        return False  # a counter, most likely
+    writers = [at.nodes[i] for name in reads for i in at.writers[name] if i in part]
+    return bool(writers) and all(is_model(n) for n in writers)
+
+
+RULE = Rule("GR105", "unbounded-cycle", "warning", _find, __doc__)

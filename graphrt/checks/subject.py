@@ -1,0 +1,206 @@
+"""One graph under the eyes of the rules: what several of them need to know is computed once, when first asked for.
+
+Nothing here judges. Paths follow the edges that a run can take (`open`), so a rule never argues with an edge that
+another rule has shown to be dead.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from graphrt.checks.branching import Branch, branches_of
+from graphrt.openers import Shape, reached
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator
+
+    from graphrt.checks.settings import Settings
+    from graphrt.graph import Edge, Graph, Node
+
+
+class Subject:
+    """A graph and what is known about it."""
+
+    def __init__(self, graph: Graph, settings: Settings, name: str) -> None:
+        self.graph = graph
+        self.settings = settings
+        self.name = name
+        """Where it stands: its own name, or the nodes that lead to it."""
+        self.nodes = graph.nodes
+
+    # -- edges --------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def never(self) -> frozenset[tuple[int, int]]:
+        """Edges that no run can take, as (source, number)."""
+        return frozenset()
+
+    def is_open(self, edge: Edge) -> bool:
+        """Tell whether a run may take an edge."""
+        return (edge.source, edge.index) not in self.never
+
+    def edges(self) -> Iterator[Edge]:
+        """Yield every edge that may be taken, in the order of the definition."""
+        return (e for n in self.nodes for e in n.edges if self.is_open(e))
+
+    @cached_property
+    def after(self) -> list[list[int]]:
+        """Per node, where its open edges lead."""
+        return [[e.target for e in n.edges if self.is_open(e)] for n in self.nodes]
+
+    @cached_property
+    def prior(self) -> list[list[int]]:
+        """Per node, from where open edges lead to it."""
+        found: list[list[int]] = [[] for _ in self.nodes]
+        for e in self.edges():
+            found[e.target].append(e.source)
+        return found
+
+    @cached_property
+    def shape(self) -> Shape:
+        """Dominators, over all edges as they are drawn."""
+        return Shape(self.nodes, self.graph.start)
+
+    # -- reaching -----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def reachable(self) -> frozenset[int]:
+        """Nodes that a run can come to."""
+        return frozenset(reached(self.after, [self.graph.start]))
+
+    @cached_property
+    def ending(self) -> frozenset[int]:
+        """Nodes from which an end, or a node that nothing follows, can be reached."""
+        last = [n.index for n in self.nodes if not any(e.on_error is None for e in n.edges)]
+        return frozenset(reached(self.prior, last))
+
+    def path(
+        self, starts: Iterable[int], hits: Callable[[int], bool], without: Collection[int] = ()
+    ) -> tuple[int, ...]:
+        """Return a shortest way from one of `starts` to a node that `hits`, both included; empty if there is none."""
+        came: dict[int, int | None] = {s: None for s in starts if s not in without}
+        todo = deque(came)
+        while todo:
+            at = todo.popleft()
+            if hits(at):
+                back: list[int] = []
+                step: int | None = at
+                while step is not None:
+                    back.append(step)
+                    step = came[step]
+                return tuple(reversed(back))
+            for i in self.after[at]:
+                if i not in came and i not in without:
+                    came[i] = at
+                    todo.append(i)
+        return ()
+
+    def cycle(self, at: int, within: Collection[int]) -> tuple[int, ...]:
+        """Return a shortest cycle through a node, which stands at its beginning and its end."""
+        outside = [i for i in range(len(self.nodes)) if i not in within]
+        back = self.path([i for i in self.after[at] if i in within], at.__eq__, outside)
+        return (at, *back) if back else ()
+
+    def names(self, indices: Iterable[int]) -> tuple[str, ...]:
+        """Return the names of nodes."""
+        return tuple(self.nodes[i].name for i in indices)
+
+    def trail(self, indices: Iterable[int]) -> str:
+        """Print a path."""
+        names = self.names(indices)
+        return " → ".join(names if len(names) <= 12 else (*names[:6], "…", *names[-5:]))
+
+    # -- cycles -------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def cycles(self) -> tuple[frozenset[int], ...]:
+        """Sets of nodes that can all reach each other, each with at least one cycle; by their first node."""
+        return strongly_connected(self.after)
+
+    @cached_property
+    def cycle_of(self) -> dict[int, frozenset[int]]:
+        """Per node on a cycle, the set of `cycles` that it belongs to."""
+        return {i: part for part in self.cycles for i in part}
+
+    def repeats(self, edge: Edge) -> bool:
+        """Tell whether a line can cross an edge more than once."""
+        return edge.target in self.cycle_of.get(edge.source, ())
+
+    @cached_property
+    def unbounded(self) -> tuple[frozenset[int], ...]:
+        """As `cycles`, but of those cycles only that no `at_most` bounds."""
+        free = [[e.target for e in n.edges if self.is_open(e) and e.at_most is None] for n in self.nodes]
+        return strongly_connected(free)
+
+    # -- branches -----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def branches(self) -> dict[int, tuple[Branch, ...]]:
+        """Per node that splits, its branches."""
+        return {n.index: branches_of(self, n) for n in self.nodes if n.splits and n.index in self.reachable}
+
+    def exclude_each_other(self, one: Edge, other: Edge) -> bool:
+        """Tell whether no state lets two edges of a fork match together."""
+        return one.on is not None and other.on is not None and one.on != other.on
+
+    # -- fields -------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def writers(self) -> dict[str, list[int]]:
+        """Per field, the nodes that write it, or an edge from which sets it."""
+        found: dict[str, list[int]] = {f.name: [] for f in self.graph.fields}
+        for n in self.nodes:
+            for name in dict.fromkeys((*n.writes, *(f for e in n.edges for f in assigned(e)))):
+                found.setdefault(name, []).append(n.index)
+        return found
+
+    @cached_property
+    def _reads(self) -> list[frozenset[str]]:
+        return [frozenset({*n.reads, *(name for e in n.edges for name in read_by(e))}) for n in self.nodes]
+
+    def reads(self, index: int) -> frozenset[str]:
+        """Return the fields that a node, its guards or the actions of its edges read."""
+        return self._reads[index]
+
+    def changed_in(self, part: frozenset[int]) -> set[str]:
+        """Return the fields that may change while a run goes round in a part of the graph."""
+        inside: Collection[int] = part
+        if any(self.nodes[i].splits for i in part):
+            # A branch that ends early is merged as well when its fork is closed.
+            inside = reached(self.after, part)
+        found = {name for i in inside for name in self.nodes[i].writes}
+        for i in inside:
+            for e in self.nodes[i].edges:
+                found.update(assigned(e))
+        return found
+
+
+def assigned(edge: Edge) -> tuple[str, ...]:
+    """Return the fields that crossing an edge sets."""
+    item = (edge.each.item,) if edge.each is not None else ()
+    return (*(c.field for c in edge.set), *item)
+
+
+def read_by(edge: Edge) -> tuple[str, ...]:
+    """Return the fields that are read where an edge is tried and crossed."""
+    of = (edge.each.of,) if edge.each is not None else ()
+    guard = edge.when.reads if edge.when is not None else ()
+    return (*guard, *of, *(name for c in edge.set for name in c.reads))
+
+
+def is_model(node: Node) -> bool:
+    """Tell whether a model decides what a node writes or answers."""
+    return node.kind == "agent" or (node.kind == "router" and node.graph is not None)
+
+
+def strongly_connected(after: list[list[int]]) -> tuple[frozenset[int], ...]:
+    """Return the parts of a graph whose nodes all reach each other, leaving out single nodes without a loop."""
+    import networkx as nx  # noqa: PLC0415 - slow to load, and not every graph is checked
+
+    graph: nx.DiGraph[int] = nx.DiGraph()
+    graph.add_nodes_from(range(len(after)))
+    graph.add_edges_from((i, k) for i, targets in enumerate(after) for k in targets)
+    parts = [frozenset(p) for p in nx.strongly_connected_components(graph)]
+    return tuple(sorted((p for p in parts if len(p) > 1 or graph.has_edge(i := min(p), i)), key=min))

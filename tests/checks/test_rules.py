@@ -1,0 +1,75 @@
+"""Every rule keeps the promise of its docstring: its example earns it, the mended example earns nothing."""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from graphrt.checks import FAMILIES, RULES, Rule, check
+from graphrt.checks.rule import PREAMBLE
+
+NAMES = [f"{r.code}-{r.name}" for r in RULES]
+
+
+@contextmanager
+def _page(source: str) -> Generator[dict[str, Any]]:
+    """Run an example as a module of its own, so that the types in its signatures are found."""
+    module = types.ModuleType("example")
+    sys.modules["example"] = module
+    try:
+        exec(compile(PREAMBLE + source, "example.py", "exec", dont_inherit=True), module.__dict__)
+        yield module.__dict__
+    finally:
+        del sys.modules["example"]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=NAMES)
+def test_the_example_of_a_rule_earns_it_and_nothing_else(rule: Rule) -> None:
+    """Who reads a rule's example sees what the rule is about, and no rule that has nothing to do with it."""
+    with _page(rule.example) as names:
+        found = check(names["flow"])
+    assert rule.code in {f.code for f in found}
+    assert {f.code for f in found} <= {rule.code, *rule.beside}
+    assert all(f.name == rule.name for f in found if f.code == rule.code)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=NAMES)
+def test_the_mended_example_earns_nothing(rule: Rule) -> None:
+    """The repair that a rule proposes satisfies this rule and all others."""
+    with _page(rule.instead) as names:
+        assert check(names["flow"]) == []
+
+
+@pytest.mark.parametrize("rule", RULES, ids=NAMES)
+def test_a_rule_says_what_it_finds_and_why(rule: Rule) -> None:
+    """Each rule has a line that says what it finds, and a reason that is longer than that line."""
+    assert rule.summary.endswith(".")
+    assert len(rule.summary) <= 120
+    assert len(rule.why) > len(rule.summary)
+    assert rule.example != rule.instead
+
+
+def test_codes_are_in_order_and_belong_to_a_family() -> None:
+    """A code and a name are given once, the table is in the order of codes, and each family has a title."""
+    codes, names = [r.code for r in RULES], [r.name for r in RULES]
+    assert codes == sorted(set(codes))
+    assert len(set(names)) == len(names)
+    assert {c[:3] for c in codes} == set(FAMILIES)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=NAMES)
+def test_a_finding_names_its_place(rule: Rule) -> None:
+    """A finding says the line of the `edge` or node call, and the nodes that it is about."""
+    with _page(rule.example) as names:
+        found = check(names["flow"], select=[rule.code])
+    assert found
+    for one in found:
+        assert one.place is not None
+        assert one.place.startswith("example.py:")
+        assert one.message
+        assert "\n" not in one.message
