@@ -31,14 +31,13 @@ class Contender:
 
     name: str
     module: str
-    package: str | None = None
-    """The distribution that gives it its version; None for the two that need none."""
     is_peer: bool = True
 
 
 CONTENDERS: Final = (
     Contender("floor", "tests.benchmarks.on_floor", is_peer=False),
-    Contender("graphrt", "tests.benchmarks.on_graphrt", "graphrt", is_peer=False),
+    Contender("graphrt", "tests.benchmarks.on_graphrt", is_peer=False),
+    Contender("langgraph", "tests.benchmarks.peers.on_langgraph"),
 )
 BY_NAME: Final = {contender.name: contender for contender in CONTENDERS}
 
