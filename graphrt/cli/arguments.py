@@ -32,12 +32,50 @@ def _targets(incomplete: str) -> list[str]:
     return targets(incomplete)
 
 
-RunArgument: TypeAlias = Annotated[
+def _visits(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    from graphrt.cli.completion import visits
+
+    return visits(ctx.params, incomplete)
+
+
+_RUN = typer.Argument(
+    metavar="RUN",
+    help="A run's id or the beginning of it, 'latest', or a trace file.",
+    autocompletion=_run_ids,
+    show_default=False,
+)
+RunArgument: TypeAlias = Annotated[str, _RUN]
+OptionalRun: TypeAlias = Annotated[str | None, _RUN]
+
+StoredRun: TypeAlias = Annotated[
     str,
     typer.Argument(
         metavar="RUN",
-        help="A run's id or the beginning of it, 'latest', or a trace file.",
+        help="A run's id or the beginning of it, or 'latest'.",
         autocompletion=_run_ids,
+        show_default=False,
+    ),
+]
+"""For commands that change a run: a trace file is none of a store."""
+
+VisitArgument: TypeAlias = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="VISIT",
+        help="Its id, or its node as `show` names it: 4, review, 'review #2'. By default where the run failed or "
+        "waits, or the last one that was left.",
+        autocompletion=_visits,
+        show_default=False,
+    ),
+]
+
+AtOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--at",
+        metavar="VISIT",
+        help="A visit: its id, or its node as `show` names it: 4, review, 'review #2'.",
+        autocompletion=_visits,
         show_default=False,
     ),
 ]

@@ -6,6 +6,7 @@ move the cursor nor hide what stands beside it.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -31,6 +32,12 @@ _UNSEEN: Final = re.compile(
     "[\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
 )
 """What JSON leaves as it is, but no terminal shows."""
+
+_HANG: Final = re.compile(r" *\S+(?: \S+)* {2,}(?=\S)")
+"""A label and the gap behind it, or the first cell of a row."""
+_MOST_HANG: Final = 18
+_RULER: Final = Console(file=io.StringIO(), width=80)
+"""Measures text; nothing is printed on it."""
 
 _colour = True
 
@@ -79,24 +86,25 @@ def say(*lines: Part, file: IO[str] | None = None) -> None:
     screen = console(file)
     for one in lines:
         text = line(one)
-        if screen.is_terminal:
-            text.no_wrap = False
-            for part in _hung(text, screen):
-                screen.print(part, soft_wrap=True)
-        else:
-            screen.print(text, soft_wrap=True)
+        for part in wrapped(text, screen.width) if screen.is_terminal else [text]:
+            screen.print(part, soft_wrap=True)
 
 
-def _hung(text: Text, screen: Console) -> list[Text]:
-    """Wrap at words; what goes on in a further line keeps the indent of the first."""
-    indent = len(text.plain) - len(text.plain.lstrip(" "))
-    width = max(screen.width, indent + 20)
+def wrapped(text: Text, width: int) -> list[Text]:
+    """Wrap at words; what goes on in a further line stands below the text of the first, beside its label."""
     if cell_len(text.plain) <= width:
         return [text]
-    rows = text[indent:].wrap(screen, width - indent)
+    found = _HANG.match(text.plain)
+    indent = found.end() if found is not None and found.end() <= _MOST_HANG else 0
+    indent = indent or len(text.plain) - len(text.plain.lstrip(" "))
+    if indent > width // 2:
+        indent = 0
+    rest = text[indent:]
+    rest.no_wrap = False
+    rows = rest.wrap(_RULER, width - indent)
     for row in rows:
         row.rstrip()
-    return [line(" " * indent, row) for row in rows]
+    return [line(text[:indent] if k == 0 else " " * indent, row) for k, row in enumerate(rows)]
 
 
 def say_table(heads: Sequence[str], rows: Sequence[Sequence[Part]], *, right: Sequence[int] = ()) -> None:

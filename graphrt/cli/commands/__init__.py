@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from graphrt.cli.commands import check, export, import_, render, runs, show, why
+from graphrt.cli.commands import check, export, import_, render, replay, runs, show, why
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,7 @@ GROUPS: Final[Mapping[str, tuple[Command, ...]]] = {
         Command("runs", "List the runs of the store.", runs.runs, runs.EXAMPLES, needs_args=False),
         Command("show", "Show a run step by step.", show.show, show.EXAMPLES),
         Command("why", "Tell why a run went where it went.", why.why, why.EXAMPLES),
+        Command("replay", "Walk through a run, or check it against today's code.", replay.replay, replay.EXAMPLES),
     ),
     "Carry runs around": (
         Command("export", "Write a run to a trace file.", export.export, export.EXAMPLES),

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from graphrt.cli.arguments import DEFAULT_STORE, JsonOption, RunArgument, StoreOption
+from graphrt.cli.arguments import DEFAULT_STORE, JsonOption, RunArgument, StoreOption, VisitArgument
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from graphrt.account import Account, EdgeAccount, VisitAccount
+    from graphrt.account import Account, VisitAccount
     from graphrt.cli.screen import Part
 
 EXAMPLES = (
@@ -23,21 +21,13 @@ EXAMPLES = (
 
 def why(
     run: RunArgument,
-    visit: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="VISIT",
-            help="Its id, or its node as `show` names it: 4, review, 'review #2'. By default where the run failed or "
-            "waits, or the last one that was left.",
-            show_default=False,
-        ),
-    ] = None,
+    visit: VisitArgument = None,
     as_json: JsonOption = False,
     store: StoreOption = DEFAULT_STORE,
 ) -> int:
     """Tell why a run went where it went: every edge tried, what its guard read, and the winner."""
     from graphrt.account import account
-    from graphrt.cli.screen import say, say_json
+    from graphrt.cli.screen import console, say, say_json
     from graphrt.cli.which import read_run, which_visit
 
     told = account(read_run(run, store))
@@ -47,7 +37,8 @@ def why(
 
         say_json({"run": told.run, **visit_json(chosen), "next": [v.id for v in _after(told, chosen)]})
     else:
-        say(*_lines(told, chosen))
+        screen = console()
+        say(*reasons(told, chosen, screen.width if screen.is_terminal else None))
     return 0
 
 
@@ -71,7 +62,11 @@ def _after(told: Account, visit: VisitAccount) -> list[VisitAccount]:
     return [v for v in told.visits.values() if visit.id in v.causes]
 
 
-def _lines(told: Account, visit: VisitAccount) -> Iterator[Part]:
+def reasons(told: Account, visit: VisitAccount, width: int | None = None) -> Iterator[Part]:
+    """Yield what came before a visit, what came of it, and the edges that were tried when it was left.
+
+    Lines may be wider than `width`, where they can be wrapped; tables are not.
+    """
     from graphrt.cli.screen import line
     from graphrt.cli.telling import visit_status
 
@@ -80,7 +75,7 @@ def _lines(told: Account, visit: VisitAccount) -> Iterator[Part]:
     yield line((visit.name, "bold"), f" ({which}) in run {told.run}  ", visit_status(visit))
     yield from _story(told, visit)
     yield ""
-    yield from _edges(visit)
+    yield from _edges(visit, width)
     for after in _after(told, visit):
         yield line("  went on to ", (after.name, "bold"), f" (visit {after.id})")
 
@@ -121,26 +116,16 @@ def _story(told: Account, visit: VisitAccount) -> Iterator[Part]:
         yield f"  the run     {error_text(told.error)}", "red"
 
 
-def _edges(visit: VisitAccount) -> Iterator[Part]:
+def _edges(visit: VisitAccount, width: int | None) -> Iterator[Part]:
     """Yield a row for each edge in the order in which they were tried."""
-    from graphrt.cli.screen import table
+    from graphrt.cli.verdicts import edge_rows
 
     if not visit.routed:
         yield _no_edges(visit)
         return
     outcome = visit.caught or visit.outcome
     yield "edges for " + (f"the outcome {outcome}" if outcome else "its completion") + ", in the order they were tried:"
-    rows: list[list[Part]] = [
-        [
-            f"  {e.edge.index + 1}",
-            ("→ " + e.target, "bold" if e.taken else "dim"),
-            e.trigger,
-            (e.result, "green" if e.taken else "dim"),
-            _read(e),
-        ]
-        for e in visit.routed
-    ]
-    yield from table(("", "", "", "", ""), rows)
+    yield from edge_rows(visit.routed, width=width)
 
 
 def _no_edges(visit: VisitAccount) -> str:
@@ -151,17 +136,3 @@ def _no_edges(visit: VisitAccount) -> str:
     if visit.status == "failed":
         return f"no edge of {visit.node.name} is for this error, so the run failed here"
     return f"{visit.node.name} has no edge for this outcome: its branch ended here"
-
-
-def _read(edge: EdgeAccount) -> str:
-    """Return what the guard of an edge read, and how often it was crossed."""
-    from graphrt.account import value_text
-
-    parts = [", ".join(f"{k} = {value_text(v)}" for k, v in edge.values.items())]
-    if edge.count is not None and edge.edge.each is not None and edge.taken:
-        parts.append("1 branch" if edge.count == 1 else f"{edge.count} branches")
-    elif edge.count is not None and edge.taken:
-        parts.append(f"crossing {edge.count + 1} of {edge.edge.at_most}")
-    elif edge.count is not None:
-        parts.append(f"{edge.count} of {edge.edge.at_most} used")
-    return " · ".join(p for p in parts if p)
