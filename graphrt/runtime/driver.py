@@ -117,6 +117,9 @@ class Driver:
         self._seq = lease.next_seq
         self._batch: list[Record] = []
         self._ready: list[StartAttempt] = []
+        """Attempts that are commanded …"""
+        self._begun: list[StartAttempt] = []
+        """… and those whose start is noted, but which are not called yet."""
         self._live: dict[str, Attempt] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._ended: deque[tuple[Attempt, Input | None]] = deque()
@@ -234,24 +237,31 @@ class Driver:
                 self._take_posts()
             if self._due:
                 self._fire_timers()
-            ready = self._ready
-            if ready:
-                self._ready = []
-                for command in ready:
-                    self.feed(AttemptStarted(command.visit, command.attempt))
+            if self._ready:
+                self._begin_attempts()
             if self._batch:
                 await self._store_batch()
             if self._taken:
                 await self._discard_taken()
+            if self._posts or self._look_into_inbox:
+                continue  # asked while the store wrote: an attempt on record may be unwanted by now
             if stepper.status != "running" and not self._stays():
                 return
-            if len(ready) == 1 and not self._live and not stepper.timers and not stepper.questions:
-                await self._run_inline(ready[0])
+            begun, self._begun = self._begun, []
+            if len(begun) == 1 and not self._live and not stepper.timers and not stepper.questions:
+                await self._run_inline(begun[0])
                 continue
-            for command in ready:
+            for command in begun:
                 self._spawn(command)
             if not self._ended:
                 await self._wait()
+
+    def _begin_attempts(self) -> None:
+        """Note that the attempts which are commanded start; they are called once that is on record."""
+        ready, self._ready = self._ready, []
+        for command in ready:
+            self.feed(AttemptStarted(command.visit, command.attempt))
+        self._begun += ready
 
     async def _store_batch(self) -> None:
         """Make what was noted durable, then tell whoever listens."""
@@ -269,7 +279,7 @@ class Driver:
         if self._told:
             told, self._told = self._told, []
             for future in told:
-                future.set_result(None)
+                _tell(future)
 
     async def _discard_taken(self) -> None:
         """Forget requests whose outcome is on record."""
@@ -335,7 +345,7 @@ class Driver:
                 self.feed(post.request)
             except UseError as error:
                 if post.told is not None:
-                    post.told.set_exception(error)
+                    _tell(post.told, error)
                 else:
                     _log.warning("run %s: a request was refused: %s", self.run, error)
             else:
@@ -343,14 +353,16 @@ class Driver:
                     self._told.append(post.told)
 
     def _refuse_posts(self) -> None:
-        """Nobody may wait for a driver that has gone."""
+        """Nobody may wait for a driver that has gone, nor be told that what is not on record has been done."""
         for told in self._told:
-            told.set_result(None)
+            message = f"run {self.run} could not record the request, because it stopped before"
+            _tell(told, UseError(message, run=self.run, status=self.stepper.status))
+        self._told = []
         while self._posts:
             post = self._posts.popleft()
             if post.told is not None:
                 message = f"run {self.run} is {self.stepper.status} and takes no more requests"
-                post.told.set_exception(UseError(message, run=self.run, status=self.stepper.status))
+                _tell(post.told, UseError(message, run=self.run, status=self.stepper.status))
 
     # -- attempts -----------------------------------------------------------------------------------------------------
 
@@ -400,7 +412,9 @@ class Driver:
             if attempt.task is not None:
                 attempt.task.cancel()
         else:
-            self._ready = [r for r in self._ready if (r.visit, r.attempt) != (command.visit, command.attempt)]
+            unwanted = (command.visit, command.attempt)
+            self._ready = [r for r in self._ready if (r.visit, r.attempt) != unwanted]
+            self._begun = [b for b in self._begun if (b.visit, b.attempt) != unwanted]
 
     async def _perform(self, attempt: Attempt) -> Input | None:
         """Call the node; return how it ended, or None if nobody wants to know any more."""
@@ -573,6 +587,16 @@ def _timeout(command: StartAttempt, timeout_s: float) -> NodeTimeout:
         "give it more time (timeout=…) or let it do less"
     )
     return NodeTimeout(message, node=node, visit=command.visit, timeout_s=timeout_s)
+
+
+def _tell(waiting: concurrent.futures.Future[None], error: Exception | None = None) -> None:
+    """Tell the outcome of a request to whoever asked, if they still wait for it."""
+    if not waiting.set_running_or_notify_cancel():
+        return
+    if error is None:
+        waiting.set_result(None)
+    else:
+        waiting.set_exception(error)
 
 
 def _is_over(attempt: Attempt) -> bool:
