@@ -14,7 +14,7 @@ from typing import Any, TypeAlias, TypedDict, TypeVar, Unpack, cast
 
 from pydantic import BaseModel
 
-from graphrt.errors import GraphChanged, InputRefused, RunLocked
+from graphrt.errors import GraphChanged, InputRefused, RunLocked, WrongInput
 from graphrt.fields import encode_state
 from graphrt.graph import Graph
 from graphrt.inputs import Answered, Cancelled, Forked, Input, Json, Limits, Resumed, Started
@@ -150,12 +150,15 @@ async def resume(
         RunNotFound: the store has no such run.
         RunLocked: somebody drives it already.
         GraphChanged: it was recorded under another definition.
-        WrongInput: it has completed.
+        WrongInput: it has completed, or nothing of it is on record.
         TraceInvalid: its trace is altered, or does not fit the definition.
     """
     lease = await _ready(store.acquire(run_id))
     try:
         trace = store.trace(run_id)
+        if not trace.records:
+            message = f"run {run_id} was cut off before its beginning was on record; nothing was done: start a new run"
+            raise WrongInput(message, run=run_id)
         recorded = _digest(trace)
         if recorded != graph.digest and not allow_changed:
             message = (

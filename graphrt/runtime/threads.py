@@ -7,6 +7,7 @@ call. A function that hangs must not do that to a run that has long been cancell
 from __future__ import annotations
 
 import asyncio
+import itertools
 import queue
 import threading
 from collections.abc import Callable
@@ -60,9 +61,13 @@ class Threads:
         self._name = name
         self._most = most
         self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
-        self._idle = threading.Semaphore(0)
         self._lock = threading.Lock()
+        self._queued = 0
+        """Jobs that no thread has taken yet …"""
+        self._idle = 0
+        """… and threads that wait for one."""
         self._count = 0
+        self._numbers = itertools.count(1)
 
     def call(self, fn: Callable[[], T]) -> asyncio.Future[T]:
         """Call `fn` in a thread, within a copy of the present context; await what it returns.
@@ -70,43 +75,41 @@ class Threads:
         Cancelling the future gives the result up; a function that has begun runs to its end all the same.
         """
         job = _Job(fn, asyncio.get_running_loop())
-        self._jobs.put(job)
-        if not self._idle.acquire(blocking=False):
-            self._grow()
-        return job.future
-
-    def _grow(self) -> None:
         with self._lock:
-            if self._count == self._most:
-                return
-            self._count += 1
-            name = f"{self._name}-{self._count}"
-        threading.Thread(target=self._work, name=name, daemon=True).start()
+            self._queued += 1
+            grows = self._queued > self._idle and self._count < self._most
+            self._count += grows
+        self._jobs.put(job)
+        if grows:
+            threading.Thread(target=self._work, name=f"{self._name}-{next(self._numbers)}", daemon=True).start()
+        return job.future
 
     def _work(self) -> None:
         while True:
-            try:
-                job = self._jobs.get_nowait()
-            except queue.Empty:
-                self._idle.release()
-                found = self._wait()
-                if found is None:
-                    return
-                job = found
+            job = self._next()
+            if job is None:
+                return
             job.perform()
             del job  # an idle thread must not keep what the last call returned
 
-    def _wait(self) -> _Job | None:
+    def _next(self) -> _Job | None:
         """Wait for a job; None when none came and the thread may go."""
+        with self._lock:
+            self._idle += 1
         while True:
             try:
-                return self._jobs.get(timeout=_IDLE_S)
+                job = self._jobs.get(timeout=_IDLE_S)
             except queue.Empty:
-                if self._idle.acquire(blocking=False):
-                    with self._lock:
-                        self._count -= 1
+                with self._lock:
+                    if self._queued:
+                        continue  # somebody counts on this thread: the job is about to come
+                    self._idle -= 1
+                    self._count -= 1
                     return None
-                # Somebody counts on this thread: the job is about to come.
+            with self._lock:
+                self._idle -= 1
+                self._queued -= 1
+            return job
 
 
 NODE_THREADS: Final = Threads("graphrt-node", 32)

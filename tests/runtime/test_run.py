@@ -178,6 +178,37 @@ def test_the_whole_state_and_the_context_can_be_asked_for() -> None:
     assert (result.usage.tokens, result.usage.cost_usd) == (7, 0.5)
 
 
+@pytest.mark.parametrize("usage", [Usage("m", 1, 2, float("nan")), Usage("m", -1), Usage("m", 1, "many")], ids=repr)  # type: ignore[arg-type]  # what a careless provider reports
+def test_usage_that_is_no_number_fails_its_attempt(usage: Usage) -> None:
+    """A node that reports nonsense fails with a sentence that names it, and the run is recorded to its end."""
+
+    async def careless(ctx: Context) -> int:
+        ctx.report(usage)
+        return 1
+
+    result = run_sync(one_node(careless).freeze(), State())
+    assert result.status == "failed"
+    assert result.error is not None
+    assert "'work' (visit 0) reports" in result.error.message
+    assert codec.decode_trace(codec.encode_trace(result.trace)) == result.trace
+
+
+@pytest.mark.parametrize("wait_s", [float("nan"), float("inf"), -1, 10**400, "soon"], ids=str)
+def test_a_wait_that_nobody_can_keep_is_not_asked_for(wait_s: Any) -> None:
+    """An error that asks for a wait which is no number of seconds asks for none."""
+
+    async def work() -> int:
+        error = OSError("busy")
+        error.retry_after_s = wait_s  # type: ignore[attr-defined]  # as providers' errors have it
+        raise error
+
+    result = run_sync(one_node(work, retry=Retry(2, wait_s=0)).freeze(), State())
+    assert result.status == "failed"
+    assert result.error is not None
+    assert result.error.retry_after_s is None
+    assert codec.decode_trace(codec.encode_trace(result.trace)) == result.trace
+
+
 def test_resources_reach_nodes_and_are_not_recorded() -> None:
     """What the runtime was given is found by its type; a missing one fails the node with a sentence."""
 
