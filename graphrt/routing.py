@@ -25,7 +25,7 @@ SURE: Final = (Verdict(0, "taken"),)
 class Plan:
     """A graph prepared for stepping: edges by outcome, joins, and the plans of the graphs inside."""
 
-    __slots__ = ("choices", "errors", "graph", "joins", "plain", "sure", "untried")
+    __slots__ = ("choices", "errors", "graph", "hops", "joins", "plain", "sure", "untried", "works")
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
@@ -35,6 +35,10 @@ class Plan:
         self.errors: list[tuple[Edge, ...]] = []
         self.sure: list[Taken | None] = []
         """For a node with one edge that is always taken: that edge, as `leave` wants it."""
+        self.hops = [tuple(self._is_hop(e) for e in n.edges) for n in graph.nodes]
+        """By node and edge: whether crossing it alone can make nothing fire (see `Joins.hops`)."""
+        self.works = [n.graph is None and n.kind not in {"ask", "end", "join"} for n in graph.nodes]
+        """Whether a visit of the node is an attempt at its work."""
         most = max((len(n.edges) for n in graph.nodes), default=0)
         self.untried = [Verdict(i, "not tried") for i in range(most)]
         """That verdict, by the index of the edge."""
@@ -55,6 +59,9 @@ class Plan:
                 and only.each is None
             )
             self.sure.append([(only, None)] if only is not None and always else None)
+
+    def _is_hop(self, edge: Edge) -> bool:
+        return self.joins.hops[edge.source] and edge.each is None and self.graph.nodes[edge.target].kind != "join"
 
     def edges(self, node: Node, outcome: str | None) -> tuple[Edge, ...]:
         """Return the edges for a good outcome, in the order of the definition."""

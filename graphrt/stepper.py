@@ -177,6 +177,9 @@ class Stepper:
             nothing has changed.
         """
         self._at = at
+        if type(given) is AttemptStarted:  # Nothing follows from it but its end.
+            self._attempt_started(given)
+            return (), []
         events: list[Event] = []
         commands: list[Command] = []
         self._events, self._commands = events, commands
@@ -434,14 +437,14 @@ class Stepper:
         self.totals.visits += 1
         if (passed := self._meter.passed()) is not None:
             self._then(self._pass_limit, frame, visit, passed)
+        elif frame.plan.works[node.index]:
+            self._start_attempt(frame, visit)
         elif node.kind == "ask":
             self._ask(visit)
-        elif node.graph is not None:
-            self._then(self._enter, frame, visit)
         elif node.kind == "end":
             self._then(self._reach_end, frame, visit)
         else:
-            self._start_attempt(frame, visit)
+            self._then(self._enter, frame, visit)
 
     def _start_join(self, frame: _Frame, fired: Fired) -> None:
         visit, name = fired.visit, fired.visit.node.name
@@ -614,16 +617,18 @@ class Stepper:
     def _cross(self, frame: _Frame, visit: Visit, taken: Taken) -> None:
         """Move the line of a visit over the edges taken, and let joins fire that waited for it."""
         changes = None
-        if any(edge.set for edge, _ in taken):
-            try:
-                changes = {edge.index: self._changes(frame, visit, edge) for edge, _ in taken if edge.set}
-            except RunError as error:
-                self._fail_at(frame, visit, error_info(error))
-                return
+        for edge, _ in taken:
+            if edge.set:
+                try:
+                    changes = {edge.index: self._changes(frame, visit, edge) for edge, _ in taken if edge.set}
+                except RunError as error:
+                    self._fail_at(frame, visit, error_info(error))
+                    return
+                break
         line = visit.line
         if len(taken) == 1:
-            edge, items = taken[0]
-            if items is None and frame.joins.hops[edge.source] and frame.graph.nodes[edge.target].kind != "join":
+            edge = taken[0][0]
+            if frame.plan.hops[edge.source][edge.index]:
                 if changes is not None:
                     frame.write(line, changes[edge.index], replace=True)
                 following = frame.hop(visit, edge)

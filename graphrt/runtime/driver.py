@@ -240,7 +240,11 @@ class Driver:
             if self._ready:
                 self._begin_attempts()
             if self._batch:
-                await self._store_batch()
+                batch, self._batch = self._batch, []
+                if (done := self._append(batch)) is not None:
+                    await done
+                if self.subscribers or self._told:
+                    self._tell_of(batch)
             if self._taken:
                 await self._discard_taken()
             if self._posts or self._look_into_inbox:
@@ -263,15 +267,15 @@ class Driver:
             self.feed(AttemptStarted(command.visit, command.attempt))
         self._begun += ready
 
-    async def _store_batch(self) -> None:
-        """Make what was noted durable, then tell whoever listens."""
+    def _append(self, batch: list[Record]) -> Awaitable[None] | None:
+        """Hand records to the store; return what to wait for until they are durable, if they are not at once."""
         stepper = self.stepper
-        batch, self._batch = self._batch, []
         status = stepper.status
         due = min(stepper.timers.values(), default=None) if status == "suspended" else None
-        done = self._store.append(self.lease, batch, status, due)  # type: ignore[arg-type]  # a fed stepper is not new
-        if done is not None:
-            await done
+        return self._store.append(self.lease, batch, status, due)  # type: ignore[arg-type]  # a fed stepper is not new
+
+    def _tell_of(self, batch: list[Record]) -> None:
+        """Tell whoever listens or waits what is durable now."""
         if self.subscribers:
             for record in batch:
                 if record.events:
@@ -368,7 +372,7 @@ class Driver:
 
     async def _run_inline(self, command: StartAttempt) -> None:
         attempt = Attempt(command)
-        attempt.task = task = asyncio.current_task()
+        attempt.task = task = self._task
         attempt.base = task.cancelling() if task is not None else 0
         self._inline = attempt
         try:
@@ -537,8 +541,10 @@ class Driver:
         elif self.stepper.status in {"running", "suspended"}:
             self.feed(Cancelled(reason="the task that awaited the run was cancelled"))
         try:
-            if self._batch:
-                await self._store_batch()
+            batch, self._batch = self._batch, []
+            if batch and (done := self._append(batch)) is not None:
+                await done
+            self._tell_of(batch)
         except GraphrtError as error:
             _log.warning("run %s: its last records could not be stored: %s", self.run, error)
         await self._stop_attempts()
