@@ -47,15 +47,14 @@ _RUN = typer.Argument(
 RunArgument: TypeAlias = Annotated[str, _RUN]
 OptionalRun: TypeAlias = Annotated[str | None, _RUN]
 
-StoredRun: TypeAlias = Annotated[
-    str,
-    typer.Argument(
-        metavar="RUN",
-        help="A run's id or the beginning of it, or 'latest'.",
-        autocompletion=_run_ids,
-        show_default=False,
-    ),
-]
+_STORED_RUN = typer.Argument(
+    metavar="RUN",
+    help="A run's id or the beginning of it, or 'latest'.",
+    autocompletion=_run_ids,
+    show_default=False,
+)
+OptionalStoredRun: TypeAlias = Annotated[str | None, _STORED_RUN]
+StoredRun: TypeAlias = Annotated[str, _STORED_RUN]
 """For commands that change a run: a trace file is none of a store."""
 
 VisitArgument: TypeAlias = Annotated[
@@ -76,6 +75,16 @@ AtOption: TypeAlias = Annotated[
         metavar="VISIT",
         help="A visit: its id, or its node as `show` names it: 4, review, 'review #2'.",
         autocompletion=_visits,
+        show_default=False,
+    ),
+]
+
+TargetArgument: TypeAlias = Annotated[
+    str,
+    typer.Argument(
+        metavar="TARGET",
+        help="A flow: file.py, file.py:name or package.module:name.",
+        autocompletion=_targets,
         show_default=False,
     ),
 ]

@@ -140,14 +140,18 @@ class Watched:
         self._following = following
         self._past: Trace | None = None
         self._header: Header | None = None
+        self.run: str | None = None
+        """The run that is driven."""
 
     def create(self, header: Header) -> Lease | Awaitable[Lease]:
         """Begin a trace, and note its header."""
         self._header = header
+        self.run = header.run
         return self._store.create(header)
 
     def acquire(self, run: str) -> Lease | Awaitable[Lease]:
         """Own an existing run."""
+        self.run = run
         return self._store.acquire(run)
 
     def append(

@@ -177,11 +177,17 @@ def _raised(place: str, error: BaseException) -> str:
     if isinstance(error, SyntaxError) and error.filename:
         code = (error.text or "").strip()
         return f"{error.filename}:{error.lineno}: {error.msg}" + (f"\n    {code}" if code else "")
+    own = place_of(error)
+    return f"cannot load {place}: {what}" + (f"\n  {own}" if own is not None else "")
+
+
+def place_of(error: BaseException) -> str | None:
+    """Return where in the author's own code an error was raised, with that line of code below it; None if nowhere."""
     frame = _own_frame(error.__traceback__)
     if frame is None:
-        return f"cannot load {place}: {what}"
+        return None
     code = f"\n    {frame.line}" if frame.line else ""
-    return f"cannot load {place}: {what}\n  {_relative(frame.filename)}:{frame.lineno}, in {frame.name}{code}"
+    return f"{_relative(frame.filename)}:{frame.lineno}, in {frame.name}{code}"
 
 
 def _own_frame(trace: TracebackType | None) -> traceback.FrameSummary | None:

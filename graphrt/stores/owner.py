@@ -42,6 +42,12 @@ def is_dead(owner: str) -> bool:
     return now == _ENDED or (now is not None and started not in {"-", now})
 
 
+def process_of(owner: str) -> str:
+    """Return which process the name means, in words."""
+    place, _, rest = owner.partition(" ")
+    return f"process {rest.partition(' ')[0] or '?'} on {place.partition('/')[0]}"
+
+
 @cache
 def _place() -> str:
     """Name the machine since its last boot and the process namespace: process numbers mean something only within."""

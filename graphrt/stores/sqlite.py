@@ -188,7 +188,7 @@ class SqliteStore:
             db = self._writing
             no, epoch, owner, until, seq, last = self._row(db, run)
             if owner is not None and until > time.time() and not owners.is_dead(owner):
-                message = f"run {run!r} is being driven by another process; wait for it, or cancel it there"
+                message = f"run {run!r} is being driven by {owners.process_of(owner)}; wait for it, or cancel it"
                 raise RunLocked(message, run=run, owner=owner, until=until)
             self._check_end(db, run, no, seq, last)
             db.execute(

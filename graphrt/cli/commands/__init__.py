@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from graphrt.cli.commands import check, export, import_, render, replay, runs, show, why
+from graphrt.cli.commands import check, export, import_, render, replay, resume, run, runs, show, why
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,11 @@ class Command:
 
 
 GROUPS: Final[Mapping[str, tuple[Command, ...]]] = {
-    "Flows": (
+    "Run flows": (
+        Command("run", "Run a flow, with live progress.", run.run, run.EXAMPLES),
+        Command("resume", "Go on with a run that did not complete.", resume.resume, resume.EXAMPLES),
+    ),
+    "Look at flows": (
         Command("check", "Find the mistakes in a flow without running it.", check.check, check.EXAMPLES),
         Command("render", "Draw a flow, or a run on its flow.", render.render, render.EXAMPLES),
     ),

@@ -1,0 +1,188 @@
+"""How a run ended, for people and for programs, and what can be done next."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from typing import TYPE_CHECKING, Any, Final
+
+from graphrt.cli import exits
+from graphrt.cli.arguments import DEFAULT_STORE
+from graphrt.cli.screen import console, json_text, line, say, say_json, wrapped
+from graphrt.cli.telling import error_text, moment, status_text, took, used
+from graphrt_viz.wording import lines_visible, plural
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.text import Text
+
+    from graphrt.account import Account, VisitAccount
+    from graphrt.cli.screen import Part
+    from graphrt.graph import Graph
+    from graphrt.inputs import Json
+    from graphrt.runtime import Result
+
+_WIDTH: Final = 100
+"""How wide text is where no terminal says it."""
+_LINES: Final = 8
+"""Lines of a value that are shown at most."""
+
+
+def tell(
+    result: Result[Any], told: Account, graph: Graph, *, store: str, as_json: bool = False, compact: bool = False
+) -> int:
+    """Tell on standard output how a run ended, `compact` in one line; return the exit code that says so."""
+    if as_json:
+        say_json(_as_json(result, told, graph), indent=None if compact else 2)
+    else:
+        say(*_lines(result, told, graph, store))
+    return exits.OF_STATUS[result.status]
+
+
+def again(command: str, store: str) -> str:
+    """Return a command as it is to be typed, with the store that it needs."""
+    known = os.environ.get("GRAPHRT_STORE") or DEFAULT_STORE
+    return f"graphrt {command}" + ("" if store == known else f" --store {shlex.quote(store)}")
+
+
+def state_of(result: Result[Any], graph: Graph) -> dict[str, Json]:
+    """Return the final state, or that of the main line so far, as JSON in the order of the fields."""
+    values = dict(result.state) if result.status == "completed" else result.partial
+    return {f.name: f.encode_state_value(values[f.name]) for f in graph.fields if f.name in values}
+
+
+# -- for people -------------------------------------------------------------------------------------------------------
+
+
+def _lines(result: Result[Any], told: Account, graph: Graph, store: str) -> Iterator[Part]:
+    yield _headline(told)
+    yield from in_doubt(told)
+    if result.error is not None:
+        where = f" at {told.visits[told.failed_at].name} (visit {told.failed_at})" if told.failed_at else ""
+        yield f"  {error_text(result.error)}{where}", "red"
+        yield from _raised_at(result)
+    for visit in _questions(told):
+        yield from _question(visit)
+    screen = console()
+    width = screen.width if screen.is_terminal else _WIDTH
+    if result.status != "completed":
+        yield "state so far:", "dim"
+    yield from _fields(state_of(result, graph), width)
+    if not store.startswith("memory:"):
+        yield from _next(told, store)
+
+
+def _headline(told: Account) -> Text:
+    end = f" at {told.end}" if told.end else f" by {told.cancelled_by}" if told.cancelled_by else ""
+    totals = told.totals
+    parts = [plural(totals.visits, "visit")]
+    if totals.retries:
+        parts.append("1 retry" if totals.retries == 1 else f"{totals.retries} retries")
+    parts += [*used(totals.usage), took(totals.wall_s)]
+    return line(status_text(told.status), end, (f"  {' · '.join(parts)}", "dim"))
+
+
+def in_doubt(told: Account) -> Iterator[Part]:
+    """Yield the attempts that were cut off by a crash, and what became of their visits."""
+    for visit in told.visits.values():
+        for attempt in visit.attempts:
+            if attempt.lost:
+                what = f"attempt {attempt.number} of {visit.name} (visit {visit.id}) was cut off"
+                yield f"  in doubt: {what}; its effect may have taken place", "yellow"
+
+
+def _raised_at(result: Result[Any]) -> Iterator[Part]:
+    """Yield where in the author's code an error was raised, if it was raised in this process."""
+    from graphrt.cli.target import place_of
+    from graphrt.errors import RunFailed
+
+    try:
+        result.unwrap()
+    except RunFailed as error:
+        cause = error.__cause__
+        if cause is not None and (place := place_of(cause)) is not None:
+            for row in place.split("\n"):
+                yield f"  {row}", "dim"
+
+
+def _questions(told: Account) -> list[VisitAccount]:
+    return [told.visits[q] for q in told.questions]
+
+
+def _question(visit: VisitAccount) -> Iterator[Part]:
+    yield line("  ", (visit.name, "bold"), f" (visit {visit.id}) asks: {visit.question}")
+    if visit.answers:
+        yield f"  answers: {', '.join(visit.answers)}"
+    elif visit.node.writes:
+        yield f"  answer: a value of {visit.node.writes[0]}"
+    if visit.due is not None:
+        yield f"  until {moment(visit.due)}"
+
+
+def _fields(state: dict[str, Json], width: int) -> Iterator[Text]:
+    label = max((len(name) for name in state), default=0)
+    for name, value in state.items():
+        head = f"  {name:<{label}}  "
+        rows = list(_value(value, max(20, width - len(head))))
+        for k, row in enumerate(rows):
+            yield line((head, "dim") if k == 0 else " " * len(head), row)
+
+
+def _value(value: Json, width: int) -> Iterator[Part]:
+    """Yield the lines of a value: JSON if it is short, else wrapped; a long text as it reads."""
+    text = json_text(value, indent=None)
+    if len(text) > width and isinstance(value, str):
+        text = lines_visible(value)
+    rows = [row for part in text.split("\n") for row in wrapped(line(part), width)]
+    yield from rows[:_LINES]
+    if len(rows) > _LINES:
+        yield f"… {plural(len(rows) - _LINES, 'more line')}", "dim"
+
+
+def _next(told: Account, store: str) -> Iterator[Part]:
+    """Yield what to type next."""
+    run = told.run
+    hints = [(again(f"answer {run} {v.id} ANSWER", store), "answers it") for v in _questions(told)]
+    if told.questions:
+        hints.append((again(f"resume {run}", store), "goes on, once it is answered"))
+    elif told.status == "failed":
+        hints.append((again(f"why {run}", store), "why it went there"))
+        hints.append((again(f"resume {run}", store), "tries again from there, once the cause is mended"))
+    elif told.status == "cancelled":
+        hints.append((again(f"resume {run}", store), "goes on all the same"))
+    hints.append((again(f"show {run}", store), "every step"))
+    width = max(len(command) for command, _ in hints)
+    for command, says in hints:
+        yield line((f"{command:<{width}}", "bold"), (f"  {says}", "dim"))
+
+
+# -- for programs -----------------------------------------------------------------------------------------------------
+
+
+def _as_json(result: Result[Any], told: Account, graph: Graph) -> dict[str, Json]:
+    import msgspec
+
+    error = result.error
+    state = state_of(result, graph)
+    return {
+        "run": result.run,
+        "flow": told.flow,
+        "status": result.status,
+        "end": result.end,
+        "state": state if result.status == "completed" else None,
+        "partial": None if result.status == "completed" else state,
+        "error": None if error is None else msgspec.to_builtins(error),
+        "failed_at": told.failed_at,
+        "questions": [
+            {"visit": v.id, "node": v.node.name, "question": v.question, "answers": list(v.answers), "due": v.due}
+            for v in _questions(told)
+        ],
+        "in_doubt": [
+            {"visit": v.id, "node": v.node.name, "attempt": a.number}
+            for v in told.visits.values()
+            for a in v.attempts
+            if a.lost
+        ],
+        "totals": msgspec.to_builtins(told.totals),
+    }

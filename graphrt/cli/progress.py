@@ -1,0 +1,293 @@
+"""The lines that tell how a run goes on: one for each visit that ends, and for whatever is not as it should be.
+
+They are the same on a terminal and in a file, but that a terminal has colours and cuts a line at its edge.
+"""
+
+from __future__ import annotations
+
+from typing import IO, TYPE_CHECKING, Any, Final
+
+from rich.cells import cell_len
+
+from graphrt import events as e
+from graphrt import inputs as i
+from graphrt.cli.screen import brief_json, console, line
+from graphrt.cli.telling import error_text, moment, status_text, tokens, took
+from graphrt_viz.wording import shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.text import Text
+
+    from graphrt.account import EdgeAccount, VisitAccount
+    from graphrt.cli.following import Following
+    from graphrt.cli.screen import Part
+    from graphrt.graph import Graph
+    from graphrt.runtime import Delta
+    from graphrt.trace import Record
+
+_NAME: Final = (10, 24)
+_STATUS: Final = (11, 20)
+"""Cells that a column has at least and at most."""
+_CRASH: Final = {"retry": "it runs again", "ask": "a person is asked", "fail": "the visit fails"}
+
+
+class Lines:
+    """Makes the lines of one run."""
+
+    def __init__(self, run: Following, depth: int = 0) -> None:
+        """Tell of visits that stand at most `depth` graphs deep inside others."""
+        self._run = run
+        self._depth = depth
+        names, answers = _texts(run.graph, depth)
+        self._name = _between(_NAME, names)
+        self._status = _between(_STATUS, answers)
+
+    def head(self) -> Iterator[Text]:
+        """Yield which run it is."""
+        told = self._run.account
+        yield line("run ", (told.run, "bold"), " of ", (told.flow, "bold"))
+
+    def of(self, record: Record) -> Iterator[Text]:
+        """Yield what a record tells."""
+        routed = {x.visit for x in record.events if isinstance(x, e.Routed)}
+        for event in record.events:
+            match event:
+                case e.RunResumed():
+                    yield self._goes_on(event)
+                case e.RunForked():
+                    where = self._run.account.visits[event.visit]
+                    yield line((f"goes off from {where.name} (visit {event.visit}) of run {event.parent}", "dim"))
+                case e.VisitCompleted() | e.VisitFailed() | e.VisitCancelled():
+                    visit = self._run.account.visits[event.visit]
+                    if event.visit.count("/") <= self._depth or isinstance(event, e.VisitFailed):
+                        yield self._ended(visit, record.input, left=event.visit in routed)
+                case e.AttemptRetried():
+                    yield self._retried(event, record.at)
+                case e.AttemptLost():
+                    yield self._row(
+                        self._run.account.visits[event.visit],
+                        status_text("lost", "in doubt"),
+                        (
+                            f"attempt {event.attempt} was cut off, its effect is not known; {_CRASH[event.then]}",
+                            "yellow",
+                        ),
+                    )
+                case e.VisitWaiting():
+                    yield self._waits(event)
+                case e.LimitPassed():
+                    yield line(
+                        (f"limit passed: {event.used:g} {event.limit} used, {event.allowed:g} allowed", "yellow")
+                    )
+                case _:
+                    pass
+
+    # -- single lines -------------------------------------------------------------------------------------------------
+
+    def _goes_on(self, event: e.RunResumed) -> Text:
+        why = {"running": "it was cut off", "suspended": "it was waiting"}.get(event.after, f"it was {event.after}")
+        return line((f"goes on: {why}", "dim"))
+
+    def _ended(self, visit: VisitAccount, given: Any, *, left: bool) -> Text:  # noqa: ANN401 - any input
+        parts: list[Part] = []
+        if visit.status == "failed" and visit.error is not None:
+            parts.append((error_text(visit.error), "red"))
+        elif visit.status == "cancelled" and visit.why is not None:
+            parts.append((f"because of the {visit.why}", "dim"))
+        else:
+            wrote = ", ".join(f"{name} = {brief_json(value)}" for name, value in visit.writes.items())
+            if visit.outcome is None and wrote:
+                parts.append(wrote)
+            if isinstance(given, i.Answered) and given.by is not None:
+                parts.append((f"by {given.by}", "dim"))
+        if left:
+            parts.append(_went(visit))
+        return self._row(visit, self._status_of(visit), *_joined(parts), took_s=visit.duration_s)
+
+    def _status_of(self, visit: VisitAccount) -> Text:
+        if visit.status == "completed" and visit.outcome is not None:
+            return status_text("completed", shorten(visit.outcome, self._status - 2))
+        return status_text(visit.status)
+
+    def _retried(self, event: e.AttemptRetried, at: float) -> Text:
+        wait = event.due - at
+        again = f"again in {took(wait)}" if wait >= 0.05 else "again at once"
+        return self._row(
+            self._run.account.visits[event.visit],
+            status_text("paused", "tries again"),
+            (f"attempt {event.attempt} failed, {again}: {error_text(event.error)}", "yellow"),
+        )
+
+    def _waits(self, event: e.VisitWaiting) -> Text:
+        answers = f" ({', '.join(event.answers)})" if event.answers else ""
+        due = f", until {moment(event.due)}" if event.due is not None else ""
+        return self._row(
+            self._run.account.visits[event.visit], status_text("waiting", "waits"), event.question + answers, due
+        )
+
+    def _row(self, visit: VisitAccount, status: Text, *more: Part, took_s: float | None = None) -> Text:
+        text = line((f"{visit.id:<5}", "dim"), "  ")
+        text.append_text(_filled(shorten(name_of(visit, self._run), max(self._name, 8)), self._name))
+        text.append("  ")
+        text.append_text(_filled(status, self._status))
+        spent = self._run.usage_of(visit)
+        used = tokens(spent)
+        text.append_text(line(f"  {took(took_s):>8}  ", (f"{f'{used} tok' if used else '':>9}", "dim"), "  ", *more))
+        text.rstrip()
+        return text
+
+
+def name_of(visit: VisitAccount, run: Following) -> str:
+    """Return what a visit is called: a visit inside another behind the name of that one."""
+    around = visit.id.rpartition("/")[0]
+    outer = run.account.visits.get(around) if around else None
+    return visit.name if outer is None else f"{name_of(outer, run)} › {visit.name}"
+
+
+def _texts(graph: Graph, depth: int, around: int = 0) -> tuple[list[int], list[int]]:
+    """Return the lengths of the names of nodes and of the answers that can stand in a line."""
+    names: list[int] = []
+    answers: list[int] = []
+    for node in graph.nodes:
+        names.append(around + len(node.name) + 3)
+        answers += [2 + len(a) for a in node.answers]
+        if node.graph is not None and depth:
+            inner = _texts(node.graph, depth - 1, around + len(node.name) + 3)
+            names += inner[0]
+            answers += inner[1]
+    return names, answers
+
+
+def _between(bounds: tuple[int, int], lengths: list[int]) -> int:
+    return min(max([bounds[0], *lengths]), bounds[1])
+
+
+def _filled(part: Part, width: int) -> Text:
+    text = line(part)
+    text.append(" " * max(0, width - cell_len(text.plain)))
+    return text
+
+
+def _joined(parts: list[Part]) -> Iterator[Part]:
+    for k, part in enumerate(parts):
+        if k:
+            yield "  "
+        yield part
+
+
+def _went(visit: VisitAccount) -> Part:
+    """Tell where a visit was left to, and the guard that decided it."""
+    taken = [edge for edge in visit.routed if edge.taken]
+    if not taken:
+        return "", ""
+    targets = ", ".join(_target(edge) for edge in taken)
+    reason = _reason(visit, taken[0])
+    return f"→ {targets}{f': {reason}' if reason else ''}", "dim"
+
+
+def _target(edge: EdgeAccount) -> str:
+    return f"{edge.target} × {edge.count}" if edge.edge.each is not None else edge.target
+
+
+def _reason(visit: VisitAccount, taken: EdgeAccount) -> str:
+    """Return the guard of the edge that was taken; of one without a guard, why the one before it was not."""
+    if visit.node.fork:
+        return ""
+    if taken.edge.when is not None:
+        return taken.edge.when.text
+    before = [x for x in visit.routed if x.result in {"false", "used up"} and x.edge.index < taken.edge.index]
+    if not before:
+        return ""
+    last = before[-1]
+    if last.result == "used up":
+        return f"→ {last.target} is used up ({last.count} of {last.edge.at_most})"
+    return f"not {last.edge.when.text}" if last.edge.when is not None else ""
+
+
+class Plain:
+    """Shows a run where nothing can move: each line as it comes, without colours if nobody sees them."""
+
+    def __init__(self, file: IO[str], depth: int = 0) -> None:
+        """Write to a file, a pipe, or a terminal that cannot place its cursor."""
+        self._screen = console(file)
+        self._file = file
+        self._depth = depth
+        self._lines: Lines | None = None
+
+    def begin(self, run: Following) -> None:
+        """Say which run it is."""
+        self._lines = Lines(run, self._depth)
+        self._print(self._lines.head())
+
+    def record(self, record: Record) -> None:
+        """Print what a record tells."""
+        if self._lines is not None:
+            self._print(self._lines.of(record))
+
+    def text(self, piece: Delta) -> None:
+        """Show nothing: what was said is told when it is on record."""
+
+    def stopping(self) -> None:
+        """Show nothing: whoever stops it tells so."""
+
+    def end(self) -> None:
+        """Nothing is left to be done."""
+
+    def _print(self, lines: Iterator[Text]) -> None:
+        for one in lines:
+            self._screen.print(one, soft_wrap=True)
+        self._file.flush()
+
+
+class Silent:
+    """Shows nothing."""
+
+    def begin(self, run: Following) -> None:
+        """Show nothing."""
+
+    def record(self, record: Record) -> None:
+        """Show nothing."""
+
+    def text(self, piece: Delta) -> None:
+        """Show nothing."""
+
+    def stopping(self) -> None:
+        """Show nothing."""
+
+    def end(self) -> None:
+        """Show nothing."""
+
+
+class EventLines:
+    """Writes each event, and each piece of streamed text, as a line of JSON for a program."""
+
+    def __init__(self, file: IO[str]) -> None:
+        """Write to `file`, and nobody else may."""
+        self._file = file
+
+    def begin(self, run: Following) -> None:
+        """Write nothing: the first event says which run it is."""
+
+    def record(self, record: Record) -> None:
+        """Write the events of a record, each with its number and time."""
+        import msgspec
+
+        for event in record.events:
+            self._write({"seq": record.seq, "at": record.at, **msgspec.to_builtins(event)})
+
+    def text(self, piece: Delta) -> None:
+        """Write a piece of text."""
+        self._write({"type": "delta", "visit": piece.visit, "node": piece.node, "text": piece.text})
+
+    def stopping(self) -> None:
+        """Write nothing."""
+
+    def end(self) -> None:
+        """Write nothing: the last event says how it ended."""
+
+    def _write(self, value: dict[str, Any]) -> None:
+        from graphrt.cli.screen import json_text
+
+        self._file.write(json_text(value, indent=None) + "\n")
+        self._file.flush()
