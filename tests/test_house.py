@@ -251,6 +251,27 @@ def test_make_alone_prints_every_verb() -> None:
     assert [line.split()[1] for line in printed.splitlines()] == verbs
 
 
+def test_committed_pictures_show_the_flows_of_today() -> None:
+    """A picture beside a flow is drawn from it: `make graphs` has been run since the flow was changed."""
+    pictures = sorted((ROOT / "graphs").glob("*.svg"))
+    assert pictures
+    for picture in pictures:
+        source = picture.with_suffix(".py")
+        result = run(sys.executable, "-m", "graphrt", "render", source, "-o", picture, "--check")
+        assert result.returncode == 0, f"{result.stdout}{result.stderr}run: make graphs"
+
+
+def test_the_guide_for_contributors_names_what_is_there() -> None:
+    """Each verb, file and link that CONTRIBUTING.md names exists."""
+    guide = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    recipe = (ROOT / "Makefile").read_text("utf-8")
+    verbs = re.findall(r"\bmake ([a-z-]+)|`(check-[a-z]+)`", guide)
+    assert [verb for pair in verbs for verb in pair if verb and f"\n{verb}:" not in recipe] == []
+    named = re.findall(r"(?:\b(?:docs|graphrt|graphs|tests|tools)/|(?<=\]\())[\w./*]+", guide)
+    assert "docs/architecture.md" in named
+    assert [path for path in named if not any(ROOT.glob(path))] == []
+
+
 @pytest.fixture
 def bare(tmp_path: Path) -> Path:
     """A checkout of what setting up needs, without an environment; its `bin` is the only place to find commands."""
