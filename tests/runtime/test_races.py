@@ -1,0 +1,138 @@
+"""Requests at an awkward moment: while the store writes, when nobody waits for them any more, when the disk is full."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+import pytest
+
+from graphrt import Flow
+from graphrt.errors import GraphrtError, StoreFault
+from graphrt.inputs import Answered
+from graphrt.ports import Lease, RunStatus
+from graphrt.runtime import Result, answer, cancel, resume, run
+from graphrt.stores.memory import MemoryStore
+from graphrt.testing.clock import settle
+from graphrt.trace import Record
+from tests.runtime.flows import Gate, Work, asking, chain, parallel, saying
+
+
+class Slow(MemoryStore):
+    """A store whose append number `at` waits until it is let through."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__()
+        self.at = at
+        self.appends = 0
+        self.reached, self.opened = asyncio.Event(), asyncio.Event()
+
+    def append(  # type: ignore[override]  # as the protocol has it: this store takes its time
+        self, lease: Lease, records: Sequence[Record], status: RunStatus, due: float | None = None
+    ) -> Awaitable[None] | None:
+        """Add records, late."""
+        self.appends += 1
+        if self.appends != self.at:
+            MemoryStore.append(self, lease, records, status, due)
+            return None
+        return self._later(lease, records, status, due)
+
+    async def _later(
+        self, lease: Lease, records: Sequence[Record], status: RunStatus, due: float | None = None
+    ) -> None:
+        self.reached.set()
+        await self.opened.wait()
+        MemoryStore.append(self, lease, records, status, due)
+
+
+def beside(gate: Gate) -> Flow[Work]:
+    """Return a flow whose gate stands in one of two branches."""
+    return parallel(gate, saying("x"))
+
+
+@pytest.mark.parametrize(("flow", "at"), [(chain, 1), (chain, 2), (beside, 1), (beside, 2), (beside, 3)])
+def test_a_cancellation_is_seen_that_comes_while_the_store_writes(flow: Callable[[Gate], Flow[Work]], at: int) -> None:
+    """A run is cancelled without waiting for the end of a node that began after it was asked to stop."""
+
+    async def main() -> None:
+        store, gate = Slow(at), Gate()
+        going = asyncio.ensure_future(run(flow(gate).freeze(), Work(), store=store, run_id="r"))
+        reaching = asyncio.ensure_future(store.reached.wait())
+        await settle()
+        if not store.reached.is_set():  # the gate stands before so many appends
+            gate.opened.set()
+        await asyncio.wait_for(reaching, 10)
+        asked = asyncio.ensure_future(cancel(store, "r"))
+        await settle()
+        store.opened.set()
+        result = await asyncio.wait_for(going, 10)
+        if result.status == "completed":  # all had been done when it was asked
+            assert at > 1
+            with pytest.raises(GraphrtError):
+                await asked
+        else:
+            assert (result.status, await asked) == ("cancelled", "cancelled")
+
+    asyncio.run(main())
+
+
+def test_who_gives_up_waiting_for_an_answer_to_be_taken_harms_nobody() -> None:
+    """An answer whose caller is cancelled is taken all the same, and the run goes on."""
+
+    async def main() -> Result[Work]:
+        store = MemoryStore()
+        going = asyncio.ensure_future(run(asking().freeze(), Work(), store=store, run_id="r", stay_s=60))
+        await settle()
+        asked = asyncio.ensure_future(answer(store, "r", "1", "yes"))
+        await asyncio.sleep(0)
+        asked.cancel()
+        return await asyncio.wait_for(going, 10)
+
+    assert asyncio.run(main()).state.verdict == "yes"
+
+
+def test_who_gives_up_waiting_for_a_wrong_answer_harms_nobody() -> None:
+    """The refusal of an answer that nobody waits for any more is heard by nobody, and the question stays open."""
+
+    async def main() -> Result[Work]:
+        store = MemoryStore()
+        going = asyncio.ensure_future(run(asking().freeze(), Work(), store=store, run_id="r", stay_s=60))
+        await settle()
+        asked = asyncio.ensure_future(answer(store, "r", "1", "maybe"))
+        await asyncio.sleep(0)
+        asked.cancel()
+        await settle()
+        await answer(store, "r", "1", "no")
+        return await asyncio.wait_for(going, 10)
+
+    assert asyncio.run(main()).state.verdict == "no"
+
+
+def test_an_answer_is_acknowledged_only_when_it_is_on_record() -> None:
+    """When the disk is full, who answers hears that; the run stops, and the question is open when it is resumed."""
+
+    class Failing(MemoryStore):
+        full = False
+
+        # The signature is the store's.
+        def append(self, lease, records, status, due=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+            if self.full:
+                message = "the disk is full"
+                raise StoreFault(message)
+            return super().append(lease, records, status, due)
+
+    async def main() -> None:
+        store = Failing()
+        flow = asking().freeze()
+        going = asyncio.ensure_future(run(flow, Work(), store=store, run_id="r", stay_s=60))
+        await settle()
+        store.full = True
+        with pytest.raises(GraphrtError):
+            await answer(store, "r", "1", "yes")
+        with pytest.raises(StoreFault):
+            await going
+        store.full = False
+        assert not any(isinstance(r.input, Answered) for r in store.records("r"))
+        assert (await resume(store, "r", flow)).status == "suspended"
+
+    asyncio.run(main())
