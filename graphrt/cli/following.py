@@ -61,6 +61,8 @@ class Following:
         """Visits that have begun and not ended, in the order of their starts."""
         self.texts: dict[str, str] = {}
         """The end of what each live visit has streamed."""
+        self.due: dict[str, float] = {}
+        """When the next attempt of a visit may start that waits for it, in seconds since the epoch."""
         self.resumed = False
         """Whether there were records before those that are shown."""
         self._used: dict[str, Usage | None] = {}
@@ -120,6 +122,8 @@ class Following:
                 around = around.rpartition("/")[0]
         for event in record.events:
             match event:
+                case e.AttemptRetried():
+                    self.due[event.visit] = event.due
                 case e.VisitStarted() | e.VisitWaiting() | e.AttemptLost():
                     self.live[event.visit] = visits[event.visit]
                 case e.VisitCompleted() | e.VisitFailed() | e.VisitCancelled():

@@ -14,8 +14,8 @@ from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
-from graphrt.cli.progress import Lines, name_of
-from graphrt.cli.screen import brief_json, console, line
+from graphrt.cli.progress import Lines, Told, name_of
+from graphrt.cli.screen import brief_json, console, line, wrapped
 from graphrt.cli.telling import error_text, moment, sign_of, tokens, took, used
 from graphrt_viz.wording import plural, visible
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from graphrt.account import VisitAccount
     from graphrt.cli.following import Following
-    from graphrt.cli.screen import Part
     from graphrt.runtime import Delta
     from graphrt.trace import Record
 
@@ -35,6 +34,8 @@ _MOST_ROWS: Final = 8
 _SPOKEN: Final = 3
 """Rows of streamed text of a visit that is live alone."""
 _INDENT: Final = 4
+_BELOW: Final = 9
+"""Where lines begin that belong to the one above."""
 
 
 class LiveRegion:
@@ -82,45 +83,47 @@ class LiveRegion:
         if self._live is not None:
             self._live.stop()
 
-    def _print(self, lines: Iterator[Text]) -> None:
+    def _print(self, lines: Iterator[Told]) -> None:
+        width = self._screen.width
         for one in lines:
-            one.truncate(self._screen.width, overflow="ellipsis")
-            self._screen.print(one, no_wrap=True, crop=True)
+            whole = one.whole()
+            if one.trouble is None or cell_len(whole.plain) <= width:
+                rows = [whole]
+            else:
+                rows = [one.text, *wrapped(line(" " * _BELOW, one.trouble), width)]
+            for row in rows:
+                row.rstrip()
+                row.truncate(width, overflow="ellipsis")
+                self._screen.print(row, no_wrap=True, crop=True)
 
     # -- drawing ------------------------------------------------------------------------------------------------------
 
     def _region(self) -> Group:
         run = self._run
         assert run is not None, "drawing begins with the run"
-        width = self._screen.width
+        height, width = self._screen.height, self._screen.width
         with run.lock:
             shown = _leaves(run)
-            room = max(1, min(_MOST_ROWS, self._screen.height - 4))
-            rows = [row for visit in shown[:room] for row in self._visit(run, visit, alone=len(shown) == 1)]
-            rows = rows[: max(2, self._screen.height - 3)]
-            more = len(shown) - room
-            if more > 0:
-                rows.append(line((f"  … and {more} more", "dim")))
+            some = shown[: max(1, min(_MOST_ROWS, height - 4))]
+            names = [name_of(visit, run) for visit in some]
+            label = max(map(cell_len, names), default=0)
+            rows: list[Text] = []
+            for visit, name in zip(some, names, strict=True):
+                rows.append(self._visit(run, visit, f"{name}{'':{label - cell_len(name)}}"))
+                rows += self._end_of(run.texts.get(visit.id, ""), _SPOKEN if len(shown) == 1 else 1)
+            rows = rows[: max(1, height - 4)]
+            if len(shown) > len(some):
+                rows.append(line((f"  … and {len(shown) - len(some)} more", "dim")))
             rows.append(self._foot(run))
         for row in rows:
             row.truncate(width - 1, overflow="ellipsis")
         return Group(*rows)
 
-    def _visit(self, run: Following, visit: VisitAccount, *, alone: bool) -> Iterator[Text]:
-        name = name_of(visit, run)
+    def _visit(self, run: Following, visit: VisitAccount, name: str) -> Text:
         sign, style = sign_of(visit.status)
         if visit.status == "running":
-            frame = _FRAMES[int(time.monotonic() * _PER_SECOND) % len(_FRAMES)]
-            yield line((f"{frame} ", style), (name, "bold"), "  ", *_parts(self._facts(run, visit)))
-        elif visit.status == "waiting":
-            answers = f" ({', '.join(visit.answers)})" if visit.answers else ""
-            until = f", until {moment(visit.due)}" if visit.due is not None else ""
-            yield line((f"{sign} ", style), (name, "bold"), "  ", f"{visit.question}{answers}{until}")
-        else:
-            yield line((f"{sign} ", style), (name, "bold"), "  ", *_parts(self._troubles(visit)))
-        said = run.texts.get(visit.id)
-        if said:
-            yield from self._end_of(said, _SPOKEN if alone else 1)
+            sign = _FRAMES[int(time.monotonic() * _PER_SECOND) % len(_FRAMES)]
+        return line((f"{sign} ", style), (name, "bold"), "  ", (" · ".join(_facts(run, visit)), "dim"))
 
     def _end_of(self, said: str, most: int) -> Iterator[Text]:
         """Yield the last rows of a streamed text."""
@@ -128,29 +131,9 @@ class LiveRegion:
         shown = visible(" ".join(said.split()))
         if cell_len(shown) > width * most:
             shown = "…" + shown[-(width * most - width // 4) :]
-        for row in Text(shown, style="italic").wrap(self._screen, width)[-most:]:
+        for row in Text(shown, style="italic").wrap(self._screen, width)[-most:] if shown else ():
             row.rstrip()
             yield Text.assemble(" " * _INDENT, row, no_wrap=True)
-
-    def _facts(self, run: Following, visit: VisitAccount) -> Iterator[str]:
-        begun = visit.attempts[-1].started if visit.attempts else visit.started
-        yield took(round(max(0.0, time.time() - begun), 1)) or "0 s"
-        if len(visit.attempts) > 1:
-            retry = visit.node.retry
-            yield f"attempt {len(visit.attempts)}" + (f" of {retry.attempts}" if retry is not None else "")
-        if tokens(run.usage_of(visit)):
-            yield f"{tokens(run.usage_of(visit))} tokens"
-        if visit.item is not None:
-            yield brief_json(visit.item, 40)
-
-    def _troubles(self, visit: VisitAccount) -> Iterator[str]:
-        last = visit.attempts[-1] if visit.attempts else None
-        if last is None:
-            return
-        if last.lost:
-            yield f"attempt {last.number} was cut off"
-        elif last.error is not None:
-            yield f"attempt {last.number} failed: {error_text(last.error)}"
 
     def _foot(self, run: Following) -> Text:
         told = run.account
@@ -158,7 +141,7 @@ class LiveRegion:
         parts = [plural(totals.visits, "visit")]
         if totals.retries:
             parts.append("1 retry" if totals.retries == 1 else f"{totals.retries} retries")
-        parts += [*used(totals.usage), took(round(time.monotonic() - self._began, 1)) or "0 s"]
+        parts += [*used(totals.usage), _seconds(time.monotonic() - self._began)]
         end = "stopping; Ctrl-C again stops at once" if self._stopping else "Ctrl-C stops"
         return line(("  " + " · ".join(parts), "dim"), ("   " + end, "yellow" if self._stopping else "dim"))
 
@@ -169,6 +152,29 @@ def _leaves(run: Following) -> list[VisitAccount]:
     return [visit for ident, visit in run.live.items() if ident not in around]
 
 
-def _parts(texts: Iterator[str]) -> Iterator[Part]:
-    for k, text in enumerate(texts):
-        yield (" · " if k else "") + text, "dim"
+def _facts(run: Following, visit: VisitAccount) -> Iterator[str]:
+    """Yield what there is to say of a live visit."""
+    now = time.time()
+    last = visit.attempts[-1] if visit.attempts else None
+    if visit.status == "waiting":
+        answers = f" ({', '.join(visit.answers)})" if visit.answers else ""
+        yield f"{visit.question}{answers}"
+        if visit.due is not None:
+            yield f"until {moment(visit.due)}"
+    elif visit.status == "paused" and last is not None and last.error is not None:
+        yield f"again in {_seconds(run.due.get(visit.id, now) - now)}"
+        yield f"attempt {last.number} failed: {error_text(last.error)}"
+    else:
+        yield _seconds(now - (last.started if last is not None else visit.started))
+        if len(visit.attempts) > 1:
+            retry = visit.node.retry
+            yield f"attempt {len(visit.attempts)}" + (f" of {retry.attempts}" if retry is not None else "")
+        if spent := tokens(run.usage_of(visit)):
+            yield f"{spent} tokens"
+        if visit.item is not None:
+            yield brief_json(visit.item, 40)
+
+
+def _seconds(span: float) -> str:
+    """Return a span of time that is drawn again and again: always as wide, until it is long."""
+    return f"{max(0.0, span):.1f} s" if span < 60 else took(span)

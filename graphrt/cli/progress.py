@@ -1,13 +1,15 @@
 """The lines that tell how a run goes on: one for each visit that ends, and for whatever is not as it should be.
 
-They are the same on a terminal and in a file, but that a terminal has colours and cuts a line at its edge.
+They are the same on a terminal and in a file, but that a terminal has colours, cuts what a visit wrote at its edge, and
+has what went wrong on lines of its own.
 """
 
 from __future__ import annotations
 
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
 
 from rich.cells import cell_len
+from rich.text import Text
 
 from graphrt import events as e
 from graphrt import inputs as i
@@ -17,8 +19,6 @@ from graphrt_viz.wording import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from rich.text import Text
 
     from graphrt.account import EdgeAccount, VisitAccount
     from graphrt.cli.following import Following
@@ -33,6 +33,19 @@ _STATUS: Final = (11, 20)
 _CRASH: Final = {"retry": "it runs again", "ask": "a person is asked", "fail": "the visit fails"}
 
 
+class Told(NamedTuple):
+    """What is to be said of one thing that happened."""
+
+    text: Text
+    """May be cut."""
+    trouble: Text | None = None
+    """What belongs behind it, and may not be cut."""
+
+    def whole(self) -> Text:
+        """Return it in one line."""
+        return self.text if self.trouble is None else line(self.text, "  ", self.trouble)
+
+
 class Lines:
     """Makes the lines of one run."""
 
@@ -43,56 +56,49 @@ class Lines:
         names, answers = _texts(run.graph, depth)
         self._name = _between(_NAME, names)
         self._status = _between(_STATUS, answers)
+        self._counts_tokens = _has_agents(run.graph)
 
-    def head(self) -> Iterator[Text]:
+    def head(self) -> Iterator[Told]:
         """Yield which run it is."""
         told = self._run.account
-        yield line("run ", (told.run, "bold"), " of ", (told.flow, "bold"))
+        yield Told(line("run ", (told.run, "bold"), " of ", (told.flow, "bold")))
 
-    def of(self, record: Record) -> Iterator[Text]:
+    def of(self, record: Record) -> Iterator[Told]:
         """Yield what a record tells."""
         routed = {x.visit for x in record.events if isinstance(x, e.Routed)}
+        visits = self._run.account.visits
         for event in record.events:
             match event:
                 case e.RunResumed():
-                    yield self._goes_on(event)
+                    why = {"running": "was cut off", "suspended": "was waiting"}.get(event.after, f"was {event.after}")
+                    yield Told(line((f"goes on: it {why}", "dim")))
                 case e.RunForked():
-                    where = self._run.account.visits[event.visit]
-                    yield line((f"goes off from {where.name} (visit {event.visit}) of run {event.parent}", "dim"))
-                case e.VisitCompleted() | e.VisitFailed() | e.VisitCancelled():
-                    visit = self._run.account.visits[event.visit]
+                    where = f"{visits[event.visit].name} (visit {event.visit})"
+                    yield Told(line((f"goes off from {where} of run {event.parent}", "dim")))
+                case e.VisitCompleted() | e.VisitCancelled() | e.VisitFailed():
                     if event.visit.count("/") <= self._depth or isinstance(event, e.VisitFailed):
-                        yield self._ended(visit, record.input, left=event.visit in routed)
+                        yield self._ended(visits[event.visit], record.input, left=event.visit in routed)
                 case e.AttemptRetried():
                     yield self._retried(event, record.at)
                 case e.AttemptLost():
-                    yield self._row(
-                        self._run.account.visits[event.visit],
-                        status_text("lost", "in doubt"),
-                        (
-                            f"attempt {event.attempt} was cut off, its effect is not known; {_CRASH[event.then]}",
-                            "yellow",
-                        ),
-                    )
+                    status = status_text("lost", "in doubt")
+                    text = f"attempt {event.attempt} was cut off, its effect is not known; {_CRASH[event.then]}"
+                    yield Told(self._row(visits[event.visit], status), line((text, "yellow")))
                 case e.VisitWaiting():
                     yield self._waits(event)
                 case e.LimitPassed():
-                    yield line(
-                        (f"limit passed: {event.used:g} {event.limit} used, {event.allowed:g} allowed", "yellow")
-                    )
+                    text = f"limit passed: {event.used:g} {event.limit} used, {event.allowed:g} allowed"
+                    yield Told(line((text, "yellow")))
                 case _:
                     pass
 
     # -- single lines -------------------------------------------------------------------------------------------------
 
-    def _goes_on(self, event: e.RunResumed) -> Text:
-        why = {"running": "it was cut off", "suspended": "it was waiting"}.get(event.after, f"it was {event.after}")
-        return line((f"goes on: {why}", "dim"))
-
-    def _ended(self, visit: VisitAccount, given: Any, *, left: bool) -> Text:  # noqa: ANN401 - any input
+    def _ended(self, visit: VisitAccount, given: Any, *, left: bool) -> Told:  # noqa: ANN401 - any input
         parts: list[Part] = []
+        trouble: Text | None = None
         if visit.status == "failed" and visit.error is not None:
-            parts.append((error_text(visit.error), "red"))
+            trouble = line((error_text(visit.error), "red"))
         elif visit.status == "cancelled" and visit.why is not None:
             parts.append((f"because of the {visit.why}", "dim"))
         else:
@@ -103,39 +109,42 @@ class Lines:
                 parts.append((f"by {given.by}", "dim"))
         if left:
             parts.append(_went(visit))
-        return self._row(visit, self._status_of(visit), *_joined(parts), took_s=visit.duration_s)
+        spent = tokens(self._run.usage_of(visit))
+        text = self._row(visit, self._status_of(visit))
+        text.append(" " * max(0, self._width - cell_len(text.plain)))
+        text.append(f"  {took(visit.duration_s):>8}")
+        if self._counts_tokens:
+            text.append_text(line((f"  {f'{spent} tok' if spent else '':>9}", "dim")))
+        elif spent:
+            parts.append((f"{spent} tokens", "dim"))
+        text.append_text(line(*(p for part in parts for p in ("  ", part))))
+        return Told(text, trouble)
 
     def _status_of(self, visit: VisitAccount) -> Text:
         if visit.status == "completed" and visit.outcome is not None:
             return status_text("completed", shorten(visit.outcome, self._status - 2))
         return status_text(visit.status)
 
-    def _retried(self, event: e.AttemptRetried, at: float) -> Text:
+    def _retried(self, event: e.AttemptRetried, at: float) -> Told:
         wait = event.due - at
-        again = f"again in {took(wait)}" if wait >= 0.05 else "again at once"
-        return self._row(
-            self._run.account.visits[event.visit],
-            status_text("paused", "tries again"),
-            (f"attempt {event.attempt} failed, {again}: {error_text(event.error)}", "yellow"),
-        )
+        again = f"tries again in {took(wait)}" if wait >= 0.05 else "tries again"
+        row = self._row(self._run.account.visits[event.visit], status_text("paused", again))
+        return Told(row, line((f"attempt {event.attempt} failed: {error_text(event.error)}", "yellow")))
 
-    def _waits(self, event: e.VisitWaiting) -> Text:
+    def _waits(self, event: e.VisitWaiting) -> Told:
         answers = f" ({', '.join(event.answers)})" if event.answers else ""
         due = f", until {moment(event.due)}" if event.due is not None else ""
-        return self._row(
-            self._run.account.visits[event.visit], status_text("waiting", "waits"), event.question + answers, due
-        )
+        row = self._row(self._run.account.visits[event.visit], status_text("waiting", "waits"))
+        return Told(row, line(event.question + answers + due))
 
-    def _row(self, visit: VisitAccount, status: Text, *more: Part, took_s: float | None = None) -> Text:
-        text = line((f"{visit.id:<5}", "dim"), "  ")
-        text.append_text(_filled(shorten(name_of(visit, self._run), max(self._name, 8)), self._name))
-        text.append("  ")
-        text.append_text(_filled(status, self._status))
-        spent = self._run.usage_of(visit)
-        used = tokens(spent)
-        text.append_text(line(f"  {took(took_s):>8}  ", (f"{f'{used} tok' if used else '':>9}", "dim"), "  ", *more))
-        text.rstrip()
-        return text
+    def _row(self, visit: VisitAccount, status: Text) -> Text:
+        name = shorten(name_of(visit, self._run), self._name)
+        return line((f"{visit.id:<5}", "dim"), "  ", name, " " * max(0, self._name - cell_len(name)), "  ", status)
+
+    @property
+    def _width(self) -> int:
+        """How far the columns of id, name and status reach, if the id is no longer than usual."""
+        return 5 + 2 + self._name + 2 + self._status
 
 
 def name_of(visit: VisitAccount, run: Following) -> str:
@@ -163,17 +172,10 @@ def _between(bounds: tuple[int, int], lengths: list[int]) -> int:
     return min(max([bounds[0], *lengths]), bounds[1])
 
 
-def _filled(part: Part, width: int) -> Text:
-    text = line(part)
-    text.append(" " * max(0, width - cell_len(text.plain)))
-    return text
-
-
-def _joined(parts: list[Part]) -> Iterator[Part]:
-    for k, part in enumerate(parts):
-        if k:
-            yield "  "
-        yield part
+def _has_agents(graph: Graph) -> bool:
+    return any(
+        "instructions" in node.about or (node.graph is not None and _has_agents(node.graph)) for node in graph.nodes
+    )
 
 
 def _went(visit: VisitAccount) -> Part:
@@ -234,9 +236,9 @@ class Plain:
     def end(self) -> None:
         """Nothing is left to be done."""
 
-    def _print(self, lines: Iterator[Text]) -> None:
+    def _print(self, lines: Iterator[Told]) -> None:
         for one in lines:
-            self._screen.print(one, soft_wrap=True)
+            self._screen.print(one.whole(), soft_wrap=True)
         self._file.flush()
 
 
