@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
+    from graphrt.account import Account
     from graphrt.ports import Store
 
 Offer = tuple[str, str]
@@ -57,21 +58,37 @@ def runs(params: dict[str, Any], incomplete: str) -> list[Offer]:
     return [k for k in known if k[0].startswith(incomplete)]
 
 
-def visits(params: dict[str, Any], incomplete: str, *, waiting: bool = False) -> list[Offer]:
-    """Offer the visits of the run that stands on the line; with `waiting` only those that ask something."""
+def visits(params: dict[str, Any], incomplete: str) -> list[Offer]:
+    """Offer the visits of the run that stands on the line."""
+    told = _told(params)
+    found = told.visits.values() if told is not None else ()
+    return [(v.id, v.name) for v in found if v.id.startswith(incomplete)][:_MOST]
+
+
+def _told(params: dict[str, Any]) -> Account | None:
+    """Return what the trace of the run on the line tells; None if there is none."""
     from graphrt.account import account
     from graphrt.cli.which import read_run
     from graphrt.errors import GraphrtError
 
     run = params.get("run")
-    if not run:
-        return []
     try:
-        told = account(read_run(run, _path(params)))
+        return account(read_run(run, _path(params))) if run else None
     except (GraphrtError, OSError):
+        return None
+
+
+def answers(params: dict[str, Any], incomplete: str) -> list[Offer]:
+    """Offer the visits that ask something, and what may be answered."""
+    told = _told(params)
+    if told is None:
         return []
-    found = [told.visits[q] for q in told.questions] if waiting else list(told.visits.values())
-    return [(v.id, v.question or v.name) for v in found if v.id.startswith(incomplete)][:_MOST]
+    waiting = [v for v in told.visits.values() if v.status == "waiting"]
+    words: list[str] = params.get("words") or []
+    named = [v for v in waiting if words and words[0] in {v.id, v.name, v.node.name}]
+    offers = [] if named else [(v.id, v.question or v.name) for v in waiting]
+    offers += [(a, v.name) for v in (named or (waiting if len(waiting) == 1 else [])) for a in v.answers]
+    return [o for o in offers if o[0].startswith(incomplete)]
 
 
 def targets(incomplete: str) -> list[str]:

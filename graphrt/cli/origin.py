@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from graphrt.errors import UseError
+from graphrt.errors import GraphChanged, UseError
+from graphrt.inputs import Resumed
 
 if TYPE_CHECKING:
     from graphrt.cli.target import Loaded
+    from graphrt.graph import Graph
     from graphrt.ports import RunInfo
-    from graphrt.trace import Header
+    from graphrt.trace import Header, Trace
 
 
 def load_origin(of: Header | RunInfo, target: str | None = None) -> Loaded:
@@ -33,3 +35,21 @@ def load_origin(of: Header | RunInfo, target: str | None = None) -> Loaded:
     except UseError as error:
         message = f"run {of.run} began with {of.target}: {error.message}; if it is elsewhere now, add --target"
         raise UseError(message, **error.facts) from error
+
+
+def unchanged(trace: Trace, graph: Graph) -> Graph:
+    """Return the flow of today if it is the one that a run was last driven under.
+
+    Raises:
+        GraphChanged: it is another; says how to go on all the same.
+    """
+    changed = [r.input.digest for r in trace.records if isinstance(r.input, Resumed) and r.input.digest is not None]
+    recorded = changed[-1] if changed else trace.header.digest
+    if recorded != graph.digest:
+        run = trace.header.run
+        message = (
+            f"flow {graph.name!r} has changed since run {run} (then {recorded[:7]}, now {graph.digest[:7]});"
+            f" see `graphrt replay {run} --verify`; `graphrt resume {run} --allow-changed` goes on all the same"
+        )
+        raise GraphChanged(message, run=run, recorded=recorded, now=graph.digest)
+    return graph

@@ -74,6 +74,18 @@ def which_run(store: Store, text: str) -> str:
     raise RunNotFound(f"the store has no run {text!r}; {hint}", run=text)
 
 
+def stored_run(store: Store, text: str) -> str:
+    """Return the id of the run of a store that `text` means, for commands that change it.
+
+    Raises:
+        UseError: it is a trace file, which is none of the store.
+        RunNotFound: none, or more than one.
+    """
+    if is_file(text):
+        raise UseError(f"{text} is no run of the store; put a trace file into it first: graphrt import {text}")
+    return which_run(store, text)
+
+
 def is_file(text: str) -> bool:
     """Say if `text` names a trace file rather than a run of a store."""
     return not _ID.fullmatch(text)

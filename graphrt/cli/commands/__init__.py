@@ -6,7 +6,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from graphrt.cli.commands import check, export, import_, render, replay, resume, run, runs, show, why
+from graphrt.cli.commands import (
+    answer,
+    cancel,
+    check,
+    export,
+    fork,
+    import_,
+    render,
+    replay,
+    resume,
+    run,
+    runs,
+    show,
+    why,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +50,11 @@ GROUPS: Final[Mapping[str, tuple[Command, ...]]] = {
         Command("show", "Show a run step by step.", show.show, show.EXAMPLES),
         Command("why", "Tell why a run went where it went.", why.why, why.EXAMPLES),
         Command("replay", "Walk through a run, or check it against today's code.", replay.replay, replay.EXAMPLES),
+    ),
+    "Change runs": (
+        Command("answer", "Answer the question of a run.", answer.answer, answer.EXAMPLES),
+        Command("cancel", "Stop a run.", cancel.cancel, cancel.EXAMPLES),
+        Command("fork", "Begin a new run from the middle of an old one.", fork.fork, fork.EXAMPLES),
     ),
     "Carry runs around": (
         Command("export", "Write a run to a trace file.", export.export, export.EXAMPLES),

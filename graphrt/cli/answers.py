@@ -1,0 +1,184 @@
+"""Answers to questions of a run: which question is meant, what it admits, and asking a person at a terminal.
+
+Where the code of the flow is at hand, the run itself says whether an answer fits. Without it, the type that the trace
+has of the field says so.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import typer
+
+from graphrt.errors import AnswerRefused, UseError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from graphrt.account import Account, VisitAccount
+    from graphrt.fields import Field
+    from graphrt.inputs import Json
+    from graphrt.trace import Trace
+
+_SHOWN: Final = 300
+_KINDS: Final[Mapping[str, tuple[type, ...]]] = {
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+    "array": (list,),
+    "object": (dict,),
+    "null": (type(None),),
+}
+
+
+def open_questions(told: Account) -> list[VisitAccount]:
+    """Return the visits of a run that wait for an answer.
+
+    Raises:
+        UseError: none does; says how the run stands.
+    """
+    waiting = [v for v in told.visits.values() if v.status == "waiting"]
+    if told.status in {"completed", "failed", "cancelled"}:
+        again = "" if told.status == "completed" else f"; `graphrt resume {told.run}` lets it go on"
+        raise UseError(f"run {told.run} is {told.status}, so it takes no answer{again}", run=told.run)
+    if not waiting:
+        raise UseError(f"run {told.run} asks nothing now", run=told.run)
+    return waiting
+
+
+def which_question(told: Account, words: Sequence[str]) -> tuple[VisitAccount, str | None]:
+    """Return the question that is meant and its answer, from what stands behind the run; None if it has to be asked.
+
+    Raises:
+        UseError: it is not clear which question is meant, or the visit named asks nothing.
+    """
+    from graphrt.cli.which import which_visit
+
+    if len(words) > 2:
+        raise UseError(f"expected RUN VISIT ANSWER, got {len(words)} words behind RUN; quote an answer that has spaces")
+    waiting = open_questions(told)
+    if len(words) == 2:
+        visit = which_visit(told, words[0])
+        if visit not in waiting:
+            message = f"{visit.name} (visit {visit.id}) asks nothing now; open: {_listed(waiting)}"
+            raise UseError(message, run=told.run, visit=visit.id)
+        return visit, words[1]
+    if len(waiting) == 1:
+        return waiting[0], words[0] if words else None
+    if words and (named := [v for v in waiting if words[0] in {v.id, v.name, v.node.name}]):
+        if len(named) == 1:
+            return named[0], None
+        waiting = named
+    raise UseError(f"run {told.run} asks {len(waiting)} things; say which: {_listed(waiting)}", run=told.run)
+
+
+def _listed(waiting: Sequence[VisitAccount]) -> str:
+    most = 5
+    shown = "; ".join(f"{v.id} ({v.name}: {v.question})" for v in waiting[:most])
+    return shown + (f"; and {len(waiting) - most} more" if len(waiting) > most else "")
+
+
+def check(told: Account, visit: VisitAccount, answer: str) -> None:
+    """See that an answer is one that the question admits, without the code of the flow.
+
+    Raises:
+        AnswerRefused: it is not; says what is expected.
+    """
+    where = f"{visit.question!r} (node {visit.node.name!r}, visit {visit.id})"
+    if visit.answers:
+        if answer not in visit.answers:
+            expected = ", ".join(repr(a) for a in visit.answers)
+            raise AnswerRefused(f"{answer!r} is no answer to {where}; expected one of {expected}", visit=visit.id)
+        return
+    field = field_of(told, visit)
+    if field is not None and not any(_fits(field.schema, value, field.schema) for value in _spelt(answer)):
+        raise AnswerRefused(f"{answer!r} is no answer to {where}; expected {field.type_text}", visit=visit.id)
+
+
+def field_of(told: Account, visit: VisitAccount) -> Field | None:
+    """Return the field that a question writes, as the trace knows it."""
+    from graphrt.cli.steps import graph_around
+
+    return graph_around(told, visit).field[visit.node.writes[0]] if visit.node.writes else None
+
+
+def _spelt(answer: str) -> list[Json]:
+    """Return what an answer may mean: its text, and the JSON that it spells."""
+    try:
+        return [answer, json.loads(answer)]
+    except (ValueError, RecursionError):
+        return [answer]
+
+
+def _fits(schema: Json, value: Json, whole: Json) -> bool:
+    """Say if a value may fit a JSON schema; what is not known here is left to whoever has the code."""
+    if not isinstance(schema, dict):
+        return True
+    parts = cast("dict[str, Any]", schema)
+    if isinstance(reference := parts.get("$ref"), str):
+        return _fits(whole.get("$defs", {}).get(reference.rpartition("/")[2]), value, whole)
+    if "const" in parts:
+        return bool(parts["const"] == value)
+    if "enum" in parts:
+        return value in parts["enum"]
+    for some in ("anyOf", "oneOf"):
+        if some in parts:
+            return any(_fits(one, value, whole) for one in parts[some])
+    kinds = _KINDS.get(parts.get("type", ""))
+    if kinds is None:
+        return True
+    return isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))
+
+
+# -- a person ---------------------------------------------------------------------------------------------------------
+
+
+def ask(trace: Trace, told: Account, visit: VisitAccount) -> str:
+    """Show a question on the terminal and return what is typed.
+
+    Raises:
+        UseError: there is nobody to ask.
+        Abort: the person gave up.
+    """
+    from graphrt.cli.screen import line, note, say
+
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        choice = "|".join(visit.answers) or "VALUE"
+        message = f"{visit.name} (visit {visit.id}) asks: {visit.question} Say the answer: "
+        raise UseError(f"{message}graphrt answer {told.run} {visit.id} {choice}")
+    say(line((visit.name, "bold"), f" (visit {visit.id}) asks: {visit.question}"))
+    for name, value in _read(trace, told, visit).items():
+        say(line((f"  {name}  ", "dim"), value))
+    for number, choice in enumerate(visit.answers, 1):
+        say(line((f"  {number}  ", "bold"), choice))
+    field = field_of(told, visit)
+    prompt = f"1–{len(visit.answers)}, or the word" if visit.answers else field.type_text if field else "any text"
+    while True:
+        try:
+            typed = input(f"answer ({prompt})> ").strip()
+        except EOFError:
+            raise typer.Abort from None
+        if not typed:
+            continue
+        if typed.isdecimal() and typed not in visit.answers and 1 <= int(typed) <= len(visit.answers):
+            return visit.answers[int(typed) - 1]
+        try:
+            check(told, visit, typed)
+        except AnswerRefused as error:
+            note(error.message)
+        else:
+            return typed
+
+
+def _read(trace: Trace, told: Account, visit: VisitAccount) -> dict[str, str]:
+    """Return what the question shows of the state: the fields that its node reads."""
+    from graphrt.cli.screen import brief_json
+    from graphrt.cli.steps import graph_around
+    from graphrt.replay import fold
+
+    fields = graph_around(told, visit).field
+    state = fold(trace).state_at(visit.id)
+    return {n: brief_json(fields[n].encode_state_value(state[n]), _SHOWN) for n in visit.node.reads}

@@ -1,0 +1,146 @@
+"""`graphrt answer`: answer the question of a run, and let it go on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from graphrt.cli.arguments import DEFAULT_STORE, OriginOption, StoredRun, StoreOption
+from graphrt.cli.drive_options import DepthOption, EventsOption, ModelOption, QuietOption, ResultOption, WaitOption
+
+if TYPE_CHECKING:
+    from graphrt.account import VisitAccount
+    from graphrt.agents.model import Model
+    from graphrt.cli.driving import Manner
+    from graphrt.graph import Graph
+    from graphrt.ports import RunInfo, Store
+    from graphrt.runtime import Listener, Result
+    from graphrt.trace import Trace
+
+EXAMPLES = (
+    "graphrt answer latest send",
+    "graphrt answer 4fz approve send --by ada",
+    "graphrt answer 4fz 6 '{\"cents\": 3890}' --no-resume",
+    "graphrt answer 4fz",
+)
+
+
+def _words(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    from graphrt.cli.completion import answers
+
+    return answers(ctx.params, incomplete)
+
+
+def answer(
+    run: StoredRun,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[VISIT] [ANSWER]",
+            help="The visit that asks (its id or its node) if several do; then the answer: one of the choices, text, "
+            "or JSON. Without ANSWER it is asked for.",
+            autocompletion=_words,
+            show_default=False,
+        ),
+    ] = None,
+    by: Annotated[str | None, typer.Option("--by", metavar="WHO", help="Who answers, for the record.")] = None,
+    no_resume: Annotated[
+        bool, typer.Option("--no-resume", help="Only store the answer; `graphrt resume` lets the run go on.")
+    ] = False,
+    target: OriginOption = None,
+    model: ModelOption = None,
+    wait: WaitOption = 0.0,
+    depth: DepthOption = 0,
+    events: EventsOption = False,
+    as_json: ResultOption = False,
+    quiet: QuietOption = False,
+    store: StoreOption = DEFAULT_STORE,
+) -> int:
+    """Answer what a run asks, then let it go on until it ends or asks again; the exit code says how it stands then.
+
+    An answer that does not fit is refused, and the question stays open. A run that another process drives takes the
+    answer there. With --no-resume, or where the code of the flow is not known, the answer is kept in the store until
+    the run is resumed.
+    """
+    import asyncio
+
+    from graphrt import runtime
+    from graphrt.account import account
+    from graphrt.cli import answers
+    from graphrt.cli.driving import Manner
+    from graphrt.cli.which import opened, stored_run
+
+    with opened(store) as open_:
+        info = open_.info(stored_run(open_, run))
+        trace = open_.trace(info.run)
+        told = account(trace)
+        visit, given = answers.which_question(told, words or ())
+        if given is None:
+            given = answers.ask(trace, told, visit)
+        answers.check(told, visit, given)
+        ready = None if no_resume or info.live else _ready(trace, info, target, model)
+        graph = ready[0] if ready is not None else None
+        asyncio.run(runtime.answer(open_, info.run, visit.id, given, graph=graph, by=by))
+        if ready is None:
+            return _kept(info, visit, store, no_resume=no_resume)
+        manner = Manner(store, events, as_json, quiet, depth, compact=events)
+        return _go_on(open_, info.run, *ready, wait, manner)
+
+
+def _ready(trace: Trace, info: RunInfo, target: str | None, model: str | None) -> tuple[Graph, Model | None] | None:
+    """Return what the run needs to go on: its flow, and its model if one was named. None if the flow is not known.
+
+    Raises:
+        UseError: the flow cannot be loaded, has changed, or needs a model. Nothing is stored then.
+    """
+    from graphrt.cli.models import find_model
+    from graphrt.cli.origin import load_origin, unchanged
+    from graphrt.errors import GraphrtError, UseError
+
+    if target is None and info.target is None:
+        return None
+    try:
+        graph = unchanged(trace, load_origin(info, target).graph())
+        return graph, find_model(graph, model)
+    except GraphrtError as error:
+        hint = "nothing was stored; --no-resume stores the answer all the same"
+        raise UseError(f"{error.message}; {hint}") from error
+
+
+def _kept(info: RunInfo, visit: VisitAccount, store: str, *, no_resume: bool) -> int:
+    """Tell what became of an answer when the run was not driven on from here."""
+    from graphrt.cli import exits
+    from graphrt.cli.outcome import again
+    from graphrt.cli.screen import say
+
+    if info.live:
+        say(f"answered {visit.name} (visit {visit.id}); the process that drives run {info.run} takes it")
+        return exits.OK
+    where = "" if info.target is not None else " --target file.py:name"
+    resume = again(f"resume {info.run}", store) + where
+    say(f"the answer for {visit.name} (visit {visit.id}) is stored; go on with: {resume}")
+    return exits.OK if no_resume else exits.SUSPENDED
+
+
+def _go_on(open_: Store, run: str, graph: Graph, model: Model | None, wait: float, manner: Manner) -> int:
+    """Drive the run on, which takes the answer first."""
+    from graphrt import runtime
+    from graphrt.cli import exits
+    from graphrt.cli.driving import drive
+    from graphrt.cli.screen import say
+    from graphrt.errors import RunLocked
+
+    async def go(watched: Store, on_event: Listener) -> Result[Any]:
+        try:
+            resources = () if model is None else (model,)
+            return await runtime.resume(watched, run, graph, on_event=on_event, stay_s=wait, resources=resources)
+        finally:
+            if model is not None:
+                await model.aclose()
+
+    try:
+        return drive(go, graph, open_, manner)
+    except RunLocked:
+        say(f"answered; the process that now drives run {run} takes it")
+        return exits.OK
