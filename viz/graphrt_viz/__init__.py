@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias, overload
 
 from graphrt.graph import Graph
 from graphrt.trace import Trace
+from graphrt_viz.chronicle import chronicle_of
 from graphrt_viz.collapse import collapsed
 from graphrt_viz.errors import FormatError, LayoutError, PictureError
 from graphrt_viz.exporters import FORMATS, format_named, format_of, refuse_theme
@@ -19,22 +20,32 @@ from graphrt_viz.overlay import picture_of_run
 from graphrt_viz.picture import Picture, from_json, to_json
 from graphrt_viz.room import shared_room
 from graphrt_viz.theme import theme_named
+from graphrt_viz.views import VIEWS, view_named
+from graphrt_viz.views.difference import difference_of, difference_of_runs
+from graphrt_viz.views.heat import picture_of_heat
 
 if TYPE_CHECKING:
+    from graphrt_viz.exporters import Format
     from graphrt_viz.exporters.dot import Direction
     from graphrt_viz.looks import Room
-    from graphrt_viz.theme import ThemeName
+    from graphrt_viz.theme import Theme, ThemeName
+    from graphrt_viz.views import View
 
 __all__ = [
     "FORMATS",
+    "VIEWS",
     "FormatError",
     "LayoutError",
     "Picture",
     "PictureError",
+    "chronicle_of",
     "collapsed",
+    "difference_of",
+    "difference_of_runs",
     "digest_in",
     "from_json",
     "picture_of",
+    "picture_of_heat",
     "picture_of_run",
     "render",
     "save",
@@ -43,7 +54,9 @@ __all__ = [
 ]
 
 _STAMP: Final = re.compile(rb"graphrt-picture sha256:([0-9a-f]{64})")
-TextForm: TypeAlias = Literal["svg", "dot", "mermaid", "mermaid-state", "plantuml", "markdown", "text", "json"]
+TextForm: TypeAlias = Literal[
+    "svg", "dot", "mermaid", "mermaid-state", "plantuml", "markdown", "perfetto", "text", "json"
+]
 """The formats that are text."""
 Target: TypeAlias = Picture | Graph | Trace
 """What can be drawn: a picture, a definition, or a run."""
@@ -57,6 +70,7 @@ def render(
     theme: ThemeName = "light",
     direction: Direction = "TB",
     room: Room | None = None,
+    view: str | None = None,
 ) -> str: ...
 @overload
 def render(
@@ -66,6 +80,7 @@ def render(
     theme: ThemeName = "light",
     direction: Direction = "TB",
     room: Room | None = None,
+    view: str | None = None,
 ) -> bytes: ...
 @overload
 def render(
@@ -75,6 +90,7 @@ def render(
     theme: ThemeName = "light",
     direction: Direction = "TB",
     room: Room | None = None,
+    view: str | None = None,
 ) -> str | bytes: ...
 def render(
     target: Target,
@@ -83,26 +99,46 @@ def render(
     theme: ThemeName = "light",
     direction: Direction = "TB",
     room: Room | None = None,
+    view: str | None = None,
 ) -> str | bytes:
     """Return a picture in the format `form`: text, or bytes for `png`.
 
-    `room` comes from `shared_room` and keeps things in place over several pictures of one graph.
+    `room` comes from `shared_room` and keeps things in place over several pictures of one graph. `view` is a way to
+    look at a run (`VIEWS`); None for the format's own, which mostly is the run on its definition.
 
     Raises:
-        FormatError: the format, theme or direction is unknown.
+        FormatError: the format, theme, direction or view is unknown, or they do not go together.
         LayoutError: Graphviz is missing or refuses.
     """
     if direction not in {"TB", "LR"}:
         raise FormatError(f"direction {direction!r} is unknown; choose TB (downwards) or LR (to the right)")
     chosen, colours = format_named(form), theme_named(theme)
     refuse_theme(chosen, colours)
-    return chosen.export(_picture(target), colours, direction, room)
+    return _written(target, chosen, colours, direction, room, view_named(view) if view is not None else None)
 
 
-def _picture(target: Target) -> Picture:
-    if isinstance(target, Picture):
-        return target
-    return picture_of(target) if isinstance(target, Graph) else picture_of_run(target)
+def _written(
+    target: Target, form: Format, theme: Theme, direction: Direction, room: Room | None, view: View | None
+) -> str | bytes:
+    if not isinstance(target, Trace):
+        if view is not None:
+            raise FormatError(f"view {view.name!r} shows a run; a definition has no visits and no times")
+        if form.export is None:
+            raise FormatError(f"format {form.name!r} writes a run; a definition has no times")
+        return form.export(picture_of(target) if isinstance(target, Graph) else target, theme, direction, room)
+    if view is None:
+        if form.tell is not None:
+            return form.tell(chronicle_of(target), theme)
+        assert form.export is not None, "a format that does not write pictures writes runs"
+        return form.export(picture_of_run(target), theme, direction, room)
+    if view.draw is None:
+        if form.name not in view.writes:
+            known = ", ".join(view.writes)
+            raise FormatError(f"view {view.name!r} cannot be written as {form.name}; choose one of {known}")
+        return view.writes[form.name](chronicle_of(target), theme)
+    if form.export is None:
+        raise FormatError(f"format {form.name!r} has no views; leave the view out")
+    return form.export(view.draw(chronicle_of(target)), theme, direction, room)
 
 
 def save(
@@ -112,15 +148,16 @@ def save(
     theme: ThemeName = "light",
     direction: Direction = "TB",
     room: Room | None = None,
+    view: str | None = None,
 ) -> Path:
     """Write a picture to a file in the format that the file's ending stands for, and return its path.
 
     Raises:
-        FormatError: the ending, theme or direction is unknown.
+        FormatError: the ending, theme, direction or view is unknown, or they do not go together.
         LayoutError: Graphviz is missing or refuses.
     """
     file = Path(path)
-    content = render(target, format_of(file).name, theme=theme, direction=direction, room=room)
+    content = render(target, format_of(file).name, theme=theme, direction=direction, room=room, view=view)
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
     return file
 

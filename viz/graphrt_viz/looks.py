@@ -64,7 +64,7 @@ class Context:
     """What the look of a single node or edge depends on besides itself."""
 
     theme: Theme
-    run: bool
+    shows: str = "flow"
     down: bool = True
     """Whether the picture runs downwards, not to the right."""
     loops: frozenset[int] = frozenset()
@@ -75,6 +75,11 @@ class Context:
     nodes: Mapping[str, PNode] = field(default_factory=dict[str, "PNode"])
     room: Room = field(default_factory=dict[str, tuple[float, float]])
 
+    @property
+    def run(self) -> bool:
+        """Whether it is a run, or many: what was not reached is a ghost."""
+        return self.shows in {"run", "heat"}
+
 
 def context(picture: Picture, theme: Theme, loops: frozenset[int], *, down: bool, room: Room | None = None) -> Context:
     """Return what the looks of all nodes and edges of a picture have in common."""
@@ -82,9 +87,7 @@ def context(picture: Picture, theme: Theme, loops: frozenset[int], *, down: bool
     for edge in picture.edges:
         into[edge.target] = into.get(edge.target, 0) + 1
     retrying = frozenset(e.source for e in picture.edges if e.retry)
-    return Context(
-        theme, picture.shows == "run", down, loops, into, retrying, {n.id: n for n in picture.nodes}, room or {}
-    )
+    return Context(theme, picture.shows, down, loops, into, retrying, {n.id: n for n in picture.nodes}, room or {})
 
 
 # ---- nodes
@@ -93,13 +96,17 @@ def context(picture: Picture, theme: Theme, loops: frozenset[int], *, down: bool
 def node_look(node: PNode, ctx: Context) -> Look:
     """Return how a node looks."""
     theme = ctx.theme
-    ghost = ctx.run and node.mark is None
-    shade = theme.ghost if ghost else theme.kinds[node.kind]
+    ghost = _is_cold(node, ctx)
+    shade = theme.ghost if ghost else _compared_shade(node, theme) or theme.kinds[node.kind]
     if node.mark is not None and node.mark.status == "failed":
         shade = theme.bad
     attrs = {"fillcolor": shade.fill, "color": shade.stroke, "style": "filled", "penwidth": "1.8" if ctx.run else "1.6"}
     if ghost:
         attrs |= {"style": "filled,dashed", "penwidth": "1.2"}
+    elif node.change in {"removed", "second"}:
+        attrs |= {"style": "filled,dashed", "penwidth": "2.2"}
+    elif node.change in {"added", "changed", "first"}:
+        attrs["penwidth"] = "2.2"
     elif node.mark is not None and node.mark.status == "cancelled":
         attrs["style"] = "filled,dotted"
     if node.kind == "start":
@@ -111,6 +118,26 @@ def node_look(node: PNode, ctx: Context) -> Look:
     return _work_look(node, ctx, attrs, shade, ghost=ghost)
 
 
+def _is_cold(part: PNode | PCluster, ctx: Context) -> bool:
+    if ctx.shows == "heat":
+        return part.level is None
+    return part.mark is None if ctx.shows == "run" else part.change == "neither"
+
+
+def _compared_shade(part: PNode | PEdge | PCluster, theme: Theme) -> Shade | None:
+    """Return the shade of what is hot or differs; None if it is neither."""
+    if part.level is not None:
+        return theme.heat[part.level]
+    return {
+        "added": theme.ok,
+        "removed": theme.bad,
+        "changed": theme.other,
+        "first": theme.agent,
+        "second": theme.other,
+        "both": theme.task,
+    }.get(part.change)
+
+
 def _bar_look(node: PNode, ctx: Context, attrs: dict[str, str], shade: Shade, *, ghost: bool) -> Look:
     long, across = ("width", "height") if ctx.down else ("height", "width")
     attrs |= {"shape": "box", long: f"{min(4.0, max(1.2, 0.6 * ctx.into.get(node.id, 0))):g}"}
@@ -119,6 +146,7 @@ def _bar_look(node: PNode, ctx: Context, attrs: dict[str, str], shade: Shade, *,
         rest.append(f"×{count(node.mark.visits)}")
     if node.mark is not None and node.mark.status != "good":
         rest.append(node.mark.status)
+    rest += story.compared(node)
     if not node.name and not rest:
         return Look(attrs | {across: "0.08", "fixedsize": "true"})
     attrs |= {"margin": "0.12,0.01", across: "0.2"}
@@ -138,6 +166,7 @@ def _end_look(node: PNode, ctx: Context, attrs: dict[str, str], shade: Shade, *,
         lines.append(line(Span(shorten(node.subtitle, 24), 9, shade.ink)))
     if node.mark is not None and node.mark.visits > 1:
         lines.append(line(Span(f"×{count(node.mark.visits)}", 9, shade.ink)))
+    lines += [line(Span(shorten(text, 40), 9, shade.ink)) for text in story.compared(node)]
     cell = stack(*lines, align="CENTER") if lines else None
     if node.kind == "failure_end":
         return Look(attrs | {"shape": "doubleoctagon", "margin": "0.04,0.02"}, cell, "CENTER")
@@ -177,7 +206,9 @@ def _work_look(node: PNode, ctx: Context, attrs: dict[str, str], shade: Shade, *
         cells.append(line(Span(text, 13, ink, bold=not ghost), *beside))
     if mark is not None and facts and not inline:
         cells.append(line(Span(facts, 10, shade.ink)))
-    if node.subtitle and not ctx.run:
+    for note in node.notes:
+        cells += [line(Span(text, 10, shade.ink)) for text in wrap(note, _WIDE + 6, 2)]
+    if node.subtitle and ctx.shows == "flow":
         width, most = _SUBTITLES.get(node.kind, (_WIDE, 2))
         cells += [line(Span(text, 10, theme.muted)) for text in wrap(node.subtitle, width, most)]
     if mark is not None and mark.failures and node.id not in ctx.retrying:
@@ -195,6 +226,8 @@ def _work_look(node: PNode, ctx: Context, attrs: dict[str, str], shade: Shade, *
 def tag(node: PNode, *, run: bool) -> str:
     """Return the word above a node's name; in a run it also says what the node is up to."""
     word = shorten(node.tag, _WIDE) if node.tag else TAGS[node.kind]
+    if node.change in story.CHANGES:
+        return f"{word.removesuffix(_WAITS)} · {story.CHANGES[node.change]}"
     if not run:
         return word
     word = word.removesuffix(_WAITS)
@@ -246,6 +279,10 @@ def edge_look(index: int, edge: PEdge, ctx: Context) -> Look:
 
 
 def _edge_look(index: int, edge: PEdge, ctx: Context) -> Look:
+    if ctx.shows == "heat":
+        return _ghost_edge(edge, ctx) if edge.level is None else _compared_edge(edge, ctx)
+    if ctx.shows == "diff" and edge.change:
+        return _ghost_edge(edge, ctx) if edge.change == "neither" else _compared_edge(edge, ctx)
     if ctx.run and not edge.retry:
         return _run_edge(edge, ctx)
     source = ctx.nodes.get(edge.source)
@@ -343,10 +380,26 @@ def _run_edge(edge: PEdge, ctx: Context) -> Look:
         rows = [line(*rows[0].spans, Span("  " + values[0], 9, theme.muted))]
     else:
         rows += [line(Span(text, 9, theme.muted)) for text in values]
-    parts = [gap(5), badge(line(Span(story.crossings(mark), 10, theme.on_path, bold=True)), colour)]
+    parts: list[Cell] = []
+    if number := story.crossings(mark):
+        parts += [gap(5), badge(line(Span(number, 10, theme.on_path, bold=True)), colour)]
     if rows:
-        parts += [gap(2), chip(stack(*rows), colour, theme.card)]
-    return Look(attrs, row(*parts))
+        parts += [gap(2 if parts else 5), chip(stack(*rows), colour, theme.card)]
+    return Look(attrs, row(*parts)) if parts else Look(attrs)
+
+
+def _compared_edge(edge: PEdge, ctx: Context) -> Look:
+    """Draw an edge that is hot, or that differs: the hotter the thicker, what is gone or only the second's dashed."""
+    theme = ctx.theme
+    shade = _compared_shade(edge, theme) or theme.task
+    attrs = _stroke(edge, shade.stroke, ctx) | {"penwidth": "2.4", "arrowsize": "0.8"}
+    if edge.level is not None:
+        attrs["penwidth"] = f"{1.2 + 0.9 * edge.level:.1f}"
+    if edge.change in {"removed", "second"}:
+        attrs["style"] = "dashed"
+    rows = _condition(edge, theme.ink, theme.muted, mono_ink=theme.ink)
+    rows += [line(Span(text, 9, theme.ink, bold=True)) for note in story.compared(edge) for text in wrap(note, 44, 3)]
+    return Look(attrs, padded(chip(stack(*rows), shade.stroke, theme.card), left=6)) if rows else Look(attrs)
 
 
 def _ghost_edge(edge: PEdge, ctx: Context) -> Look:
@@ -385,16 +438,18 @@ def _failure_loop(failures: tuple[Failure, ...], ctx: Context) -> Look:
 def cluster_look(cluster: PCluster, ctx: Context) -> Look:
     """Return how the frame around an opened subgraph looks."""
     theme = ctx.theme
-    ghost = ctx.run and cluster.mark is None
-    shade = theme.ghost if ghost else theme.task
+    ghost = _is_cold(cluster, ctx)
+    shade = theme.ghost if ghost else _compared_shade(cluster, theme) or theme.task
     spans = [Span(shorten(cluster.tag, _WIDE) if cluster.tag else "SUBGRAPH", 9, shade.ink, bold=True)]
     spans.append(Span("  " + shorten(cluster.name, 48), 12, shade.ink if ghost else theme.ink, bold=not ghost))
     if cluster.mark is not None and (facts := story.brief(cluster.mark)):
         spans.append(Span("  " + facts, 10, shade.ink))
+    if said := " · ".join(story.compared(cluster)):
+        spans.append(Span("  " + shorten(said, 80), 10, shade.ink))
     style = "rounded,filled,dashed" if ghost else "rounded,filled"
     attrs = {
         "style": style,
-        "color": shade.stroke if ghost else theme.line,
+        "color": shade.stroke if ghost or cluster.change else theme.line,
         "fillcolor": theme.frame,
         "penwidth": "1.2",
     }

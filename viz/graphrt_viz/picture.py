@@ -21,6 +21,8 @@ VERSION: Final = 1
 NodeKind: TypeAlias = Literal[
     "start", "task", "agent", "tool_agent", "router", "ask", "join", "fork", "end", "failure_end", "subgraph"
 ]
+Change: TypeAlias = Literal["", "added", "removed", "changed", "first", "second", "both", "neither"]
+"""How something differs between two definitions, or which of two runs it was part of; empty if not at all."""
 Status: TypeAlias = Literal["good", "failed", "waiting", "running", "cancelled"]
 NODE_KINDS: Final[tuple[str, ...]] = get_args(NodeKind)
 STATUSES: Final[tuple[str, ...]] = get_args(Status)
@@ -114,6 +116,11 @@ class PNode:
     tooltip: str = ""
     """All that can be said about it, in lines."""
     mark: NodeMark | None = None
+    change: Change = ""
+    level: int | None = None
+    """How hot it is, from 0 to 4; None if it is cold."""
+    notes: tuple[str, ...] = ()
+    """What a comparison has to say about it, line by line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +150,9 @@ class PEdge:
     """Not a transition: the node's own policy of repeating failed attempts, drawn as a loop."""
     tooltip: str = ""
     mark: EdgeMark | None = None
+    change: Change = ""
+    level: int | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +166,9 @@ class PCluster:
     """Id of the cluster around it."""
     tooltip: str = ""
     mark: NodeMark | None = None
+    change: Change = ""
+    level: int | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +180,8 @@ class Picture:
     nodes: tuple[PNode, ...] = ()
     edges: tuple[PEdge, ...] = ()
     clusters: tuple[PCluster, ...] = ()
-    shows: Literal["flow", "run"] = "flow"
-    """A run has marks; what it did not reach is drawn as a ghost."""
+    shows: Literal["flow", "run", "heat", "diff"] = "flow"
+    """A run has marks, and what it did not reach is drawn as a ghost; many runs have levels, a comparison changes."""
     status: str = ""
     """How the run ended, in a word; empty for a definition."""
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from graphrt_viz.picture import EdgeMark
 from graphrt_viz.wording import count, duration, money, plural, visible
 
 if TYPE_CHECKING:
-    from graphrt_viz.picture import EdgeMark, NodeMark, PEdge, Picture
+    from collections.abc import Mapping
+
+    from graphrt_viz.picture import NodeMark, PCluster, PEdge, Picture, PNode
 
 FEW_STEPS = 3
 """Crossings up to which each is named; more are counted."""
@@ -51,7 +54,9 @@ def condition(edge: PEdge) -> str:
 
 
 def crossings(mark: EdgeMark) -> str:
-    """Return when an edge was taken, if that was seldom (`2, 5`), else how often (`×12`)."""
+    """Return when an edge was taken, if that was seldom (`2, 5`), else how often (`×12`); nothing for once, unknown."""
+    if mark.taken == 1 and not mark.steps:
+        return ""
     if 0 < len(mark.steps) <= FEW_STEPS and mark.taken == len(mark.steps):
         return ", ".join(str(s) for s in mark.steps)
     return f"×{count(mark.taken)}"
@@ -118,5 +123,38 @@ def edge_story(mark: EdgeMark) -> list[str]:
     if not mark.taken:
         return [mark.reason] if mark.reason else ["not taken"]
     few = len(mark.steps) <= FEW_STEPS and mark.taken == len(mark.steps)
-    said = [f"step {crossings(mark)}" if few and mark.steps else f"taken {crossings(mark)}"]
+    said = [f"step {crossings(mark)}" if few and mark.steps else f"taken {crossings(mark)}".rstrip()]
     return said + ([text] if (text := values(mark)) else [])
+
+
+CHANGES: Final[Mapping[str, str]] = {
+    "added": "NEW",
+    "removed": "REMOVED",
+    "changed": "CHANGED",
+    "first": "FIRST ONLY",
+    "second": "SECOND ONLY",
+}
+"""The words for what differs."""
+
+
+def compared(part: PNode | PEdge | PCluster) -> list[str]:
+    """Return what a comparison says of a part of a picture, one fact a line."""
+    return ([CHANGES[part.change].lower()] if part.change in CHANGES else []) + list(part.notes)
+
+
+def is_ghost(part: PNode | PEdge | PCluster, picture: Picture) -> bool:
+    """Say whether a part was not reached by the run or the runs that a picture shows."""
+    if picture.shows == "heat":
+        return part.level is None
+    if picture.shows != "run":
+        return part.change == "neither"
+    return part.mark is None or (isinstance(part.mark, EdgeMark) and not part.mark.taken)
+
+
+def is_dashed(edge: PEdge, picture: Picture) -> bool:
+    """Say whether an edge is drawn with a broken line."""
+    if picture.shows in {"run", "heat"}:
+        return is_ghost(edge, picture)
+    if picture.shows == "diff":
+        return edge.change in {"removed", "second", "neither"}
+    return edge.otherwise or edge.error

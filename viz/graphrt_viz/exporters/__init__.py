@@ -7,16 +7,25 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Protocol
 
 from graphrt_viz.errors import FormatError
-from graphrt_viz.exporters import dot, json, markdown, mermaid, mermaid_state, plantuml, png, svg, text
+from graphrt_viz.exporters import dot, json, markdown, mermaid, mermaid_state, perfetto, plantuml, png, svg, text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from graphrt_viz.chronicle import Chronicle
     from graphrt_viz.exporters.dot import Direction
     from graphrt_viz.looks import Room
     from graphrt_viz.picture import Picture
     from graphrt_viz.theme import Theme
+
+
+class Tell(Protocol):
+    """Turns the steps of a run into the content of a file."""
+
+    def __call__(self, chronicle: Chronicle, theme: Theme) -> str | bytes:
+        """Return the content: text, or bytes for a binary format."""
+        ...
 
 
 class Export(Protocol):
@@ -36,7 +45,10 @@ class Format:
     name: str
     endings: tuple[str, ...]
     """Of file names, with the dot, the usual one first; none if the format is chosen by its name alone."""
-    export: Export
+    export: Export | None
+    """None if it is about times, which a picture does not have."""
+    tell: Tell | None = None
+    """What it makes of a run; None if that is what it makes of the run's picture."""
     themed: bool = True
     """Whether the theme shows."""
     follows: bool = False
@@ -53,6 +65,7 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
             Format("mermaid", (".mmd", ".mermaid"), mermaid.export),
             Format("mermaid-state", (), mermaid_state.export),
             Format("plantuml", (".puml", ".plantuml"), plantuml.export),
+            Format("perfetto", (".perfetto.json", ".perfetto"), None, perfetto.tell, themed=False),
             Format("markdown", (".md",), markdown.export, themed=False),
             Format("text", (".txt",), text.export, themed=False),
             Format("json", (".json",), json.export, themed=False),
@@ -92,8 +105,9 @@ def format_of(path: Path) -> Format:
         FormatError: no format has that ending.
     """
     ending = path.suffix.lower()
-    for form in FORMATS.values():
-        if ending in form.endings:
+    endings = sorted(((e, f) for f in FORMATS.values() for e in f.endings), key=lambda pair: -len(pair[0]))
+    for known_ending, form in endings:
+        if path.name.lower().endswith(known_ending):
             return form
     known = ", ".join(e for f in FORMATS.values() for e in f.endings)
     raise FormatError(f"{path}: no format has the ending {ending!r}; use one of {known}")

@@ -176,21 +176,22 @@ def _within(picture: Picture, cluster: str) -> list[str]:
 def tooltip(node: PNode) -> str:
     """Return what a reader sees on pointing at a node."""
     said = [node.tooltip or node.name or node.kind]
-    return lines_visible("\n".join(said + (story.node_story(node.mark) if node.mark is not None else [])))
+    said += story.node_story(node.mark) if node.mark is not None else []
+    return lines_visible("\n".join(said + story.compared(node)))
 
 
 def edge_tooltip(edge: PEdge) -> str:
     """Return what a reader sees on pointing at an edge."""
     said = [edge.tooltip or story.condition(edge)]
-    return lines_visible(
-        "\n".join(text for text in said + (story.edge_story(edge.mark) if edge.mark is not None else []) if text)
-    )
+    said += story.edge_story(edge.mark) if edge.mark is not None else []
+    return lines_visible("\n".join(text for text in said + story.compared(edge) if text))
 
 
 def node_classes(node: PNode, picture: Picture) -> tuple[str, ...]:
     """Return the CSS classes of a node: its kind and what became of it."""
     if picture.shows != "run":
-        return (node.kind,)
+        extra = [node.change] if node.change else [f"heat{node.level}"] if node.level is not None else []
+        return (node.kind, *extra)
     return (node.kind, "unvisited") if node.mark is None else (node.kind, "visited", node.mark.status)
 
 
@@ -199,6 +200,7 @@ def edge_classes(edge: PEdge, picture: Picture) -> tuple[str, ...]:
     names = [name for name in ("error", "otherwise", "fork", "retry") if getattr(edge, name)]
     if edge.each:
         names.append("each")
+    names += [edge.change] if edge.change else [f"heat{edge.level}"] if edge.level is not None else []
     if picture.shows == "run":
         names.append("taken" if edge.mark is not None and edge.mark.taken else "untaken")
     return ("transition", *names)

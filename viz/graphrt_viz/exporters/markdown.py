@@ -63,13 +63,16 @@ def _nodes(picture: Picture, names: Mapping[str, str]) -> str:
         about = plain(shorten(node.subtitle, _MOST)) if node.subtitle else ""
         tools = ", ".join(plain(t) for t in node.tools)
         within = names[node.cluster] if node.cluster is not None else ""
-        rows.append([names[node.id], plain(kind), within, about, tools, *_facts(node.mark, picture)])
+        compared = "; ".join(plain(shorten(text, _MOST)) for text in story.compared(node))
+        rows.append([names[node.id], plain(kind), within, about, tools, *_facts(node.mark, picture), compared])
     for frame in picture.clusters:
         kind = plain(shorten(frame.tag or "subgraph", _MOST).lower())
         within = names[frame.parent] if frame.parent is not None else ""
-        rows.append([names[frame.id], kind, within, "", "", *_facts(frame.mark, picture)])
+        compared = "; ".join(plain(shorten(text, _MOST)) for text in story.compared(frame))
+        rows.append([names[frame.id], kind, within, "", "", *_facts(frame.mark, picture), compared])
     heads = ["Node", "Kind", "In", "About", "Tools"]
-    return table([*heads, "Status", "Visits", "Attempts", "Time", "Waited", "Tokens", "Cost", "What happened"], rows)
+    heads += ["Status", "Visits", "Attempts", "Time", "Waited", "Tokens", "Cost", "What happened", "Compared"]
+    return table(heads, rows)
 
 
 def _facts(mark: NodeMark | None, picture: Picture) -> list[str]:
@@ -93,7 +96,7 @@ def _facts(mark: NodeMark | None, picture: Picture) -> list[str]:
 
 def _edges(picture: Picture, names: Mapping[str, str]) -> str:
     return table(
-        ["From", "To", "When", "Kind", "Taken", "Why"],
+        ["From", "To", "When", "Kind", "Taken", "Why", "Compared"],
         [
             [
                 names[e.source],
@@ -101,6 +104,7 @@ def _edges(picture: Picture, names: Mapping[str, str]) -> str:
                 plain(shorten(text, _MOST)) if (text := story.condition(e)) else "",
                 _kind(e),
                 *_crossed(e, picture),
+                "; ".join(plain(shorten(said, _MOST)) for said in story.compared(e)),
             ]
             for e in picture.edges
         ],
@@ -120,4 +124,4 @@ def _crossed(edge: PEdge, picture: Picture) -> list[str]:
         return ["no", plain(shorten(mark.reason, _MOST)) if mark.reason else ""]
     few = len(mark.steps) == mark.taken <= story.FEW_STEPS
     taken = ("step " if mark.taken == 1 else "steps ") + story.crossings(mark) if few else story.crossings(mark)
-    return [taken, plain(shorten(story.values(mark), _MOST)) if story.values(mark) else ""]
+    return [taken or "yes", plain(shorten(story.values(mark), _MOST)) if story.values(mark) else ""]

@@ -17,12 +17,12 @@ from graphrt_viz.spine import spine
 from graphrt_viz.wording import shorten, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from graphrt_viz.exporters.dot import Direction
     from graphrt_viz.looks import Room
     from graphrt_viz.picture import PEdge, Picture, PNode
-    from graphrt_viz.theme import Theme
+    from graphrt_viz.theme import Shade, Theme
 
 MOST_EDGES: Final = 500
 _MOST_TEXT: Final = 45_000
@@ -118,6 +118,7 @@ def node_text(node: PNode, picture: Picture, most: int) -> str:
     if node.mark is not None:
         lines += [facts] if (facts := story.brief(node.mark)) else []
         lines += [shorten(node.mark.error, most)] if node.mark.error else []
+    lines += [shorten(text, most) for text in node.notes]
     return "<br/>".join(safe(text) for text in lines if text)
 
 
@@ -126,33 +127,52 @@ def edge_text(edge: PEdge, picture: Picture, most: int) -> str:
     mark = edge.mark if picture.shows == "run" else None
     words = story.condition(edge)
     if mark is not None and mark.taken:
-        words = f"({story.crossings(mark)}) {words}".rstrip()
+        words = f"({number}) {words}".rstrip() if (number := story.crossings(mark)) else words
     lines = [shorten(words, 2 * most)] if words else []
     if mark is not None:
         lines += [shorten(text, most) for text in (story.values(mark), mark.reason) if text]
+    lines += [shorten(text, most) for text in story.compared(edge)]
     return "<br/>".join(safe(text) for text in lines)
 
 
 def _arrow(edge: PEdge, picture: Picture) -> str:
-    if picture.shows == "run":
-        return "==>" if edge.mark is not None and edge.mark.taken else "-.->"
-    return "-.->" if edge.otherwise or edge.error else "-->"
+    if story.is_dashed(edge, picture):
+        return "-.->"
+    return "==>" if picture.shows in {"run", "heat"} or edge.change else "-->"
+
+
+_SPECIAL: Final[Mapping[str, Callable[[Theme], Shade]]] = {
+    "k_ghost": lambda theme: theme.ghost,
+    "k_failed": lambda theme: theme.bad,
+    "k_added": lambda theme: theme.ok,
+    "k_removed": lambda theme: theme.bad,
+    "k_changed": lambda theme: theme.other,
+    "k_first": lambda theme: theme.agent,
+    "k_second": lambda theme: theme.other,
+    "k_both": lambda theme: theme.task,
+    "k_heat0": lambda theme: theme.heat[0],
+    "k_heat1": lambda theme: theme.heat[1],
+    "k_heat2": lambda theme: theme.heat[2],
+    "k_heat3": lambda theme: theme.heat[3],
+    "k_heat4": lambda theme: theme.heat[4],
+}
 
 
 def style_of(node: PNode, picture: Picture) -> str:
     """Return the name of the style of a node: its kind's, but for ghosts and failures."""
-    if picture.shows == "run":
-        if node.mark is None:
-            return "k_ghost"
-        if node.mark.status == "failed":
-            return "k_failed"
-    return f"k_{node.kind}"
+    if story.is_ghost(node, picture):
+        return "k_ghost"
+    if node.mark is not None and node.mark.status == "failed":
+        return "k_failed"
+    if node.level is not None:
+        return f"k_heat{node.level}"
+    return f"k_{node.change}" if node.change else f"k_{node.kind}"
 
 
 def style_text(name: str, theme: Theme) -> str:
     """Return the style of that name as Mermaid wants it."""
-    shade = {"k_ghost": theme.ghost, "k_failed": theme.bad}.get(name) or theme.kinds[name.removeprefix("k_")]
-    dash = ",stroke-dasharray:4 3" if name == "k_ghost" else ""
+    shade = _SPECIAL[name](theme) if name in _SPECIAL else theme.kinds[name.removeprefix("k_")]
+    dash = ",stroke-dasharray:4 3" if name in {"k_ghost", "k_removed", "k_second"} else ""
     ink = shade.ink if name in {"k_ghost", "k_start", "k_join", "k_fork", "k_failed"} else theme.ink
     return f"fill:{shade.fill},stroke:{shade.stroke},color:{ink}{dash}"
 
@@ -176,7 +196,11 @@ def _styles(picture: Picture, theme: Theme) -> Iterable[str]:
 
 
 def _colour(index: int, edge: PEdge, picture: Picture, theme: Theme, loops: frozenset[int]) -> str:
-    if picture.shows == "run":
+    if edge.level is not None:
+        return theme.heat[edge.level].stroke
+    if edge.change and edge.change != "neither":
+        return _SPECIAL[f"k_{edge.change}"](theme).stroke
+    if picture.shows in {"run", "heat"}:
         taken = edge.mark is not None and edge.mark.taken
         return (theme.bad.stroke if edge.error or edge.retry else theme.path) if taken else theme.ghost.stroke
     if edge.retry:

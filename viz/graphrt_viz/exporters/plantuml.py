@@ -97,6 +97,7 @@ def _node(node: PNode, picture: Picture, ids: Mapping[str, str]) -> str:
         lines.append(shorten(", ".join(node.tools), _MOST))
     if node.mark is not None:
         lines += [text for text in (story.brief(node.mark), shorten(node.mark.error or "", _MOST)) if text]
+    lines += [shorten(text, _MOST) for text in node.notes]
     label = "\\n".join(safe(text) or "<U+0020>" for text in lines)
     kind = tag(node, run=picture.shows == "run") if node.kind in TAGS else node.kind.replace("_", " ").upper()
     return f'state "<size:9>{safe(kind)}</size>\\n{label}" as {key}{_colour(node, picture)}'
@@ -104,21 +105,22 @@ def _node(node: PNode, picture: Picture, ids: Mapping[str, str]) -> str:
 
 def _colour(node: PNode, picture: Picture) -> str:
     """Return how a node that stands out is painted; the others keep the common look."""
-    if picture.shows == "run" and node.mark is None:
+    if story.is_ghost(node, picture) or node.change in {"removed", "second"}:
         return " #line.dashed"
-    return " #line.bold" if node.mark is not None and node.mark.status == "failed" else ""
+    failed = node.mark is not None and node.mark.status == "failed"
+    return " #line.bold" if failed or node.change in {"added", "changed", "first"} else ""
 
 
 def _edge(edge: PEdge, picture: Picture, ids: Mapping[str, str], theme: Theme) -> str:
     taken = edge.mark is not None and edge.mark.taken > 0
-    dashed = edge.error or edge.otherwise if picture.shows == "flow" else not taken
     style = [theme.bad.stroke] if edge.error else [theme.path] if taken else []
-    style += ["dashed"] if dashed else ["bold"] if taken else []
-    words = [f"({story.crossings(edge.mark)})"] if edge.mark is not None and taken else []
+    style += ["dashed"] if story.is_dashed(edge, picture) else ["bold"] if taken or edge.change or edge.level else []
+    words = [f"({number})"] if edge.mark is not None and (number := story.crossings(edge.mark)) and taken else []
     words += [text] if (text := story.condition(edge)) else []
     lines = [" ".join(words)] if words else []
     if edge.mark is not None:
         lines += [text for text in (story.values(edge.mark), edge.mark.reason) if text]
+    lines += story.compared(edge)
     label = "\\n".join(safe(shorten(text, 2 * _MOST)) for text in lines)
     arrow = f"-[{','.join(style)}]->" if style else "-->"
     return f"{ids[edge.source]} {arrow} {ids[edge.target]}" + (f" : {label}" if label else "")

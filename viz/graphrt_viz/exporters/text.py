@@ -61,7 +61,8 @@ def _inside(
     for frame in picture.clusters:
         if frame.parent == cluster:
             yield indent
-            facts = f" · {_story(frame.mark)}" if frame.mark is not None else ""
+            facts = "".join(f" · {visible(text)}" for text in story.compared(frame))
+            facts += f" · {_story(frame.mark)}" if frame.mark is not None else ""
             yield f"{indent}┌ {names[frame.id]} · {visible(frame.tag or 'subgraph').lower()}{facts}"
             yield from _inside(picture, frame.id, names, leaving, indent + "│ ")
             yield indent + "└"
@@ -78,6 +79,9 @@ def _node(node: PNode, names: Mapping[str, str], picture: Picture) -> str:
         parts.append("tools: " + ", ".join(_tool(name, node.mark) for name in node.tools))
     if picture.shows == "run":
         parts.append(_story(node.mark) if node.mark is not None else "" if node.kind == "start" else "not visited")
+    elif picture.shows == "heat" and node.level is None and node.kind != "start":
+        parts.append("not visited")
+    parts += [visible(text) for text in story.compared(node)]
     return " · ".join(p for p in parts if p)
 
 
@@ -91,9 +95,8 @@ def _edges(edges: Iterable[PEdge], names: Mapping[str, str], picture: Picture, i
     listed = list(edges)
     for i, edge in enumerate(listed):
         branch = "└" if i == len(listed) - 1 else "├"
-        taken = edge.mark is not None and edge.mark.taken > 0
-        dashed = edge.otherwise or edge.error if picture.shows == "flow" else not taken
-        stroke, head = ("╌", "▷") if dashed else ("═" if taken else "─", "▶")
+        strong = edge.level is not None or (edge.mark is not None and edge.mark.taken > 0)
+        stroke, head = ("╌", "▷") if story.is_dashed(edge, picture) else ("═" if strong else "─", "▶")
         label = _label(edge)
         middle = f" {label} " if label else ""
         yield f"{indent}{branch}{stroke}{middle}{stroke}{head} {names[edge.target]}{_crossed(edge, picture)}"
@@ -116,6 +119,8 @@ def _label(edge: PEdge) -> str:
 def _crossed(edge: PEdge, picture: Picture) -> str:
     """Return what a run did at an edge."""
     mark = edge.mark
+    if said := story.compared(edge):
+        return f"   ({' · '.join(visible(text) for text in said)})"
     if picture.shows != "run" or mark is None or not (mark.taken or mark.reason):
         return ""
     return f"   ({' · '.join(visible(text) for text in story.edge_story(mark))})"

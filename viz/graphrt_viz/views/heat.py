@@ -1,0 +1,229 @@
+"""Many runs on one definition: how often each way was gone, how long it took, what failed, what it cost.
+
+Colour says how much; the number beside it says what. Runs of other definitions count where their nodes and edges are
+those of the one that is drawn, and the picture says how many they are.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypeVar, get_args
+
+from graphrt.account import account, total_usage
+from graphrt.trace import graph_of
+from graphrt_viz.errors import PictureError
+from graphrt_viz.extract import edge_of, picture_of, start_of, step_into
+from graphrt_viz.picture import PCluster, PNode
+from graphrt_viz.wording import count, duration, money, plural
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from graphrt.account import Account, VisitAccount
+    from graphrt.graph import Graph
+    from graphrt.inputs import Usage
+    from graphrt.trace import Trace
+    from graphrt_viz.extract import Opened
+    from graphrt_viz.picture import PEdge, Picture
+
+T = TypeVar("T", PNode, PCluster)
+Measure: TypeAlias = Literal["visits", "time", "failures", "tokens", "cost"]
+"""What makes a node hot."""
+MEASURES: Final[tuple[str, ...]] = get_args(Measure)
+_LEVELS: Final = 5
+
+
+@dataclass(slots=True)
+class NodeHeat:
+    """What many runs did at a node. Inner visits count for the nodes around them too."""
+
+    visits: int = 0
+    runs: int = 0
+    """In how many of the runs it was visited."""
+    seconds: list[float] = field(default_factory=list[float])
+    """How long each visit took: the time of its attempts, of a question the waiting, of a graph all inside."""
+    waits: bool = False
+    """Whether these are times of waiting for an answer, which make nothing hot."""
+    failures: int = 0
+    """Visits that failed for good."""
+    failed_attempts: int = 0
+    """Attempts that failed, those of failed visits included."""
+    tokens: int = 0
+    cost_usd: float = 0.0
+
+    def value(self, by: Measure) -> float:
+        """Return the number by which it is coloured."""
+        match by:
+            case "visits":
+                return self.visits
+            case "time":
+                return 0.0 if self.waits else sum(self.seconds)
+            case "failures":
+                return self.failed_attempts + self.failures
+            case "tokens":
+                return self.tokens
+            case "cost":
+                return self.cost_usd
+
+
+@dataclass(slots=True)
+class Heat:
+    """Many runs, counted."""
+
+    runs: int = 0
+    other: int = 0
+    """Of these, runs of another definition than the one that is drawn."""
+    statuses: dict[str, int] = field(default_factory=dict[str, int])
+    nodes: dict[str, NodeHeat] = field(default_factory=dict[str, NodeHeat])
+    """By the id of the node in the picture."""
+    edges: dict[tuple[str, ...], int] = field(default_factory=dict[tuple[str, ...], int])
+    """How often each was crossed, by what makes an edge what it is."""
+    usage: Usage | None = None
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """Return the smallest value that at least this share of all reaches not beyond (nearest rank).
+
+    Raises:
+        ValueError: there are no values.
+    """
+    if not values:
+        raise ValueError("no values; a percentile needs at least one")
+    return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
+
+
+def heat_of(traces: Iterable[Trace], graph: Graph) -> Heat:
+    """Count what runs did at the nodes and edges of a definition."""
+    heat = Heat()
+    for trace in traces:
+        told = account(trace)
+        heat.runs += 1
+        heat.other += told.digest != graph.digest
+        heat.statuses[told.status] = heat.statuses.get(told.status, 0) + 1
+        heat.usage = total_usage([heat.usage, told.totals.usage])
+        _count(heat, told)
+    return heat
+
+
+def _count(heat: Heat, told: Account) -> None:
+    seen: set[str] = set()
+    for visit in told.visits.values():
+        idents = _idents(visit)
+        node = heat.nodes.setdefault(idents[-1], NodeHeat())
+        node.visits += 1
+        node.failures += visit.status == "failed"
+        node.failed_attempts += sum(a.error is not None for a in visit.attempts)
+        node.seconds.append(visit.busy_s if visit.attempts else visit.duration_s or 0.0)
+        node.waits = visit.node.kind == "ask"
+        seen.add(idents[-1])
+        if (usage := visit.usage) is not None:
+            for ident in idents:
+                around = heat.nodes.setdefault(ident, NodeHeat())
+                around.tokens += (usage.input_tokens or 0) + (usage.output_tokens or 0)
+                around.cost_usd += usage.cost_usd or 0.0
+        path = idents[-2] if len(idents) > 1 else ""
+        if not visit.causes:
+            _cross(heat, ("", start_of(path)))
+        graph = told.graph
+        for name in visit.path[:-1]:
+            graph = graph.by_name[name].graph or graph
+        for routed in visit.routed:
+            if routed.taken:
+                _cross(heat, _key(edge_of(graph, routed.edge, path)))
+    for ident in seen:
+        heat.nodes[ident].runs += 1
+
+
+def _idents(visit: VisitAccount) -> list[str]:
+    """Return the ids of the nodes around a visit and of its own, outermost first."""
+    idents: list[str] = []
+    for name in visit.path:
+        idents.append(step_into(idents[-1] if idents else "", name))
+    return idents
+
+
+def _cross(heat: Heat, key: tuple[str, ...]) -> None:
+    heat.edges[key] = heat.edges.get(key, 0) + 1
+
+
+def _key(edge: PEdge) -> tuple[str, ...]:
+    """Return what makes an edge what it is, also in another definition."""
+    if edge.source.endswith("//"):
+        return ("", edge.source)
+    return (edge.source, edge.target, edge.on, edge.guard, edge.each, "error" if edge.error else "")
+
+
+def picture_of_heat(traces: Sequence[Trace], *, by: Measure = "time", opened: Opened = None) -> Picture:
+    """Return the picture of many runs, on the definition of the last of them.
+
+    Raises:
+        PictureError: there are no runs.
+    """
+    if not traces:
+        raise PictureError("no runs to draw; a heat map needs at least one")
+    graph = graph_of(traces[-1])
+    return hot(picture_of(graph, opened=opened), heat_of(traces, graph), by)
+
+
+def hot(picture: Picture, heat: Heat, by: Measure = "time") -> Picture:
+    """Return a picture of a definition with what many runs did."""
+    shown = {n.id for n in picture.nodes} | {c.id for c in picture.clusters}
+    most = max((h.value(by) for ident, h in heat.nodes.items() if ident in shown), default=0.0)
+    starts = {e.source for e in picture.edges if heat.edges.get(_key(e))}
+    nodes = tuple(
+        replace(n, level=0) if n.id in starts and n.kind == "start" else _hot(n, heat, most, by) for n in picture.nodes
+    )
+    clusters = tuple(_hot(c, heat, most, by) for c in picture.clusters)
+    counts = [0 if e.retry else heat.edges.get(_key(e), 0) for e in picture.edges]
+    leaving: dict[str, int] = {}
+    for e, number in zip(picture.edges, counts, strict=True):
+        leaving[e.source] = leaving.get(e.source, 0) + number
+    edges: list[PEdge] = []
+    for e, crossed in zip(picture.edges, counts, strict=True):
+        number = heat.nodes[e.source].failed_attempts if e.retry and e.source in heat.nodes else crossed
+        if not number:
+            edges.append(replace(e, mark=None))
+            continue
+        share = f" · {_share(number, leaving[e.source])}" if not e.retry and leaving[e.source] > number else ""
+        text = f"{plural(number, 'failed attempt')}" if e.retry else f"×{count(number)}{share}"
+        edges.append(replace(e, level=_level(number, max(counts)), notes=(text,)))
+    statuses = [f"{count(number)} {status}" for status, number in sorted(heat.statuses.items())]
+    parts = [plural(heat.runs, "run"), *statuses, f"coloured by {by}"]
+    if heat.usage is not None:
+        parts += _usage((heat.usage.input_tokens or 0) + (heat.usage.output_tokens or 0), heat.usage.cost_usd or 0.0)
+    if heat.other:
+        parts.append(f"{count(heat.other)} of another definition")
+    return replace(
+        picture, subtitle=" · ".join(parts), nodes=nodes, edges=tuple(edges), clusters=clusters, shows="heat"
+    )
+
+
+def _hot(part: T, heat: Heat, most: float, by: Measure) -> T:
+    found = heat.nodes.get(part.id)
+    if found is None or not found.visits:
+        return part
+    notes = [f"×{count(found.visits)} · in {_share(found.runs, heat.runs)} of runs"]
+    if any(found.seconds):
+        half, most_of_all = (duration(percentile(found.seconds, share)) for share in (0.5, 0.95))
+        notes.append(f"{'waited ' if found.waits else ''}p50 {half} · p95 {most_of_all}")
+    failed = [plural(found.failures, "failure")] if found.failures else []
+    failed += [plural(found.failed_attempts, "failed attempt")] if found.failed_attempts else []
+    notes += [", ".join(failed)] if failed else []
+    notes += [" · ".join(used)] if (used := _usage(found.tokens, found.cost_usd)) else []
+    return replace(part, level=_level(found.value(by), most), notes=tuple(notes))
+
+
+def _usage(tokens: int, cost_usd: float) -> list[str]:
+    return ([f"{count(tokens)} tok"] if tokens else []) + ([money(cost_usd)] if cost_usd else [])
+
+
+def _level(value: float, most: float) -> int:
+    return min(_LEVELS - 1, int(_LEVELS * value / most)) if most > 0 else 0
+
+
+def _share(part: int, whole: int) -> str:
+    """Return a share in per cent; never 0 % of something nor 100 % of not all."""
+    if part == whole:
+        return "100 %"
+    return f"{min(99, max(1, round(100 * part / whole)))} %" if part else "0 %"
