@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.text import Text
 
 from graphrt.cli.progress import Lines, Told, name_of
-from graphrt.cli.screen import brief_json, console, line, wrapped
+from graphrt.cli.screen import brief_json, console, line
 from graphrt.cli.telling import error_text, moment, sign_of, tokens, took, used
 from graphrt_viz.wording import plural, visible
 
@@ -34,8 +34,6 @@ _MOST_ROWS: Final = 8
 _SPOKEN: Final = 3
 """Rows of streamed text of a visit that is live alone."""
 _INDENT: Final = 4
-_BELOW: Final = 9
-"""Where lines begin that belong to the one above."""
 
 
 class LiveRegion:
@@ -84,16 +82,8 @@ class LiveRegion:
             self._live.stop()
 
     def _print(self, lines: Iterator[Told]) -> None:
-        width = self._screen.width
         for one in lines:
-            whole = one.whole()
-            if one.trouble is None or cell_len(whole.plain) <= width:
-                rows = [whole]
-            else:
-                rows = [one.text, *wrapped(line(" " * _BELOW, one.trouble), width)]
-            for row in rows:
-                row.rstrip()
-                row.truncate(width, overflow="ellipsis")
+            for row in one.rows(self._screen.width):
                 self._screen.print(row, no_wrap=True, crop=True)
 
     # -- drawing ------------------------------------------------------------------------------------------------------

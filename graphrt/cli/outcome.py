@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 _WIDTH: Final = 100
 """How wide text is where no terminal says it."""
 _LINES: Final = 8
-"""Lines of a value that are shown at most."""
+"""Lines of a value that are shown at most …"""
+_LESS: Final = 3
+"""… and of a run that did not complete."""
 
 
 def tell(
@@ -56,31 +58,37 @@ def state_of(result: Result[Any], graph: Graph) -> dict[str, Json]:
 
 
 def _lines(result: Result[Any], told: Account, graph: Graph, store: str) -> Iterator[Part]:
+    """Yield the state, then how the run ended: what a person has to know or to do stands last."""
+    screen = console()
+    completed = result.status == "completed"
+    if not completed:
+        yield "state so far:", "dim"
+    yield from _fields(
+        state_of(result, graph), screen.width if screen.is_terminal else _WIDTH, _LINES if completed else _LESS
+    )
     yield _headline(told)
-    yield from in_doubt(told)
     if result.error is not None:
-        where = f" at {told.visits[told.failed_at].name} (visit {told.failed_at})" if told.failed_at else ""
-        yield f"  {error_text(result.error)}{where}", "red"
+        yield f"  {error_text(result.error)}", "red"
         yield from _raised_at(result)
+    yield from in_doubt(told)
     for visit in _questions(told):
         yield from _question(visit)
-    screen = console()
-    width = screen.width if screen.is_terminal else _WIDTH
-    if result.status != "completed":
-        yield "state so far:", "dim"
-    yield from _fields(state_of(result, graph), width)
     if not store.startswith("memory:"):
         yield from _next(told, store)
 
 
 def _headline(told: Account) -> Text:
-    end = f" at {told.end}" if told.end else f" by {told.cancelled_by}" if told.cancelled_by else ""
+    where = ""
+    if told.failed_at is not None:
+        where = f" at {told.visits[told.failed_at].name} (visit {told.failed_at})"
+    elif told.end or told.cancelled_by:
+        where = f" at {told.end}" if told.end else f" by {told.cancelled_by}"
     totals = told.totals
     parts = [plural(totals.visits, "visit")]
     if totals.retries:
         parts.append("1 retry" if totals.retries == 1 else f"{totals.retries} retries")
     parts += [*used(totals.usage), took(totals.wall_s)]
-    return line(status_text(told.status), end, (f"  {' · '.join(parts)}", "dim"))
+    return line(status_text(told.status), where, (f"  {' · '.join(parts)}", "dim"))
 
 
 def in_doubt(told: Account) -> Iterator[Part]:
@@ -120,24 +128,25 @@ def _question(visit: VisitAccount) -> Iterator[Part]:
         yield f"  until {moment(visit.due)}"
 
 
-def _fields(state: dict[str, Json], width: int) -> Iterator[Text]:
+def _fields(state: dict[str, Json], width: int, most: int) -> Iterator[Text]:
     label = max((len(name) for name in state), default=0)
     for name, value in state.items():
         head = f"  {name:<{label}}  "
-        rows = list(_value(value, max(20, width - len(head))))
+        rows = list(_value(value, max(20, width - len(head)), most))
         for k, row in enumerate(rows):
             yield line((head, "dim") if k == 0 else " " * len(head), row)
 
 
-def _value(value: Json, width: int) -> Iterator[Part]:
+def _value(value: Json, width: int, most: int) -> Iterator[Part]:
     """Yield the lines of a value: JSON if it is short, else wrapped; a long text as it reads."""
     text = json_text(value, indent=None)
     if len(text) > width and isinstance(value, str):
         text = lines_visible(value)
     rows = [row for part in text.split("\n") for row in wrapped(line(part), width)]
-    yield from rows[:_LINES]
-    if len(rows) > _LINES:
-        yield f"… {plural(len(rows) - _LINES, 'more line')}", "dim"
+    if len(rows) > most + 1:
+        more = len(rows) - most
+        rows = [*rows[:most], line((f"… {more} more lines", "dim"))]
+    yield from rows
 
 
 def _next(told: Account, store: str) -> Iterator[Part]:
@@ -151,6 +160,8 @@ def _next(told: Account, store: str) -> Iterator[Part]:
         hints.append((again(f"resume {run}", store), "tries again from there, once the cause is mended"))
     elif told.status == "cancelled":
         hints.append((again(f"resume {run}", store), "goes on all the same"))
+    else:
+        hints.append((again(f"render {run} -o {run}.svg", store), "draws it on its flow"))
     hints.append((again(f"show {run}", store), "every step"))
     width = max(len(command) for command, _ in hints)
     for command, says in hints:

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from graphrt import events as e
 from graphrt import inputs as i
-from graphrt.cli.screen import brief_json, console, line
+from graphrt.cli.screen import brief_json, console, line, wrapped
 from graphrt.cli.telling import error_text, moment, status_text, tokens, took
 from graphrt_viz.wording import shorten
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _NAME: Final = (10, 24)
 _STATUS: Final = (11, 20)
 """Cells that a column has at least and at most."""
+_BELOW: Final = 9
+"""Where lines begin that belong to the one above."""
 _CRASH: Final = {"retry": "it runs again", "ask": "a person is asked", "fail": "the visit fails"}
 
 
@@ -38,12 +40,27 @@ class Told(NamedTuple):
 
     text: Text
     """May be cut."""
+    went: Text | None = None
+    """Where a visit was left to, which stands behind it."""
     trouble: Text | None = None
-    """What belongs behind it, and may not be cut."""
+    """What went wrong, which stands behind it and may not be cut."""
 
-    def whole(self) -> Text:
-        """Return it in one line."""
-        return self.text if self.trouble is None else line(self.text, "  ", self.trouble)
+    def rows(self, width: int | None = None) -> list[Text]:
+        """Return it in one line; if `width` says that this is too wide, cut it, and put what went wrong below."""
+        parts = [p for p in (self.text, self.went, self.trouble) if p is not None]
+        whole = line(*(p for part in parts for p in ("  ", part)))[2:]
+        whole.rstrip()
+        if width is None or cell_len(whole.plain) <= width:
+            return [whole]
+        text, below = self.text, list[Text]()
+        if self.trouble is not None:
+            below = wrapped(line(" " * _BELOW, self.trouble), width)
+        if self.went is not None and cell_len(self.went.plain) + 2 <= width // 2:
+            text.rstrip()
+            text.truncate(width - 2 - cell_len(self.went.plain), overflow="ellipsis")
+            text = line(text, "  ", self.went)
+        text.truncate(width, overflow="ellipsis")
+        return [text, *below]
 
 
 class Lines:
@@ -56,6 +73,7 @@ class Lines:
         names, answers = _texts(run.graph, depth)
         self._name = _between(_NAME, names)
         self._status = _between(_STATUS, answers)
+        self._ident = 9 if depth or any(node.splits for node in run.graph.nodes) else 4
         self._counts_tokens = _has_agents(run.graph)
 
     def head(self) -> Iterator[Told]:
@@ -83,7 +101,7 @@ class Lines:
                 case e.AttemptLost():
                     status = status_text("lost", "in doubt")
                     text = f"attempt {event.attempt} was cut off, its effect is not known; {_CRASH[event.then]}"
-                    yield Told(self._row(visits[event.visit], status), line((text, "yellow")))
+                    yield Told(self._row(visits[event.visit], status), trouble=line((text, "yellow")))
                 case e.VisitWaiting():
                     yield self._waits(event)
                 case e.LimitPassed():
@@ -107,8 +125,6 @@ class Lines:
                 parts.append(wrote)
             if isinstance(given, i.Answered) and given.by is not None:
                 parts.append((f"by {given.by}", "dim"))
-        if left:
-            parts.append(_went(visit))
         spent = tokens(self._run.usage_of(visit))
         text = self._row(visit, self._status_of(visit))
         text.append(" " * max(0, self._width - cell_len(text.plain)))
@@ -118,7 +134,8 @@ class Lines:
         elif spent:
             parts.append((f"{spent} tokens", "dim"))
         text.append_text(line(*(p for part in parts for p in ("  ", part))))
-        return Told(text, trouble)
+        went = _went(visit) if left else ""
+        return Told(text, line((went, "dim")) if went else None, trouble)
 
     def _status_of(self, visit: VisitAccount) -> Text:
         if visit.status == "completed" and visit.outcome is not None:
@@ -129,22 +146,24 @@ class Lines:
         wait = event.due - at
         again = f"tries again in {took(wait)}" if wait >= 0.05 else "tries again"
         row = self._row(self._run.account.visits[event.visit], status_text("paused", again))
-        return Told(row, line((f"attempt {event.attempt} failed: {error_text(event.error)}", "yellow")))
+        return Told(row, trouble=line((f"attempt {event.attempt} failed: {error_text(event.error)}", "yellow")))
 
     def _waits(self, event: e.VisitWaiting) -> Told:
         answers = f" ({', '.join(event.answers)})" if event.answers else ""
         due = f", until {moment(event.due)}" if event.due is not None else ""
         row = self._row(self._run.account.visits[event.visit], status_text("waiting", "waits"))
-        return Told(row, line(event.question + answers + due))
+        return Told(row, trouble=line(event.question + answers + due))
 
     def _row(self, visit: VisitAccount, status: Text) -> Text:
         name = shorten(name_of(visit, self._run), self._name)
-        return line((f"{visit.id:<5}", "dim"), "  ", name, " " * max(0, self._name - cell_len(name)), "  ", status)
+        return line(
+            (f"{visit.id:<{self._ident}}", "dim"), "  ", name, " " * max(0, self._name - cell_len(name)), "  ", status
+        )
 
     @property
     def _width(self) -> int:
         """How far the columns of id, name and status reach, if the id is no longer than usual."""
-        return 5 + 2 + self._name + 2 + self._status
+        return self._ident + 2 + self._name + 2 + self._status
 
 
 def name_of(visit: VisitAccount, run: Following) -> str:
@@ -178,14 +197,14 @@ def _has_agents(graph: Graph) -> bool:
     )
 
 
-def _went(visit: VisitAccount) -> Part:
+def _went(visit: VisitAccount) -> str:
     """Tell where a visit was left to, and the guard that decided it."""
     taken = [edge for edge in visit.routed if edge.taken]
     if not taken:
-        return "", ""
+        return ""
     targets = ", ".join(_target(edge) for edge in taken)
     reason = _reason(visit, taken[0])
-    return f"→ {targets}{f': {reason}' if reason else ''}", "dim"
+    return f"→ {targets}{f': {reason}' if reason else ''}"
 
 
 def _target(edge: EdgeAccount) -> str:
@@ -238,7 +257,7 @@ class Plain:
 
     def _print(self, lines: Iterator[Told]) -> None:
         for one in lines:
-            self._screen.print(one.whole(), soft_wrap=True)
+            self._screen.print(*one.rows(), soft_wrap=True)
         self._file.flush()
 
 
