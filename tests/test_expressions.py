@@ -123,21 +123,22 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (
         lambda: s.score < 1 and s.urgent,
         TypeError,
-        r"`score < 1` is an expression that is evaluated during a run.*\(a\) & \(b\)",
+        "`score < 1` is an expression that is evaluated during a run, so it is",
     ),
-    (lambda: not s.urgent, TypeError, r"not_\(a\) for `not`"),
-    (lambda: 0 < s.score < 1, TypeError, r"\(a < b\) & \(b < c\) for a chain"),
+    (lambda: s.score < 1 and s.urgent, TypeError, "write (a) & (b) for `and`"),
+    (lambda: not s.urgent, TypeError, "not_(a) for `not`"),
+    (lambda: 0 < s.score < 1, TypeError, "(a < b) & (b < c) for a chain"),
     (lambda: "x" if s.urgent else "y", TypeError, "neither true nor false"),
-    (lambda: s.topic in ("a", "b"), TypeError, r"one_of\(x, …\)"),
-    (lambda: "a" in s.facts, TypeError, r"write contains\(facts, 'a'\)"),
-    (lambda: len(s.facts), TypeError, r"write size\(facts\)"),
-    (lambda: list(s.facts), TypeError, r"flow.each\(…\)"),
-    (lambda: ~s.urgent, TypeError, r"write not_\(urgent\)"),
+    (lambda: s.topic in ("a", "b"), TypeError, "one_of(x, …)"),
+    (lambda: "a" in s.facts, TypeError, "write contains(facts, 'a')"),
+    (lambda: len(s.facts), TypeError, "write size(facts)"),
+    (lambda: list(s.facts), TypeError, "flow.each(…)"),
+    (lambda: ~s.urgent, TypeError, "write not_(urgent)"),
     (lambda: f"Send {s.text}?", TypeError, "no text can be made of it here"),
     (
         lambda: s.score < 1 & s.rounds,
         TypeError,
-        r"& binds more tightly than comparisons, so write \(a < 1\) & \(b > 2\)",
+        "& binds more tightly than comparisons, so write (a < 1) & (b > 2)",
     ),
     (lambda: (s.score < 1) | s.rounds, TypeError, "`rounds` is not a condition but a value (int)"),
     (lambda: (s.score < 1) & True, TypeError, "True is a plain bool"),
@@ -151,7 +152,7 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     ),
     (lambda: s.facts[s.rounds], TypeError, "takes a fixed int or text"),
     (lambda: s.facts[1:], TypeError, "takes a fixed int or text"),
-    (lambda: setattr(s, "score", 1), TypeError, r"set=let\(s.score\).be"),
+    (lambda: setattr(s, "score", 1), TypeError, "set=let(s.score).be"),
     (lambda: setattr(s.order, "total", 1), TypeError, "fields change during a run only"),
     (lambda: s.score < NAN, TypeError, "nan cannot stand in an expression, because it has no JSON form"),
     (lambda: s.score < float("inf"), TypeError, "has no JSON form"),
@@ -159,8 +160,8 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: s.score == len, TypeError, "is not a value; call it"),
     (lambda: s.topic == Ticket, TypeError, "is not a value"),
     (lambda: s.score == s, TypeError, "is the whole state"),
-    (lambda: size([1]), TypeError, r"size\(\) takes an expression over the fields of flow.state, got \[1\] \(list\)"),
-    (lambda: is_none(None), TypeError, r"is_none\(\) takes an expression"),
+    (lambda: size([1]), TypeError, "size() takes an expression over the fields of flow.state, got [1] (list)"),
+    (lambda: is_none(None), TypeError, "is_none() takes an expression"),
     (lambda: one_of(s.topic), TypeError, "at least one option"),
     (lambda: matches(s.text, "("), TypeError, "not a regular expression: missing"),
     (lambda: matches(s.text, s.text), TypeError, "not a regular expression"),
@@ -170,7 +171,8 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: let(s.score).be(float("nan")), TypeError, "no JSON form"),
     (lambda: let(s.text).be(str.upper), TypeError, "compute it in a task"),
     (lambda: range(s.rounds), TypeError, "cannot be interpreted as an integer"),
-    (lambda: condition_of(s.topic is None), TypeError, r"False is a plain bool.*is_none\(x\)"),
+    (lambda: condition_of(s.topic is None), TypeError, "False is a plain bool, not a condition"),
+    (lambda: condition_of(s.topic is None), TypeError, "write is_none(x) for `x is None`"),
     (lambda: condition_of(s.score), TypeError, "not a condition"),
     (lambda: condition_of("a"), TypeError, "'a' is not a condition"),
 ]
@@ -179,13 +181,9 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
 @pytest.mark.parametrize(("build", "error", "message"), REFUSED, ids=[m for _, _, m in REFUSED])
 def test_what_needs_a_value_now_is_refused(build: Callable[[], Any], error: type[Exception], message: str) -> None:
     """Nothing is silently true, false or text at definition time: each trap names the spelling that works."""
-    pattern = (
-        message
-        if "\\" in message or ".*" in message
-        else message.replace("(", r"\(").replace(")", r"\)").replace("?", r"\?")
-    )
-    with pytest.raises(error, match=pattern):
+    with pytest.raises(error) as caught:
         build()
+    assert message in str(caught.value)
 
 
 def test_a_field_is_one_object() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from graphrt import Flow
 from graphrt.events import AttemptLost, RunCancelled, VisitCancelled
 from graphrt.inputs import AttemptSucceeded
 from graphrt.runtime import leave, resume, run
@@ -50,14 +51,14 @@ async def leave_at(
     return store, called, graph
 
 
+SHAPES: dict[str, Callable[[Node], Flow[Work]]] = {
+    "inline": lambda node: chain(beside, node, beside),
+    "side by side": lambda node: parallel(beside, node),
+}
+
+
 @pytest.mark.anyio
-@pytest.mark.parametrize(
-    "make",
-    [
-        pytest.param(lambda node: chain(beside, node, beside), id="inline"),
-        pytest.param(lambda node: parallel(beside, node), id="side by side"),
-    ],
-)
+@pytest.mark.parametrize("make", SHAPES.values(), ids=SHAPES)
 async def test_a_left_run_goes_on_where_it_was(make: Callable[[Node], Any]) -> None:
     """No end is on record; the attempt under way is in doubt when the run is resumed, and what had ended is kept."""
     store, called, graph = await leave_at(make)
