@@ -39,15 +39,59 @@ class _Groups(TyperGroup):
 
 
 class _Command(TyperCommand):
-    """Shows examples below its options."""
+    """Writes its help as people read it, with examples below its options."""
 
     examples: tuple[str, ...] = ()
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:  # noqa: ANN401 - as above
+        """Return what stands behind the name: brackets around what may be left out."""
+        pieces = ["[OPTIONS]"]
+        for param in self.get_params(ctx):
+            if param.param_type_name == "argument":
+                name = str(param.metavar or param.name).upper()
+                pieces.append(name if param.required or name.startswith("[") else f"[{name}]")
+        return pieces
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - as above
+        """Write arguments, then options; types and ranges only where they say something."""
+        rows: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record is None:
+                continue
+            if param.param_type_name == "argument":
+                rows["Arguments"].append((str(param.metavar or param.name), _tidy(record[1])))
+            else:
+                rows["Options"].append((_TYPE.sub(lambda m: _TYPES.get(m[1], m[1]), record[0]), _tidy(record[1])))
+        for title, found in rows.items():
+            if found:
+                with formatter.section(title):
+                    formatter.write_dl(found)
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401, ARG002 - as above
         """Write them as they are typed."""
         with formatter.section("Examples"):
             for example in self.examples:
                 formatter.write(f"{'':{formatter.current_indent}}{example}\n")
+
+
+_TYPE: Final = re.compile(r"<([a-z |]+)>")
+_TYPES: Final = {
+    "str": "TEXT",
+    "int": "N",
+    "int range": "N",
+    "float": "NUMBER",
+    "float range": "NUMBER",
+    "path": "FILE",
+}
+"""Types of options as people call them; choices stand for themselves."""
+
+
+def _tidy(says: str) -> str:
+    """Leave out of a help text what its name says already: that it is required, its range."""
+    says = re.sub(r"(?:; )?(?:\brequired\b|[0-9.]*(?:<=?)?x(?:[<>]=?)[0-9.]*)(?=\])", "", says)
+    says = re.sub(r"default: \((.*?)\)(?=[];])", r"default: \1", says)
+    return says.removesuffix("  []")
 
 
 def _version(wanted: bool) -> None:
@@ -152,9 +196,10 @@ def _tell_usage(error: typer.TyperException) -> int:
     from graphrt.cli.screen import complain
 
     message = error.format_message().removesuffix(".")
-    message = re.sub(r" \(Possible options?: (.*)\)$", r"; did you mean \1?", message)
-    if not message:  # a command without its arguments has printed its help
+    if message.startswith("Usage: "):  # a command without its arguments
+        sys.stderr.write(f"{message}\n")
         return exits.WRONG_USE
+    message = re.sub(r" \(Possible options?: (.*)\)$", r"; did you mean \1?", message)
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else NAME
     complain(f"{message[0].lower()}{message[1:]}; see `{path} --help`")

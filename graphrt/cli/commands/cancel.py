@@ -26,7 +26,13 @@ def cancel(
     by: Annotated[str | None, typer.Option("--by", metavar="WHO", help="Who stops it, for the record.")] = None,
     wait_s: Annotated[
         float,
-        typer.Option("--wait", metavar="SECONDS", min=0, help="How long to wait for the process that drives the run."),
+        typer.Option(
+            "--wait",
+            metavar="S",
+            min=0,
+            help="How many seconds to wait for the process that drives it.",
+            show_default="10",
+        ),
     ] = 10.0,
     store: StoreOption = DEFAULT_STORE,
 ) -> int:
