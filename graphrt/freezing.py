@@ -55,7 +55,7 @@ def _check_names(flow: Definition) -> None:
     for draft in flow.drafts:
         name: object = draft.name
         if not isinstance(name, str) or not name.strip() or not name.isprintable():
-            flow.wrong("node-name", f"a {draft.kind} has the name {name!r}; a name is a line of text", draft.place)
+            flow.wrong("node-name", f"this {draft.kind} has the name {name!r}; a name is a line of text", draft.place)
         elif name in seen:
             first = place_text(seen[name].place)
             flow.wrong(

@@ -584,7 +584,7 @@ class Secretive(BaseModel):
 
 MISTAKES: list[tuple[str, Callable[[Any, Any], object], str]] = [
     ("no-nodes", lambda flow, s: None, "flow 'f' has no nodes"),
-    ("node-name", lambda flow, s: flow.end(""), "a end has the name ''"),
+    ("node-name", lambda flow, s: flow.end(""), "this end has the name ''"),
     ("node-name", lambda flow, s: flow.task()(lambda: None), "a name is a line of text"),
     ("duplicate-name", _same_names, "two nodes 'a' (the other at"),
     (
