@@ -28,6 +28,12 @@ Part: TypeAlias = "str | tuple[str, str] | Text"
 """A piece of a line: text, or text and its style."""
 
 _GAP: Final = 2
+_NARROWEST: Final = 6
+"""Cells of a column at least …"""
+_NARROW: Final = 20
+"""… and while another is wider than this …"""
+_NARROW_LAST: Final = 28
+"""… cells of the last column."""
 _UNSEEN: Final = re.compile(
     "[\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
 )
@@ -107,6 +113,16 @@ def wrapped(text: Text, width: int) -> list[Text]:
     return [line(text[:indent] if k == 0 else " " * indent, row) for k, row in enumerate(rows)]
 
 
+def framed(text: str, width: int, style: str = "") -> list[Text]:
+    """Wrap a line of a text picture: what goes on in a further line stays inside the frames drawn at the left."""
+    frame = text[: len(text) - len(text.lstrip("│ "))]
+    rest = line((text[len(frame) :], style))
+    if cell_len(text) <= width:
+        return [line((frame, "dim"), rest)]
+    first, *more = wrapped(rest, max(20, width - cell_len(frame) - 2))
+    return [line((frame, "dim"), first), *(line((f"{frame}  ", "dim"), part) for part in more)]
+
+
 def say_table(heads: Sequence[str], rows: Sequence[Sequence[Part]], *, right: Sequence[int] = ()) -> None:
     """Print a table. `right` names the columns of numbers. The last column is cut at the edge of a terminal."""
     screen = console()
@@ -142,20 +158,20 @@ def table(
 
 
 def _fitted(widths: list[int], width: int) -> list[int]:
-    """Narrow the last column, then the widest ones, until a row fits."""
+    """Narrow columns until a row fits: the last one first, and once it is as narrow as the others are, the widest."""
     widths = list(widths)
     last = len(widths) - 1
-
-    def surplus() -> int:
-        used = [w for w in widths if w]
-        return sum(used) + _GAP * (len(used) - 1) - width
-
-    while (over := surplus()) > 0:
-        widest = last if widths[last] > 12 else max(range(len(widths)), key=widths.__getitem__)
-        if widths[widest] <= 6:
+    used = [w for w in widths if w]
+    surplus = sum(used) + _GAP * (len(used) - 1) - width
+    while surplus > 0:
+        others = max((w for w in widths[:last]), default=0)
+        narrowest = _NARROW_LAST if others > _NARROW else _NARROWEST
+        widest = last if widths[last] > narrowest else max(range(len(widths)), key=widths.__getitem__)
+        if widths[widest] <= _NARROWEST:
             break
-        floor = 12 if widest == last else 6
-        widths[widest] = max(floor, widths[widest] - over) if widest == last else widths[widest] - 1
+        cut = min(surplus, widths[widest] - narrowest) if widest == last else 1
+        widths[widest] -= max(1, cut)
+        surplus -= max(1, cut)
     return widths
 
 

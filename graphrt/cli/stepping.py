@@ -13,7 +13,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from graphrt.account import account
-from graphrt.cli.screen import json_text, line, wrapped
+from graphrt.cli.screen import framed, json_text, line, wrapped
 from graphrt.cli.step_lines import detail, row
 from graphrt.cli.telling import status_text
 from graphrt.cli.which import which_visit
@@ -256,10 +256,7 @@ class Stepping:
         for text in render(self._drawn(), "text").splitlines()[1:-2]:
             reached = _HERE in text or "═▶" in text or "visited" in text.replace("not visited", "")
             style = "bold yellow" if _HERE in text else "" if reached else "dim"
-            frame = text[: len(text) - len(text.lstrip("│ "))]
-            first, *more = wrapped(line((text[len(frame) :], style)), width - len(frame) - 2)
-            rows.append(line((frame, "dim"), first))
-            rows += [line((f"{frame}  ", "dim"), rest) for rest in more]
+            rows += framed(text, width, style)
         while rows and not rows[0].plain.strip():
             rows.pop(0)
         return rows

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from graphrt.account import Account, VisitAccount
-    from graphrt.ports import Store
+    from graphrt.ports import RunInfo, Store
     from graphrt.trace import Trace
 
 LATEST: Final = "latest"
@@ -105,6 +105,15 @@ def read_run(text: str, store: str) -> Trace:
         return read_trace(Path(text))
     with opened(store) as open_:
         return open_.trace(which_run(open_, text))
+
+
+def read_known(text: str, store: str) -> tuple[Trace, RunInfo | None]:
+    """As `read_run`, with what the store says of the run; None of a trace file."""
+    if is_file(text):
+        return read_run(text, store), None
+    with opened(store) as open_:
+        run = which_run(open_, text)
+        return open_.trace(run), open_.info(run)
 
 
 def which_visit(account: Account, text: str) -> VisitAccount:

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
 from graphrt.cli.arguments import DEFAULT_STORE, StoreOption
 
 if TYPE_CHECKING:
+    from graphrt.graph import Graph
+    from graphrt.trace import Trace
     from graphrt_viz.picture import Picture
 
 EXAMPLES = (
     "graphrt render flows/support.py",
     "graphrt render flows/support.py -o docs/support.svg",
     "graphrt render latest -o run.svg --theme dark",
+    "graphrt render bug.jsonl --view timeline",
     "graphrt render flows/support.py -o docs/support.svg --check",
 )
+
+
+_STAMP: Final = "graphrt-picture "
+"""Begins the line of a text that only --check reads."""
 
 
 def render(
@@ -39,11 +46,22 @@ def render(
         typer.Option(
             "--format",
             "-f",
-            help="svg, png, dot, mermaid, text or json.",
+            help="svg, png, dot, mermaid, mermaid-state, plantuml, markdown, text, json; of a run also perfetto.",
             show_default="by the ending of the file; text",
         ),
     ] = None,
-    theme: Annotated[Literal["light", "dark"], typer.Option("--theme", help="Colours for this background.")] = "light",
+    view: Annotated[
+        str | None,
+        typer.Option(
+            "--view",
+            help="How to look at a run: run (on its flow), unrolled, timeline, states.",
+            show_default="the usual one of the format",
+        ),
+    ] = None,
+    theme: Annotated[
+        Literal["light", "dark", "auto"],
+        typer.Option("--theme", help="Colours for this background; auto, of an svg, follows its reader."),
+    ] = "light",
     direction: Annotated[Literal["down", "right"], typer.Option("--direction", help="Where the flow goes.")] = "down",
     check: Annotated[
         bool,
@@ -64,10 +82,10 @@ def render(
 
     try:
         chosen = format_named(form) if form else format_of(output) if output is not None else format_named("text")
-        picture = _picture(what, store)
+        shown = _shown(what, store)
         if check:
-            return _check(picture, output, what)
-        content = draw(picture, chosen.name, theme=theme, direction="LR" if direction == "right" else "TB")
+            return _check(_picture(shown), output, what)
+        content = draw(shown, chosen.name, theme=theme, direction="LR" if direction == "right" else "TB", view=view)
     except FormatError as error:
         raise UseError(str(error)) from error
     except PictureError as error:
@@ -75,26 +93,39 @@ def render(
     if output is None:
         _to_screen(content, chosen.name)
         return 0
-    output.write_bytes(content if isinstance(content, bytes) else content.encode())
+    try:
+        output.write_bytes(content if isinstance(content, bytes) else content.encode())
+    except OSError as error:
+        raise UseError(f"cannot write {output}: {error.strerror or error}") from error
     note(f"wrote {output}")
     return 0
 
 
-def _picture(what: str, store: str) -> Picture:
+def _shown(what: str, store: str) -> Graph | Trace:
+    """Return the flow or the run to draw."""
     from graphrt.cli.target import is_target, load
     from graphrt.cli.which import read_run
+
+    return load(what).graph() if is_target(what) else read_run(what, store)
+
+
+def _picture(shown: Graph | Trace) -> Picture:
+    from graphrt.graph import Graph
     from graphrt_viz import picture_of, picture_of_run
 
-    if is_target(what):
-        return picture_of(load(what).graph())
-    return picture_of_run(read_run(what, store))
+    return picture_of(shown) if isinstance(shown, Graph) else picture_of_run(shown)
 
 
 def _to_screen(content: str | bytes, form: str) -> None:
-    from graphrt.cli.screen import write
+    from graphrt.cli.screen import console, framed, say, write
     from graphrt.errors import UseError
 
     if isinstance(content, str):
+        screen = console()
+        if form == "text" and screen.is_terminal:
+            rows = content.rstrip("\n").split("\n")
+            say(*(part for row in rows if not row.startswith(_STAMP) for part in framed(row, screen.width)))
+            return
         write(content if content.endswith("\n") else content + "\n")
         return
     if sys.stdout.isatty():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from graphrt.account import Account, VisitAccount
     from graphrt.cli.screen import Part
     from graphrt.inputs import Json
+    from graphrt.ports import RunInfo
     from graphrt.trace import Trace
 
 EXAMPLES = (
@@ -23,6 +24,12 @@ EXAMPLES = (
     "graphrt show 4fz --state",
     "graphrt show trace.jsonl --json",
 )
+
+
+_LONG: Final = 300
+"""Characters of an error of a visit …"""
+_LONG_END: Final = 600
+"""… and of the one that ended the run; `graphrt why` and --json have all."""
 
 
 def show(
@@ -41,16 +48,17 @@ def show(
     """
     from graphrt.account import account
     from graphrt.cli.screen import say_json
-    from graphrt.cli.which import read_run
+    from graphrt.cli.which import read_known
 
-    trace = read_run(run, store)
+    trace, info = read_known(run, store)
     told = account(trace)
     if as_json:
         say_json(_as_json(trace, told, state=state))
     elif state:
         say_json(state_of(trace))
     else:
-        _say(told, depth)
+        _say(told, depth, cut_off=info is not None and not info.live)
+        say_next(told, run if info is None else told.run, store, stored=info)
     return 0
 
 
@@ -63,15 +71,12 @@ def state_of(trace: Trace) -> dict[str, Json]:
     return {name: stepper.graph.field[name].encode_state_value(value) for name, value in state.items()}
 
 
-def _say(told: Account, depth: int | None) -> None:
+def _say(told: Account, depth: int | None, *, cut_off: bool) -> None:
     from graphrt.cli.screen import say
 
-    say(heading(told), facts(told), "")
+    say(heading(told, cut_off=cut_off), facts(told), "")
     heads = ("VISIT", "NODE", "STATUS", "TOOK", "TOKENS", "WROTE")
     say_rows(heads, [r for visit, level in tree(told) if depth is None or level <= depth for r in _rows(visit, level)])
-    closing = list(closing_lines(told))
-    if closing:
-        say("", *closing)
 
 
 def say_rows(heads: tuple[str, ...], rows: list[list[Part] | Part]) -> None:
@@ -80,6 +85,7 @@ def say_rows(heads: tuple[str, ...], rows: list[list[Part] | Part]) -> None:
 
     screen = console()
     cells = [r for r in rows if isinstance(r, list)]
+    heads = tuple(h if any(row[k] for row in cells) else "" for k, h in enumerate(heads))
     lines = iter(table(heads, cells, right=(3, 4), width=screen.width if screen.is_terminal else None))
     screen.print(next(lines), soft_wrap=True)
     for row in rows:
@@ -89,12 +95,12 @@ def say_rows(heads: tuple[str, ...], rows: list[list[Part] | Part]) -> None:
             say(row)
 
 
-def heading(told: Account) -> Text:
-    """Return which run it is and how it ended."""
+def heading(told: Account, *, cut_off: bool = False) -> Text:
+    """Return which run it is and how it ended; `cut_off` says that nobody drives it."""
     from graphrt.cli.screen import line
     from graphrt.cli.telling import status_text
 
-    status = status_text(told.status)
+    status = status_text("cut off" if cut_off and told.status == "running" else told.status)
     end = f" at {told.end}" if told.end else f", by {told.cancelled_by}" if told.cancelled_by else ""
     return line("run ", (told.run, "bold"), " of ", (told.flow, "bold"), "  ", status, end)
 
@@ -130,10 +136,11 @@ def tree(told: Account) -> Iterator[tuple[VisitAccount, int]]:
 def _rows(visit: VisitAccount, level: int) -> Iterator[list[Part] | Part]:
     from graphrt.cli.screen import brief_json
     from graphrt.cli.telling import error_text, moment, tokens, took, visit_status
+    from graphrt_viz.wording import shorten
 
     wrote = ", ".join(f"{name} = {brief_json(value)}" for name, value in visit.writes.items())
     if visit.item is not None:
-        wrote = f"[{visit.node.name} of {brief_json(visit.item, 30)}] {wrote}".rstrip()
+        wrote = f"{brief_json(visit.item, 30)}: {wrote}".removesuffix(": ")
     yield [
         (visit.id, "dim"),
         "  " * level + visit.name,
@@ -146,11 +153,12 @@ def _rows(visit: VisitAccount, level: int) -> Iterator[list[Part] | Part]:
     for attempt in visit.attempts:
         if attempt.error is not None:
             after = f" after {took(attempt.duration_s)}" if attempt.duration_s else ""
-            yield f"{indent}attempt {attempt.number} failed{after}: {error_text(attempt.error)}", "red"
+            said = shorten(error_text(attempt.error), _LONG)
+            yield f"{indent}attempt {attempt.number} failed{after}: {said}", "red"
         elif attempt.lost:
             yield f"{indent}attempt {attempt.number} was cut off: whether its effect took place is in doubt", "yellow"
     if visit.error is not None and not any(a.error == visit.error for a in visit.attempts):
-        yield f"{indent}{error_text(visit.error)}", "red"
+        yield f"{indent}{shorten(error_text(visit.error), _LONG)}", "red"
     if visit.status == "waiting":
         answers = f" ({', '.join(visit.answers)})" if visit.answers else ""
         due = f", until {moment(visit.due)}" if visit.due is not None else ""
@@ -161,18 +169,31 @@ def _rows(visit: VisitAccount, level: int) -> Iterator[list[Part] | Part]:
         yield f"{indent}because of the {visit.why}", "dim"
 
 
-def closing_lines(told: Account) -> Iterator[Part]:
-    """Yield why a run stands where it stands, and what can be done about it."""
+def say_next(told: Account, name: str, store: str, *, stored: RunInfo | None) -> None:
+    """Say why a run stands where it stands, and what can be done about it; `name` is how it was called."""
+    from graphrt.cli.screen import say
+
+    lines = list(_next(told, name, store, stored))
+    if lines:
+        say("", *lines)
+
+
+def _next(told: Account, name: str, store: str, stored: RunInfo | None) -> Iterator[Part]:
+    from graphrt.cli.outcome import again
     from graphrt.cli.telling import error_text
+    from graphrt_viz.wording import shorten
 
     if told.error is not None:
         where = f" at {told.visits[told.failed_at].name} (visit {told.failed_at})" if told.failed_at else ""
-        yield f"failed{where}: {error_text(told.error)}", "red"
-        yield f"why: graphrt why {told.run}", "dim"
+        yield f"failed{where}: {shorten(error_text(told.error), _LONG_END)}", "red"
+        yield f"why: {again(f'why {name}', store)}", "dim"
+    if stored is None:
+        return  # a file can be looked at, and no more
     for visit in told.questions:
-        waiting = told.visits[visit]
-        choice = "|".join(waiting.answers) or "VALUE"
-        yield f"answer: graphrt answer {told.run} {visit} {choice}", "dim"
+        choice = "|".join(told.visits[visit].answers) or "VALUE"
+        yield f"answer: {again(f'answer {name} {visit} {choice}', store)}", "dim"
+    if told.status in {"failed", "cancelled"} or (told.status == "running" and not stored.live):
+        yield f"go on: {again(f'resume {name}', store)}", "dim"
 
 
 def _as_json(trace: Trace, told: Account, *, state: bool) -> dict[str, Json]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from graphrt.cli.arguments import DEFAULT_STORE, JsonOption, RunArgument, StoreOption, VisitArgument
 
@@ -17,6 +17,10 @@ EXAMPLES = (
     "graphrt why 4fz 'review #2'",
     "graphrt why trace.jsonl 1.0.0 --json",
 )
+
+
+_LONG: Final = 2_000
+"""Characters of an error; --json has all."""
 
 
 def why(
@@ -84,6 +88,7 @@ def _story(told: Account, visit: VisitAccount) -> Iterator[Part]:
     """Yield how the visit came about and what came of it."""
     from graphrt.cli.screen import brief_json
     from graphrt.cli.telling import error_text, moment, took, used
+    from graphrt_viz.wording import shorten
 
     came = ", ".join(f"{told.visits[c].name} (visit {c})" for c in visit.causes if c in told.visits)
     yield f"  came from   {came or 'the start'}"
@@ -95,7 +100,7 @@ def _story(told: Account, visit: VisitAccount) -> Iterator[Part]:
         yield f"  wrote       {name} = {brief_json(value, 200)}"
     for attempt in visit.attempts:
         parts = [took(attempt.duration_s), *used(attempt.usage)]
-        how = f": {error_text(attempt.error)}" if attempt.error else ": cut off" if attempt.lost else ""
+        how = f": {shorten(error_text(attempt.error), _LONG)}" if attempt.error else ": cut off" if attempt.lost else ""
         yield f"  attempt {attempt.number}   {', '.join(p for p in parts if p)}{how}", "red" if attempt.error else ""
     if visit.joined is not None:
         left = f"; left behind: {', '.join(visit.joined.dropped)}" if visit.joined.dropped else ""
@@ -111,9 +116,9 @@ def _story(told: Account, visit: VisitAccount) -> Iterator[Part]:
     if visit.why is not None:
         yield f"  cancelled   because of the {visit.why}"
     if visit.error is not None and not any(a.error == visit.error for a in visit.attempts):
-        yield f"  error       {error_text(visit.error)}", "red"
+        yield f"  error       {shorten(error_text(visit.error), _LONG)}", "red"
     if told.error is not None and told.failed_at == visit.id and told.error != visit.error:
-        yield f"  the run     {error_text(told.error)}", "red"
+        yield f"  the run     {shorten(error_text(told.error), _LONG)}", "red"
 
 
 def _edges(visit: VisitAccount, width: int | None) -> Iterator[Part]:
