@@ -62,7 +62,7 @@ class LiveRegion:
             transient=True,
             vertical_overflow="crop",
         )
-        self._live.start()
+        self._live.start(refresh=True)
 
     def record(self, record: Record) -> None:
         """Print what a record tells, above what moves."""

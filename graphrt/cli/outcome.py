@@ -74,7 +74,7 @@ def _lines(result: Result[Any], told: Account, graph: Graph, store: str) -> Iter
     for visit in _questions(told):
         yield from _question(visit)
     if not store.startswith("memory:"):
-        yield from _next(told, store)
+        yield from _next(told, store, screen.width)
 
 
 def _headline(told: Account) -> Text:
@@ -149,23 +149,22 @@ def _value(value: Json, width: int, most: int) -> Iterator[Part]:
     yield from rows
 
 
-def _next(told: Account, store: str) -> Iterator[Part]:
+def _next(told: Account, store: str, room: int) -> Iterator[Part]:
     """Yield what to type next."""
     run = told.run
-    hints = [(again(f"answer {run} {v.id} ANSWER", store), "answers it") for v in _questions(told)]
-    if told.questions:
-        hints.append((again(f"resume {run}", store), "goes on, once it is answered"))
-    elif told.status == "failed":
+    hints = [(again(f"answer {run} {v.id} ANSWER", store), "answers it, and goes on") for v in _questions(told)]
+    if told.status == "failed":
         hints.append((again(f"why {run}", store), "why it went there"))
         hints.append((again(f"resume {run}", store), "tries again from there, once the cause is mended"))
     elif told.status == "cancelled":
         hints.append((again(f"resume {run}", store), "goes on all the same"))
-    else:
+    elif told.status == "completed":
         hints.append((again(f"render {run} -o {run}.svg", store), "draws it on its flow"))
     hints.append((again(f"show {run}", store), "every step"))
     width = max(len(command) for command, _ in hints)
+    explained = all(width + 2 + len(says) <= room for _, says in hints)
     for command, says in hints:
-        yield line((f"{command:<{width}}", "bold"), (f"  {says}", "dim"))
+        yield line((f"{command:<{width}}  ", "bold"), (says, "dim")) if explained else line((command, "bold"))
 
 
 # -- for programs -----------------------------------------------------------------------------------------------------

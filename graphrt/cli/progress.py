@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _NAME: Final = (10, 24)
 _STATUS: Final = (11, 20)
 """Cells that a column has at least and at most."""
+_LEAST: Final = 16
+"""Cells of what a visit wrote that are shown at least."""
 _BELOW: Final = 9
 """Where lines begin that belong to the one above."""
 _CRASH: Final = {"retry": "it runs again", "ask": "a person is asked", "fail": "the visit fails"}
@@ -39,28 +41,37 @@ class Told(NamedTuple):
     """What is to be said of one thing that happened."""
 
     text: Text
-    """May be cut."""
+    wrote: Text | None = None
+    """What came of a visit, as far as there is room for it."""
     went: Text | None = None
-    """Where a visit was left to, which stands behind it."""
+    """Where a visit was left to …"""
+    why: Text | None = None
+    """… and why, as far as there is room for that."""
     trouble: Text | None = None
-    """What went wrong, which stands behind it and may not be cut."""
+    """What went wrong; may not be cut."""
 
     def rows(self, width: int | None = None) -> list[Text]:
         """Return it in one line; if `width` says that this is too wide, cut it, and put what went wrong below."""
-        parts = [p for p in (self.text, self.went, self.trouble) if p is not None]
-        whole = line(*(p for part in parts for p in ("  ", part)))[2:]
-        whole.rstrip()
-        if width is None or cell_len(whole.plain) <= width:
+        if width is None:
+            return [self._row(self.trouble)]
+        whole = self._row(self.trouble)
+        if cell_len(whole.plain) <= width:
             return [whole]
-        text, below = self.text, list[Text]()
-        if self.trouble is not None:
-            below = wrapped(line(" " * _BELOW, self.trouble), width)
-        if self.went is not None and cell_len(self.went.plain) + 2 <= width // 2:
-            text.rstrip()
-            text.truncate(width - 2 - cell_len(self.went.plain), overflow="ellipsis")
-            text = line(text, "  ", self.went)
-        text.truncate(width, overflow="ellipsis")
-        return [text, *below]
+        below = wrapped(line(" " * _BELOW, self.trouble), width) if self.trouble is not None else []
+        for part, least in ((self.wrote, _LEAST), (self.why, 0), (self.wrote, _LEAST // 2)):
+            over = cell_len(self._row().plain) - width
+            if over > 0 and part is not None:
+                part.truncate(max(least, cell_len(part.plain) - over), overflow="ellipsis")
+        row = self._row()
+        row.truncate(width, overflow="ellipsis")
+        return [row, *below]
+
+    def _row(self, trouble: Text | None = None) -> Text:
+        went = self.went if self.went is None or not self.why else line(self.went, self.why)
+        parts = [p for p in (self.wrote, went, trouble) if p is not None]
+        row = line(self.text, *(p for part in parts for p in ("  ", part)))
+        row.rstrip()
+        return row
 
 
 class Lines:
@@ -73,7 +84,7 @@ class Lines:
         names, answers = _texts(run.graph, depth)
         self._name = _between(_NAME, names)
         self._status = _between(_STATUS, answers)
-        self._ident = 9 if depth or any(node.splits for node in run.graph.nodes) else 4
+        self._ident = _longest_id(run.graph, depth)
         self._counts_tokens = _has_agents(run.graph)
 
     def head(self) -> Iterator[Told]:
@@ -119,23 +130,27 @@ class Lines:
             trouble = line((error_text(visit.error), "red"))
         elif visit.status == "cancelled" and visit.why is not None:
             parts.append((f"because of the {visit.why}", "dim"))
-        else:
-            wrote = ", ".join(f"{name} = {brief_json(value)}" for name, value in visit.writes.items())
-            if visit.outcome is None and wrote:
-                parts.append(wrote)
-            if isinstance(given, i.Answered) and given.by is not None:
-                parts.append((f"by {given.by}", "dim"))
+        elif visit.outcome is None and visit.writes:
+            parts.append(", ".join(f"{name} = {brief_json(value)}" for name, value in visit.writes.items()))
+        if isinstance(given, i.Answered) and given.by is not None:
+            parts.append((f"by {given.by}", "dim"))
         spent = tokens(self._run.usage_of(visit))
         text = self._row(visit, self._status_of(visit))
         text.append(" " * max(0, self._width - cell_len(text.plain)))
-        text.append(f"  {took(visit.duration_s):>8}")
+        text.append(f"  {took(visit.duration_s) if visit.duration_s else '':>8}")
         if self._counts_tokens:
             text.append_text(line((f"  {f'{spent} tok' if spent else '':>9}", "dim")))
         elif spent:
             parts.append((f"{spent} tokens", "dim"))
-        text.append_text(line(*(p for part in parts for p in ("  ", part))))
-        went = _went(visit) if left else ""
-        return Told(text, line((went, "dim")) if went else None, trouble)
+        wrote = line(*(p for part in parts for p in ("  ", part)))[2:] if parts else None
+        went, why = _went(visit) if left else ("", "")
+        return Told(
+            text,
+            wrote,
+            line((f"→ {went}", "dim")) if went else None,
+            line((f": {why}", "dim")) if why else None,
+            trouble,
+        )
 
     def _status_of(self, visit: VisitAccount) -> Text:
         if visit.status == "completed" and visit.outcome is not None:
@@ -187,6 +202,16 @@ def _texts(graph: Graph, depth: int, around: int = 0) -> tuple[list[int], list[i
     return names, answers
 
 
+def _longest_id(graph: Graph, depth: int) -> int:
+    """Return how long the ids of visits usually are at most."""
+    if any(edge.each for node in graph.nodes for edge in node.edges):
+        own = 9
+    else:
+        own = 6 if any(node.splits for node in graph.nodes) else 3
+    inner = [_longest_id(node.graph, depth - 1) for node in graph.nodes if depth and node.graph is not None]
+    return max([own, *(2 + n for n in inner)])
+
+
 def _between(bounds: tuple[int, int], lengths: list[int]) -> int:
     return min(max([bounds[0], *lengths]), bounds[1])
 
@@ -197,14 +222,10 @@ def _has_agents(graph: Graph) -> bool:
     )
 
 
-def _went(visit: VisitAccount) -> str:
+def _went(visit: VisitAccount) -> tuple[str, str]:
     """Tell where a visit was left to, and the guard that decided it."""
     taken = [edge for edge in visit.routed if edge.taken]
-    if not taken:
-        return ""
-    targets = ", ".join(_target(edge) for edge in taken)
-    reason = _reason(visit, taken[0])
-    return f"→ {targets}{f': {reason}' if reason else ''}"
+    return (", ".join(map(_target, taken)), _reason(visit, taken[0])) if taken else ("", "")
 
 
 def _target(edge: EdgeAccount) -> str:
