@@ -38,6 +38,11 @@ CONTENDERS: Final = (
     Contender("floor", "tests.benchmarks.on_floor", is_peer=False),
     Contender("graphrt", "tests.benchmarks.on_graphrt", is_peer=False),
     Contender("langgraph", "tests.benchmarks.peers.on_langgraph"),
+    Contender("burr", "tests.benchmarks.peers.on_burr"),
+    Contender("pydantic-graph", "tests.benchmarks.peers.on_pydantic_graph"),
+    Contender("agent-framework", "tests.benchmarks.peers.on_agent_framework"),
+    Contender("llama-index-workflows", "tests.benchmarks.peers.on_llama_index_workflows"),
+    Contender("transitions", "tests.benchmarks.peers.on_transitions"),
 )
 BY_NAME: Final = {contender.name: contender for contender in CONTENDERS}
 

@@ -232,7 +232,7 @@ def main(packages: tuple[str, ...], does: Mapping[str, Doing], cannot: Mapping[s
     Args:
         packages: the distributions whose versions are told.
         does: by the workload's name.
-        cannot: why not, by the workload's name, for those that `does` lacks.
+        cannot: by the workload's name, why not, for those that `does` lacks; for others, what a reader must know.
     """
     os.environ.setdefault("PYTHONWARNINGS", "ignore")
     warnings.simplefilter("ignore")
@@ -243,6 +243,6 @@ def main(packages: tuple[str, ...], does: Mapping[str, Doing], cannot: Mapping[s
     }
     if workload.name in does:
         said["figures"] = {key: tuple(each) for key, each in asyncio.run(does[workload.name]()).items()}
-    else:
-        said["cannot"] = cannot[workload.name]
+    if workload.name in cannot:
+        said["cannot" if workload.name not in does else "note"] = cannot[workload.name]
     print(json.dumps(said))

@@ -36,7 +36,7 @@ async def step(state: Count) -> None:
 
 async def grow(state: Count) -> None:
     """Add an item."""
-    state.items.append(w.LIST_ITEM)
+    state.items.append(w.list_item(len(state.items)))
 
 
 async def double(item: int) -> int:

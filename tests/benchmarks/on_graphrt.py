@@ -115,7 +115,7 @@ def growing(steps: int) -> Graph:
 
     @flow.task(writes=(s.n, s.items))
     async def grow(n: int) -> tuple[int, str]:
-        return n + 1, w.LIST_ITEM
+        return n + 1, w.list_item(n)
 
     flow.start(grow)
     flow.edge(grow, grow, when=s.n < steps)

@@ -66,9 +66,10 @@ def table(measured: Measured, workload: Workload) -> list[str]:
         lines.append("")
     if workload.only_ours is not None:
         lines += [f"Others: {workload.only_ours}.", ""]
-    for name, reasons in measured.cannot.items():
-        if workload.key in reasons:
-            lines.append(f"- {name}: {reasons[workload.key]}")
+    for told in (measured.cannot, measured.notes):
+        for name, reasons in told.items():
+            if workload.key in reasons and (workload.only_ours is None or not BY_NAME[name].is_peer):
+                lines.append(f"- {name}: {reasons[workload.key]}")
     if lines[-1].startswith("- "):
         lines.append("")
     return lines

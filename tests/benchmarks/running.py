@@ -36,11 +36,13 @@ class Measured:
     versions: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
     cannot: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
     """By contender and workload: why there are no figures."""
+    notes: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
+    """By contender and workload: what a reader of the figures must know."""
     taken: list[Taken] = field(default_factory=list[Taken])
 
     def to_json(self) -> str:
         """Return it as text, a line for each process."""
-        head = {"machine": self.machine, "versions": self.versions, "cannot": self.cannot}
+        head = {"machine": self.machine, "versions": self.versions, "cannot": self.cannot, "notes": self.notes}
         lines = [json.dumps(asdict(each), separators=(",", ":")) for each in self.taken]
         return json.dumps(head, indent=1)[:-2] + ',\n "taken": [\n  ' + ",\n  ".join(lines) + "\n ]\n}\n"
 
@@ -48,7 +50,9 @@ class Measured:
     def from_json(cls, text: str) -> Measured:
         """Read it back."""
         raw: dict[str, Any] = json.loads(text)
-        return cls(raw["machine"], raw["versions"], raw["cannot"], [Taken(**each) for each in raw["taken"]])
+        return cls(
+            raw["machine"], raw["versions"], raw["cannot"], raw["notes"], [Taken(**each) for each in raw["taken"]]
+        )
 
 
 def machine() -> dict[str, str]:
@@ -107,6 +111,8 @@ def _one(
     took = time.perf_counter() - begun
     if "versions" in said:
         measured.versions[contender.name] = said["versions"]
+    if "note" in said:
+        measured.notes.setdefault(contender.name, {})[workload.key] = said["note"]
     if "figures" in said:
         measured.taken.append(Taken(number, workload.key, contender.name, _rounded(said["figures"])))
         shown = ", ".join(f"{key} {cpu:.4g}" for key, (cpu, _, _) in said["figures"].items())

@@ -20,10 +20,15 @@ DURABLE_STEPS: Final = 200
 STORED_STEPS: Final = 1_000
 GROUP_RUNS: Final = 100
 GROUP_STEPS: Final = 20
-LIST_ITEM: Final = "x" * 200
+LIST_ITEM_BYTES: Final = 200
 IDLE_RUNS: Final = 500
 DIAGRAM_NODES: Final = (100, 1_000, 10_000)
 REPLAY_STEPS: Final = 1_000
+
+
+def list_item(n: int) -> str:
+    """Return what step `n` adds to the growing list; each item is another, since some formats write equal ones once."""
+    return f"{n:0{LIST_ITEM_BYTES}}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +104,7 @@ WORKLOADS: Final = (
         "W6",
         "durable",
         f"the loop, {DURABLE_STEPS} steps, each on disk before the next; {GROUP_RUNS} runs of {GROUP_STEPS} steps "
-        f"at a time; a list that grows by {len(LIST_ITEM)} bytes a step, {STORED_STEPS:,} steps",
+        f"at a time; a list that grows by {LIST_ITEM_BYTES} bytes a step, {STORED_STEPS:,} steps",
         (
             Figure("step normal", "an acknowledged step, no fsync", "µs on the wall", cpu=False, target=100),
             Figure("step full", "an acknowledged step, fsync", "µs on the wall", cpu=False, target=500),
@@ -116,6 +121,7 @@ WORKLOADS: Final = (
             Figure("live", "a run that waits inside a node", _MEMORY, cpu=False),
             Figure("suspended", "a suspended run, kept in memory", _MEMORY, cpu=False, target=3),
         ),
+        rounds=2,
     ),
     Workload(
         "W8",
@@ -126,6 +132,7 @@ WORKLOADS: Final = (
             Figure("rss", "resident after it", "MB", cpu=False, target=32),
             Figure("help", "command line: --help", "ms", target=300, ratio=False),
         ),
+        rounds=2,
     ),
     Workload(
         "W9",
@@ -147,6 +154,7 @@ WORKLOADS: Final = (
                 for n in DIAGRAM_NODES
             ),
         ),
+        rounds=2,
     ),
     Workload(
         "W11",

@@ -119,7 +119,7 @@ def growing(steps: int, **options: Any) -> Any:
     """Return a loop that adds an item each time."""
 
     async def grow(state: Grown) -> Grown:
-        return {"n": state["n"] + 1, "items": [w.LIST_ITEM]}
+        return {"n": state["n"] + 1, "items": [w.list_item(state["n"])]}
 
     def way_on(state: Grown) -> str:
         return "grow" if state["n"] < steps else END
