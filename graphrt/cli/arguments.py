@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import typer
 
@@ -20,28 +20,43 @@ DEFAULT_STORE = ".graphrt/runs.db"
 JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
-def _run_ids(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+def line_of(ctx: typer.Context) -> dict[str, Any]:
+    """Return what stands on an unfinished line: a word behind which an option waits for its value is not parsed."""
+    known = dict(ctx.params)
+    if not known.get("run") and ctx.args:
+        known["run"] = ctx.args[0]
+    return known
+
+
+def complete_runs(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    """Complete the id of a run."""
     from graphrt.cli.completion import runs
 
-    return runs(ctx.params, incomplete)
+    return runs(line_of(ctx), incomplete)
 
 
-def _targets(incomplete: str) -> list[str]:
+def complete_targets(incomplete: str) -> list[str]:
+    """Complete a file, or a flow in a file."""
     from graphrt.cli.completion import targets
 
     return targets(incomplete)
 
 
+def targets_or_runs(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    """Complete a flow or a run."""
+    return [*complete_runs(ctx, incomplete), *((target, "") for target in complete_targets(incomplete))]
+
+
 def _visits(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     from graphrt.cli.completion import visits
 
-    return visits(ctx.params, incomplete)
+    return visits(line_of(ctx), incomplete)
 
 
 _RUN = typer.Argument(
     metavar="RUN",
     help="A run's id or the beginning of it, 'latest', or a trace file.",
-    autocompletion=_run_ids,
+    autocompletion=complete_runs,
     show_default=False,
 )
 RunArgument: TypeAlias = Annotated[str, _RUN]
@@ -50,7 +65,7 @@ OptionalRun: TypeAlias = Annotated[str | None, _RUN]
 _STORED_RUN = typer.Argument(
     metavar="RUN",
     help="A run's id or the beginning of it, or 'latest'.",
-    autocompletion=_run_ids,
+    autocompletion=complete_runs,
     show_default=False,
 )
 OptionalStoredRun: TypeAlias = Annotated[str | None, _STORED_RUN]
@@ -84,7 +99,7 @@ TargetArgument: TypeAlias = Annotated[
     typer.Argument(
         metavar="TARGET",
         help="A flow: file.py, file.py:name or package.module:name.",
-        autocompletion=_targets,
+        autocompletion=complete_targets,
         show_default=False,
     ),
 ]
@@ -95,7 +110,7 @@ OriginOption: TypeAlias = Annotated[
         "--target",
         metavar="TARGET",
         help="Where the flow is now: file.py, file.py:name or package.module:name.",
-        autocompletion=_targets,
+        autocompletion=complete_targets,
         show_default="where the run began",
     ),
 ]

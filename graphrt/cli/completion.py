@@ -58,6 +58,13 @@ def runs(params: dict[str, Any], incomplete: str) -> list[Offer]:
     return [k for k in known if k[0].startswith(incomplete)]
 
 
+def flows(params: dict[str, Any], incomplete: str) -> list[str]:
+    """Offer the flows that the store has runs of."""
+    with _store(params) as store:
+        found = store.runs(limit=_MOST) if store is not None else []
+    return [name for name in dict.fromkeys(r.flow for r in found) if name.startswith(incomplete)]
+
+
 def visits(params: dict[str, Any], incomplete: str) -> list[Offer]:
     """Offer the visits of the run that stands on the line."""
     told = _told(params)

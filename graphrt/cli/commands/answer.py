@@ -27,9 +27,10 @@ EXAMPLES = (
 
 
 def _words(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    from graphrt.cli.arguments import line_of
     from graphrt.cli.completion import answers
 
-    return answers(ctx.params, incomplete)
+    return answers(line_of(ctx), incomplete)
 
 
 def answer(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from graphrt.cli.arguments import JsonOption
+from graphrt.cli.arguments import JsonOption, complete_targets
 
 if TYPE_CHECKING:
     from graphrt.errors import Mistake
@@ -24,6 +24,7 @@ def check(
         typer.Argument(
             metavar="TARGET...",
             help="file.py (every flow in it), file.py:name, or package.module:name.",
+            autocompletion=complete_targets,
             show_default=False,
         ),
     ],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
-from graphrt.cli.arguments import DEFAULT_STORE, StoreOption
+from graphrt.cli.arguments import DEFAULT_STORE, StoreOption, targets_or_runs
 
 if TYPE_CHECKING:
     from graphrt.graph import Graph
@@ -24,6 +24,18 @@ EXAMPLES = (
 )
 
 
+def _formats(incomplete: str) -> list[str]:
+    from graphrt_viz import FORMATS
+
+    return [name for name in FORMATS if name.startswith(incomplete)]
+
+
+def _views(incomplete: str) -> list[tuple[str, str]]:
+    from graphrt_viz import VIEWS
+
+    return [(view.name, view.about) for view in VIEWS.values() if view.name.startswith(incomplete)]
+
+
 _STAMP: Final = "graphrt-picture "
 """Begins the line of a text that only --check reads."""
 
@@ -34,6 +46,7 @@ def render(
         typer.Argument(
             metavar="TARGET|RUN",
             help="A flow (file.py, file.py:name, package.module:name), or a run (id, 'latest', trace file).",
+            autocompletion=targets_or_runs,
             show_default=False,
         ),
     ],
@@ -47,6 +60,7 @@ def render(
             "--format",
             "-f",
             help="svg, png, dot, mermaid, mermaid-state, plantuml, markdown, text, json; of a run also perfetto.",
+            autocompletion=_formats,
             show_default="by the ending of the file; text",
         ),
     ] = None,
@@ -55,6 +69,7 @@ def render(
         typer.Option(
             "--view",
             help="How to look at a run: run (on its flow), unrolled, timeline, states.",
+            autocompletion=_views,
             show_default="the usual one of the format",
         ),
     ] = None,

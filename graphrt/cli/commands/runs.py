@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from graphrt.cli.arguments import DEFAULT_STORE, JsonOption, StoreOption
+from graphrt.cli.arguments import DEFAULT_STORE, JsonOption, StoreOption, complete_runs, line_of
 
 if TYPE_CHECKING:
     from graphrt.cli.screen import Part
@@ -19,13 +19,36 @@ EXAMPLES = (
 )
 
 
+def _flows(ctx: typer.Context, incomplete: str) -> list[str]:
+    from graphrt.cli.completion import flows
+
+    return flows(line_of(ctx), incomplete)
+
+
+def _statuses(incomplete: str) -> list[str]:
+    from graphrt.ports import RunStatus
+
+    return [status for status in get_args(RunStatus) if status.startswith(incomplete)]
+
+
 def runs(
-    flow: Annotated[str | None, typer.Option("--flow", help="Only runs of this flow.")] = None,
+    flow: Annotated[
+        str | None,
+        typer.Option("--flow", metavar="NAME", help="Only runs of this flow.", autocompletion=_flows),
+    ] = None,
     status: Annotated[
         str | None,
-        typer.Option("--status", help="Only runs that are: running, suspended, completed, failed, cancelled."),
+        typer.Option(
+            "--status",
+            metavar="STATUS",
+            help="Only runs that are: running, suspended, completed, failed, cancelled.",
+            autocompletion=_statuses,
+        ),
     ] = None,
-    parent: Annotated[str | None, typer.Option("--parent", metavar="RUN", help="Only forks of this run.")] = None,
+    parent: Annotated[
+        str | None,
+        typer.Option("--parent", metavar="RUN", help="Only forks of this run.", autocompletion=complete_runs),
+    ] = None,
     due: Annotated[bool, typer.Option("--due", help="Only runs with a question whose deadline has passed.")] = False,
     limit: Annotated[int, typer.Option("--limit", "-n", min=0, help="At most so many; 0 for all.")] = 20,
     as_json: JsonOption = False,
