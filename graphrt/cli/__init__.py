@@ -20,6 +20,9 @@ def main(args: Sequence[str] | None = None) -> int:
     Args:
         args: what stands behind the name of the program; None for what this process was started with.
     """
-    from graphrt.cli.app import invoke
+    try:
+        from graphrt.cli.app import invoke
 
-    return invoke(args)
+        return invoke(args)
+    except KeyboardInterrupt:  # while the program itself was being loaded
+        return 130

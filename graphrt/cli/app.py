@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import threading
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -157,7 +158,18 @@ def invoke(args: Sequence[str] | None = None) -> int:
         code = exits.INTERRUPTED
     except (typer.TyperException, GraphrtError, OSError) as error:
         code = _tell(error)
+    if args is None and code in {exits.INTERRUPTED, exits.TERMINATED}:
+        _end_without_threads(code)
     return code if isinstance(code, int) else exits.OK
+
+
+def _end_without_threads(code: int) -> None:
+    """End this process at once if threads are left that it would wait for: what they do was to be stopped."""
+    main = threading.main_thread()
+    if any(t.is_alive() and t is not main and not t.daemon for t in threading.enumerate()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
 
 def _take_no_color(args: list[str]) -> list[str]:

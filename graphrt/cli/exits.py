@@ -19,6 +19,8 @@ CANCELLED: Final = 4
 """The run was cancelled."""
 INTERRUPTED: Final = 130
 """Ctrl-C."""
+TERMINATED: Final = 143
+"""The process was asked to end (SIGTERM)."""
 
 OF_STATUS: Final[Mapping[str, int]] = {
     "completed": OK,

@@ -33,5 +33,6 @@ def find_model(graph: Graph, spec: str | None) -> Model | None:
         for agent in agents_in(graph):
             resolve_model(agent.model)
     except NoModel as error:
-        raise UseError(f"flow {graph.name!r} needs a model: {error.message}") from error
+        what = f"flow {graph.name!r} needs a model" if spec is None else f"--model {spec}"
+        raise UseError(f"{what}: {error.message}") from error
     return None

@@ -158,6 +158,7 @@ def _all_due(store: Store, way: _Way, manner: Manner) -> int:
     """Go on with every run whose time has come; return the gravest exit code."""
     import time
 
+    from graphrt.cli import exits
     from graphrt.cli.screen import complain, say
     from graphrt.errors import GraphrtError, RunLocked
 
@@ -172,8 +173,8 @@ def _all_due(store: Store, way: _Way, manner: Manner) -> int:
             continue  # somebody else has taken it up meanwhile
         except GraphrtError as error:
             complain(error.message)
-            codes.append(2)
-        if codes[-1] >= 128:
+            codes.append(exits.WRONG_USE)
+        if codes[-1] in {exits.INTERRUPTED, exits.TERMINATED}:
             break
     return _gravest(codes)
 
@@ -181,7 +182,14 @@ def _all_due(store: Store, way: _Way, manner: Manner) -> int:
 def _gravest(codes: Sequence[int]) -> int:
     from graphrt.cli import exits
 
-    for code in (exits.INTERRUPTED, 143, exits.FOUND, exits.WRONG_USE, exits.CANCELLED, exits.SUSPENDED):
+    for code in (
+        exits.INTERRUPTED,
+        exits.TERMINATED,
+        exits.FOUND,
+        exits.WRONG_USE,
+        exits.CANCELLED,
+        exits.SUSPENDED,
+    ):
         if code in codes:
             return code
     return exits.OK
