@@ -11,31 +11,60 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from graphrt.checks.branching import Branch, branches_of
+from graphrt.checks.deciding import Decision, decide
+from graphrt.checks.elements import assigned, read_by, untriggered
+from graphrt.checks.knowledge import Knowledge
 from graphrt.openers import Shape, reached
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
 
     from graphrt.checks.settings import Settings
-    from graphrt.graph import Edge, Graph, Node
+    from graphrt.graph import Edge, Graph
 
 
 class Subject:
     """A graph and what is known about it."""
 
-    def __init__(self, graph: Graph, settings: Settings, name: str) -> None:
+    def __init__(self, graph: Graph, settings: Settings, name: str, *, as_drawn: bool = False) -> None:
         self.graph = graph
         self.settings = settings
         self.name = name
         """Where it stands: its own name, or the nodes that lead to it."""
+        self.is_inside = name != graph.name
+        """Whether it is a flow inside another."""
         self.nodes = graph.nodes
+        self.drawn: Subject = self if as_drawn else Subject(graph, settings, name, as_drawn=True)
+        """The same, with every edge open: what is decided about edges is decided on it."""
 
     # -- edges --------------------------------------------------------------------------------------------------------
 
     @cached_property
     def never(self) -> frozenset[tuple[int, int]]:
         """Edges that no run can take, as (source, number)."""
-        return frozenset()
+        if self.drawn is self:
+            return frozenset()
+        dead = {(i, k) for i, d in self.decisions.items() for k in d.never}
+        return frozenset(dead | {(e.source, e.index) for n in self.nodes for e in untriggered(n)})
+
+    @cached_property
+    def decisions(self) -> dict[int, Decision]:
+        """Per node, what can become of its edges."""
+        return {n.index: decide(self.drawn, n) for n in self.nodes}
+
+    @cached_property
+    def known(self) -> Knowledge:
+        """What is known where a node completes."""
+        return Knowledge(self.drawn, trusting=False)
+
+    @cached_property
+    def trusted(self) -> Knowledge:
+        """The same, if annotations are believed."""
+        return Knowledge(self.drawn, trusting=True)
+
+    def may_repeat(self, edge: Edge) -> bool:
+        """Tell whether a line may cross an edge more than once, as far as the drawing says."""
+        return edge.target in self.drawn.cycle_of.get(edge.source, ())
 
     def is_open(self, edge: Edge) -> bool:
         """Tell whether a run may take an edge."""
@@ -62,6 +91,12 @@ class Subject:
     def shape(self) -> Shape:
         """Dominators, over all edges as they are drawn."""
         return Shape(self.nodes, self.graph.start)
+
+    def cut_off(self, dead: Iterable[Edge]) -> str:
+        """Print which node is never reached because of edges that are never taken."""
+        lost = self.drawn.reachable - self.reachable
+        first = [e.target for e in dead if e.target in lost]
+        return f", so {self.nodes[first[0]].name!r} is never reached" if first else ""
 
     # -- reaching -----------------------------------------------------------------------------------------------------
 
@@ -124,10 +159,6 @@ class Subject:
         """Per node on a cycle, the set of `cycles` that it belongs to."""
         return {i: part for part in self.cycles for i in part}
 
-    def repeats(self, edge: Edge) -> bool:
-        """Tell whether a line can cross an edge more than once."""
-        return edge.target in self.cycle_of.get(edge.source, ())
-
     @cached_property
     def unbounded(self) -> tuple[frozenset[int], ...]:
         """As `cycles`, but of those cycles only that no `at_most` bounds."""
@@ -143,7 +174,11 @@ class Subject:
 
     def exclude_each_other(self, one: Edge, other: Edge) -> bool:
         """Tell whether no state lets two edges of a fork match together."""
-        return one.on is not None and other.on is not None and one.on != other.on
+        if self.drawn is self:
+            return False
+        decision = self.decisions[one.source]
+        pair = (min(one.index, other.index), max(one.index, other.index))
+        return decision.is_complete and pair not in decision.together
 
     # -- fields -------------------------------------------------------------------------------------------------------
 
@@ -175,24 +210,6 @@ class Subject:
             for e in self.nodes[i].edges:
                 found.update(assigned(e))
         return found
-
-
-def assigned(edge: Edge) -> tuple[str, ...]:
-    """Return the fields that crossing an edge sets."""
-    item = (edge.each.item,) if edge.each is not None else ()
-    return (*(c.field for c in edge.set), *item)
-
-
-def read_by(edge: Edge) -> tuple[str, ...]:
-    """Return the fields that are read where an edge is tried and crossed."""
-    of = (edge.each.of,) if edge.each is not None else ()
-    guard = edge.when.reads if edge.when is not None else ()
-    return (*guard, *of, *(name for c in edge.set for name in c.reads))
-
-
-def is_model(node: Node) -> bool:
-    """Tell whether a model decides what a node writes or answers."""
-    return node.kind == "agent" or (node.kind == "router" and node.graph is not None)
 
 
 def strongly_connected(after: list[list[int]]) -> tuple[frozenset[int], ...]:

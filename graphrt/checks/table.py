@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from graphrt.checks.guards import (
+    guard_gap,
+    impossible_guard,
+    impossible_trigger,
+    needless_guard,
+    no_otherwise,
+    raising_guard,
+    shadowed_edge,
+    unanswered_choice,
+    unwritten_field,
+)
 from graphrt.checks.structure import (
     dropped_writes,
     duplicate_edge,
@@ -27,6 +38,7 @@ if TYPE_CHECKING:
 
 FAMILIES: Final[dict[str, str]] = {
     "GR1": "Structure",
+    "GR2": "Guards",
 }
 """What the first digit of a code says."""
 
@@ -42,6 +54,15 @@ RULES: Final[tuple[Rule, ...]] = (
     unjoined_branches.RULE,
     dropped_writes.RULE,
     join_short.RULE,
+    guard_gap.RULE,
+    shadowed_edge.RULE,
+    impossible_guard.RULE,
+    needless_guard.RULE,
+    raising_guard.RULE,
+    no_otherwise.RULE,
+    unwritten_field.RULE,
+    impossible_trigger.RULE,
+    unanswered_choice.RULE,
 )
 
 BY_CODE: Final[dict[str, Rule]] = {r.code: r for r in RULES}

@@ -71,9 +71,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from graphrt.checks.elements import assigned
 from graphrt.checks.finding import Found
 from graphrt.checks.rule import Rule
-from graphrt.checks.subject import assigned
 from graphrt.openers import reached
 
 if TYPE_CHECKING:

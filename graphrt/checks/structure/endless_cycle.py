@@ -24,7 +24,7 @@ Example:
 
     flow.start(write)
     flow.edge(write, grade)
-    flow.edge(grade, write, at_most=3)
+    flow.edge(grade, write)
 
 Instead:
     class Essay(BaseModel):

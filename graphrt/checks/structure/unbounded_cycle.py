@@ -43,9 +43,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from graphrt.checks.elements import assigned, is_model
 from graphrt.checks.finding import Found
 from graphrt.checks.rule import Rule
-from graphrt.checks.subject import assigned, is_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

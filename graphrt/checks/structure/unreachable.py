@@ -1,7 +1,7 @@
-"""A node to which no edge leads that a run can take.
+"""A node to which nothing leads from the start.
 
-It is drawn and read by people, but it never runs. Either the edge that should lead to it was forgotten or leads
-elsewhere, or every edge to it has a guard or an answer that cannot come (then that edge has a finding of its own).
+It is drawn and read by people, but it never runs: the edge that should lead to it was forgotten or leads elsewhere.
+Where there is such an edge and it can never be taken, that edge has the finding, and names the nodes that it cuts off.
 
 Example:
     class Ticket(BaseModel):
@@ -59,21 +59,15 @@ if TYPE_CHECKING:
 
 def _find(at: Subject) -> Iterator[Found]:
     start = at.nodes[at.graph.start].name
-    leading = {e.target: e.source for n in at.nodes for e in n.edges}
+    leading = {e.target for n in at.nodes for e in n.edges}
     for n in at.nodes:
-        if n.index in at.reachable:
+        if n.index in at.drawn.reachable:
             continue
-        if n.index not in leading:
-            why = "no edge leads to it; lead one to it or remove it"
-        elif any(i in at.reachable for i in range(len(at.nodes)) if _leads(at, i, n.index)):
-            why = "every edge that leads to it can never be taken; mend those edges or remove it"
-        else:
+        if n.index in leading:
             why = "only unreachable nodes lead to it; lead an edge to the first of them or remove them"
+        else:
+            why = "no edge leads to it; lead one to it or remove it"
         yield Found(message=f"node {n.name!r} cannot be reached from {start!r}: {why}", node=n)
-
-
-def _leads(at: Subject, source: int, target: int) -> bool:
-    return any(e.target == target for e in at.nodes[source].edges)
 
 
 RULE = Rule("GR101", "unreachable-node", "error", _find, __doc__, mistakes=("unreachable",))
