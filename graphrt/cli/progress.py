@@ -15,6 +15,7 @@ from graphrt import events as e
 from graphrt import inputs as i
 from graphrt.cli.screen import brief_json, console, line, wrapped
 from graphrt.cli.telling import error_text, moment, status_text, tokens, took
+from graphrt.guards import Not, text_of
 from graphrt_viz.wording import shorten
 
 if TYPE_CHECKING:
@@ -244,7 +245,7 @@ def _reason(visit: VisitAccount, taken: EdgeAccount) -> str:
     last = before[-1]
     if last.result == "used up":
         return f"→ {last.target} is used up ({last.count} of {last.edge.at_most})"
-    return f"not {last.edge.when.text}" if last.edge.when is not None else ""
+    return text_of(Not(last.edge.when.tree)) if last.edge.when is not None else ""
 
 
 class Plain:
