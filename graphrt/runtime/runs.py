@@ -157,7 +157,7 @@ async def resume(
     try:
         trace = store.trace(run_id)
         if not trace.records:
-            message = f"run {run_id} was cut off before its beginning was on record; nothing was done: start a new run"
+            message = f"run {run_id} was cut off before its beginning was on record; nothing was done: start it anew"
             raise WrongInput(message, run=run_id)
         recorded = _digest(trace)
         if recorded != graph.digest and not allow_changed:

@@ -32,6 +32,8 @@ MAX_FILE: Final = 2 * 1024**3
 _log = logging.getLogger("graphrt.stores")
 _POLL_S = 0.25
 _NO_FILE: Final = -1
+_BEGIN: Final = b'{"version":'
+"""How the header of every trace begins."""
 
 
 # Whole files
@@ -138,16 +140,8 @@ class JsonlStore:
             if header.parent is not None and self.info(header.parent).records < base:
                 message = f"run {header.parent!r} has fewer than {base} records; fork it at one that it has"
                 raise UseError(message, run=header.parent, records=base)
+            file = self._new_file(path, header.run)
             try:
-                handle = path.open("xb+", buffering=0)
-            except FileExistsError as error:
-                message = f"{path} exists already; give the new run another id"
-                raise UseError(message, run=header.run, path=str(path)) from error
-            except OSError as error:
-                raise _fault("write", path, error) from error
-            file = _File(path, handle)
-            try:
-                file.lock(header.run)
                 inbox.path_of(path).unlink(missing_ok=True)  # of a run of that name that is no more
                 file.write(line + b"\n")
                 file.sync()
@@ -394,6 +388,42 @@ class JsonlStore:
             message = f"cannot read {path}: {error.strerror or error}"
             raise UseError(message, path=str(path)) from error
         return codec.decode_header(line.removesuffix(b"\n"))[0]
+
+    def _new_file(self, path: Path, run: str) -> _File:
+        """Make and lock the file of a run; one that was cut off before its first record makes room."""
+        try:
+            file = _File(path, path.open("xb+", buffering=0))
+            file.lock(run)
+        except FileExistsError:
+            try:
+                file = _File(path, path.open("rb+", buffering=0))
+            except OSError as error:
+                raise _fault("write", path, error) from error
+        except OSError as error:
+            raise _fault("write", path, error) from error
+        else:
+            return file
+        if not (lock(file.handle) and self._is_unbegun(path)):
+            file.close()
+            message = f"{path} exists already; give the new run another id"
+            raise UseError(message, run=run, path=str(path))
+        file.truncate(0)
+        return file
+
+    def _is_unbegun(self, path: Path) -> bool:
+        """Say whether a file is a trace that was cut off before its first record: nothing of it was acknowledged."""
+        lines, rest = codec.split_lines(_contents(path))
+        if not lines:
+            return rest.startswith(_BEGIN) or _BEGIN.startswith(rest)
+        try:
+            _, last = codec.decode_header(lines[0])
+        except TraceInvalid:
+            return False
+        if len(lines) == 1 and rest:
+            with suppress(TraceInvalid):
+                codec.decode_record(rest, last)
+                return False
+        return len(lines) == 1
 
     def _own(self, file: _File, lease: Lease) -> Lease:
         lease.extra = 0  # how many requests were forgotten with files that were removed

@@ -34,7 +34,8 @@ class MemoryStore:
 
     def create(self, header: Header) -> Lease:
         """Begin a trace and own it."""
-        if check_run_id(header.run) in self._runs:
+        kept = self._runs.get(check_run_id(header.run))
+        if kept is not None and (kept.owned or kept.records):
             message = f"the store already has a run {header.run!r}; give the new run another id"
             raise UseError(message, run=header.run)
         base = 0
@@ -43,6 +44,7 @@ class MemoryStore:
             if self.info(header.parent).records < base:
                 message = f"run {header.parent!r} has fewer than {base} records; fork it at one that it has"
                 raise UseError(message, run=header.parent, records=base)
+        self._runs.pop(header.run, None)  # one that never began makes room
         self._runs[header.run] = _Run(header, base)
         return Lease(header.run, 1, base)
 
@@ -59,7 +61,7 @@ class MemoryStore:
     def append(self, lease: Lease, records: Sequence[Record], status: RunStatus, due: float | None = None) -> None:
         """Add records behind the last one."""
         kept = self._runs[lease.run]
-        if kept.epoch != lease.epoch or kept.base + len(kept.records) != lease.next_seq or not kept.owned:
+        if lease.lost or kept.epoch != lease.epoch or kept.base + len(kept.records) != lease.next_seq or not kept.owned:
             lease.lost = True
             message = f"run {lease.run!r} was taken over; nothing was added"
             raise RunLocked(message, run=lease.run)

@@ -14,7 +14,7 @@ import time
 from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 import msgspec
 
@@ -162,7 +162,7 @@ class SqliteStore:
 
         def action() -> Lease:
             db = self._writing
-            if db.execute("select 1 from runs where run = ?", (header.run,)).fetchone():
+            if not self._make_room(db, header.run):
                 message = f"the store {self.path} already has a run {header.run!r}; give the new run another id"
                 raise UseError(message, run=header.run)
             if header.parent is not None and self._row(db, header.parent)[4] < base:
@@ -187,7 +187,7 @@ class SqliteStore:
         def action() -> Lease:
             db = self._writing
             no, epoch, owner, until, seq, last = self._row(db, run)
-            if owner is not None and until > time.time() and not owners.is_dead(owner):
+            if _lives(owner, until):
                 message = f"run {run!r} is being driven by {owners.process_of(owner)}; wait for it, or cancel it"
                 raise RunLocked(message, run=run, owner=owner, until=until)
             self._check_end(db, run, no, seq, last)
@@ -509,6 +509,18 @@ class SqliteStore:
             raise TraceInvalid(message, kind="altered", run=run, found=found, expected=digest)
         return header, no, digest, end, last
 
+    def _make_room(self, db: sqlite3.Connection, run: str) -> bool:
+        """See that there is no run of this id; one that was cut off before its first record makes room."""
+        row = db.execute("select no, owner, until from runs where run = ?", (run,)).fetchone()
+        if row is None:
+            return True
+        no, owner, until = row
+        if _lives(owner, until) or db.execute("select 1 from records where no = ?", (no,)).fetchone():
+            return False
+        db.execute("delete from requests where no = ?", (no,))
+        db.execute("delete from runs where no = ?", (no,))
+        return True
+
     def _row(self, db: sqlite3.Connection, run: str) -> tuple[Any, ...]:
         """Return number, epoch, owner, until, next number and last hash of a run."""
         row: tuple[Any, ...] | None = db.execute(_ROW, (check_run_id(run),)).fetchone()
@@ -566,8 +578,13 @@ def _statements(script: str) -> list[str]:
 
 def _info(row: tuple[Any, ...]) -> RunInfo:
     _, run, flow, digest, status, owner, until, created, updated, records, due, target, parent = row
-    live = owner is not None and until > time.time() and not owners.is_dead(owner)
+    live = _lives(owner, until)
     return RunInfo(run, flow, digest, status, live, created, updated, records, due, target, parent)
+
+
+def _lives(owner: str | None, until: float) -> TypeGuard[str]:
+    """Say whether a run has an owner whose lease has not run out, and who has not ended."""
+    return owner is not None and until > time.time() and not owners.is_dead(owner)
 
 
 def _lease(run: str, epoch: int, next_seq: int, last_hash: str, no: int | None) -> Lease:

@@ -152,7 +152,7 @@ def test_a_crash_at_any_append_changes_no_result(beside: bool, kept: bool) -> No
                 return False
             records = list(store.records("r"))
             if not records:
-                with pytest.raises(WrongInput, match="start a new run"):
+                with pytest.raises(WrongInput, match="start it anew"):
                     await resume(store, "r", graph)
                 return True
             finished = {r.input.visit for r in records if isinstance(r.input, AttemptSucceeded)}

@@ -86,6 +86,29 @@ def test_a_run_exists_once(opened: Open) -> None:
     asyncio.run(scenario())
 
 
+def test_a_run_that_never_began_makes_room(opened: Open) -> None:
+    """An id whose run was cut off before its first record can be used again, once nobody owns it."""
+
+    async def scenario() -> None:
+        store = opened()
+        lease = await ready(store.create(header(target="old")))
+        with pytest.raises(UseError, match="r1"):
+            await ready(opened().create(header()))
+        await ready(store.post("r1", Cancelled()))
+        await ready(store.release(lease))
+        again = await filled(opened(), target="new")
+        assert again.next_seq == 3
+        reader = opened()
+        assert reader.header("r1").target == "new"
+        assert reader.requests(again) == []
+        assert list(reader.records("r1")) == steps(0, 3)
+        assert [i.run for i in reader.runs()] == ["r1"]
+        with pytest.raises(RunLocked):
+            await ready(store.append(lease, steps(0, 1), "running"))
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.parametrize("run", ["", "a/b", "../x", "a b", "é", "x" * 65, "a.jsonl", "a\x00"])
 def test_ids_that_are_no_ids_are_refused(opened: Open, run: str) -> None:
     """A run id cannot be a path or anything else that a file system or a query would read in its own way."""

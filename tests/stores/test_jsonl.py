@@ -98,6 +98,27 @@ def test_a_file_without_a_whole_header_is_no_run(tmp_path: Path, cut: int) -> No
     with_store(tmp_path, scenario)
 
 
+def test_a_run_that_was_cut_off_as_it_began_makes_room(tmp_path: Path) -> None:
+    """Wherever a crash cut a file off before its first record, the run can begin again; other files are left alone."""
+    path = file_of(tmp_path, 1)
+    data = path.read_bytes()
+    first = data.index(b"\n") + 1
+    strange = [b"hello", b"hello\n", b"{}\n", b"\n", data, data[:-1], data[:first] + data[:first]]
+
+    async def scenario(store: JsonlStore) -> None:
+        for cut in range(len(data) - 1):
+            path.write_bytes(data[:cut])
+            await store.release(await filled(store))
+            assert list(codec.decode_trace(path.read_bytes()).records) == steps(0, 3)
+        for content in strange:
+            path.write_bytes(content)
+            with pytest.raises(UseError, match="exists already"):
+                await store.create(header())
+            assert path.read_bytes() == content
+
+    with_store(tmp_path, scenario)
+
+
 def test_an_altered_line_is_named_and_nothing_is_added_behind_it(tmp_path: Path) -> None:
     """A changed record makes the trace unfit to go on, and the file stays as it is."""
     path = file_of(tmp_path)
