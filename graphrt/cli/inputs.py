@@ -210,7 +210,9 @@ def _state(graph: Graph, values: dict[str, Json]) -> BaseModel:
     state_type = graph.state_type
     if state_type is None:
         raise UseError(f"flow {graph.name!r} has no code to run: its graph was read from the JSON form; name the flow")
-    problems = [_unknown(graph, name) for name in values if name not in graph.field]
+    unknown = {name: difflib.get_close_matches(name, graph.field, n=1) for name in values if name not in graph.field}
+    meant = {near for found in unknown.values() for near in found}
+    problems = [_unknown(graph, name, near) for name, near in unknown.items()]
     decoded: dict[str, Any] = {}
     for field in graph.fields:
         if field.name in values:
@@ -218,7 +220,7 @@ def _state(graph: Graph, values: dict[str, Json]) -> BaseModel:
                 decoded[field.name] = plain(field.decode_whole(field.encode_whole(values[field.name])))
             except ValueError as error:
                 problems.append(str(error))
-        elif field.required:
+        elif field.required and field.name not in meant:
             problems.append(f"field {field.name!r} ({field.type_text}) has no value and no default")
     if not problems:
         try:
@@ -230,8 +232,7 @@ def _state(graph: Graph, values: dict[str, Json]) -> BaseModel:
     raise InputRefused(_told(graph, problems), problems=problems)
 
 
-def _unknown(graph: Graph, name: str) -> str:
-    near = difflib.get_close_matches(name, graph.field, n=1)
+def _unknown(graph: Graph, name: str, near: Sequence[str]) -> str:
     hint = f"did you mean {near[0]!r}?" if near else f"its fields are {', '.join(graph.field) or 'none'}"
     return f"there is no field {name!r}; {hint}"
 

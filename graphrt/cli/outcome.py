@@ -29,6 +29,8 @@ _LINES: Final = 8
 """Lines of a value that are shown at most …"""
 _LESS: Final = 3
 """… and of a run that did not complete."""
+_MOST_TEXT: Final = 20_000
+"""Characters of a value that are looked at."""
 
 
 def tell(
@@ -142,10 +144,12 @@ def _value(value: Json, width: int, most: int) -> Iterator[Part]:
     text = json_text(value, indent=None)
     if len(text) > width and isinstance(value, str):
         text = lines_visible(value)
+    left = len(text) - _MOST_TEXT
+    text = text[:_MOST_TEXT]
     rows = [row for part in text.split("\n") for row in wrapped(line(part), width)]
-    if len(rows) > most + 1:
-        more = len(rows) - most
-        rows = [*rows[:most], line((f"… {more} more lines", "dim"))]
+    if len(rows) > most + 1 or left > 0:
+        more = f"… {len(rows) - most} more lines" if left <= 0 else "… much more"
+        rows = [*rows[:most], line((more, "dim"))]
     yield from rows
 
 

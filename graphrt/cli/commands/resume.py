@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from graphrt.cli.driving import Manner
+    from graphrt.graph import Graph
     from graphrt.inputs import Limits
     from graphrt.ports import RunInfo, Store
     from graphrt.runtime import Listener, Result
@@ -99,10 +100,14 @@ class _Way:
         from graphrt.cli.driving import drive
         from graphrt.cli.models import find_model
         from graphrt.cli.origin import load_origin
+        from graphrt.errors import GraphChanged, UseError
         from graphrt.runtime import resume as resume_run
 
         _check(info)
-        graph = load_origin(info, self.target).graph()
+        loaded = load_origin(info, self.target)
+        graph = loaded.graph()
+        if graph.name != info.flow and not self.allow_changed:
+            raise UseError(f"run {info.run} is of flow {info.flow!r}, but {loaded.target} is flow {graph.name!r}")
         chosen = find_model(graph, self.model)
         limits = self._limits(store, info.run)
 
@@ -122,7 +127,12 @@ class _Way:
                 if chosen is not None:
                     await chosen.aclose()
 
-        return drive(go, graph, store, manner)
+        try:
+            return drive(go, graph, store, manner)
+        except GraphChanged as error:
+            if self.allow_changed:
+                raise
+            raise GraphChanged(_changed(info, graph), **error.facts) from error
 
     def _limits(self, store: Store, run: str) -> Limits | None:
         """Return the limits that the run has, changed as it was given; None if nothing was."""
@@ -152,6 +162,13 @@ def _check(info: RunInfo) -> None:
         raise UseError(
             f"run {info.run} was cut off before anything of it was on record; run the flow again", run=info.run
         )
+
+
+def _changed(info: RunInfo, graph: Graph) -> str:
+    return (
+        f"flow {graph.name!r} has changed since run {info.run} (then {info.digest[:7]}, now {graph.digest[:7]}); "
+        f"`graphrt replay {info.run} --verify` says where it would go now, --allow-changed goes on all the same"
+    )
 
 
 def _all_due(store: Store, way: _Way, manner: Manner) -> int:
