@@ -293,7 +293,9 @@ def test_large_pictures_are_drawn_in_seconds() -> None:
 
 def test_unknown_formats_and_directions_are_named() -> None:
     """The message says what was asked for and what there is."""
-    with pytest.raises(FormatError, match=r"'docx' is unknown; choose one of svg, png, dot, mermaid, .*, text, json"):
+    with pytest.raises(
+        FormatError, match=r"'docx' is unknown; choose one of svg, png, html, dot, mermaid, .*, text, json"
+    ):
         render(FLOW, "docx")
     with pytest.raises(FormatError, match="'up' is unknown"):
         render(FLOW, "svg", direction="up")  # type: ignore[call-overload]  # what the check is for
@@ -303,7 +305,7 @@ def test_a_file_is_written_in_the_format_of_its_ending(tmp_path: Path) -> None:
     """Saving chooses by ending, in any case, and refuses an ending that it does not know."""
     for form in map(FORMATS.__getitem__, DRAWN):
         for ending in form.endings:
-            path = save(FLOW, tmp_path / f"picture{ending.upper()}")
+            path = save(FLOW, tmp_path / f"picture{ending.upper()}", theme="light")
             assert path.read_bytes() == _bytes(FLOW, form.name)
     with pytest.raises(FormatError, match=r"no format has the ending '\.docx'"):
         save(FLOW, tmp_path / "picture.docx")

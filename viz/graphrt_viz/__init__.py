@@ -67,7 +67,7 @@ def render(
     target: Target,
     form: TextForm = "svg",
     *,
-    theme: ThemeName = "light",
+    theme: ThemeName | None = None,
     direction: Direction = "TB",
     room: Room | None = None,
     view: str | None = None,
@@ -77,7 +77,7 @@ def render(
     target: Target,
     form: Literal["png"],
     *,
-    theme: ThemeName = "light",
+    theme: ThemeName | None = None,
     direction: Direction = "TB",
     room: Room | None = None,
     view: str | None = None,
@@ -87,7 +87,7 @@ def render(
     target: Target,
     form: str,
     *,
-    theme: ThemeName = "light",
+    theme: ThemeName | None = None,
     direction: Direction = "TB",
     room: Room | None = None,
     view: str | None = None,
@@ -96,15 +96,16 @@ def render(
     target: Target,
     form: str = "svg",
     *,
-    theme: ThemeName = "light",
+    theme: ThemeName | None = None,
     direction: Direction = "TB",
     room: Room | None = None,
     view: str | None = None,
 ) -> str | bytes:
     """Return a picture in the format `form`: text, or bytes for `png`.
 
-    `room` comes from `shared_room` and keeps things in place over several pictures of one graph. `view` is a way to
-    look at a run (`VIEWS`); None for the format's own, which mostly is the run on its definition.
+    Without a theme it is light, but for a report, which is as its reader prefers. `room` comes from `shared_room` and
+    keeps things in place over several pictures of one graph. `view` is a way to look at a run (`VIEWS`); None for the
+    format's own, which mostly is the run on its definition.
 
     Raises:
         FormatError: the format, theme, direction or view is unknown, or they do not go together.
@@ -112,7 +113,8 @@ def render(
     """
     if direction not in {"TB", "LR"}:
         raise FormatError(f"direction {direction!r} is unknown; choose TB (downwards) or LR (to the right)")
-    chosen, colours = format_named(form), theme_named(theme)
+    chosen = format_named(form)
+    colours = theme_named(theme or ("auto" if form == "html" else "light"))
     refuse_theme(chosen, colours)
     return _written(target, chosen, colours, direction, room, view_named(view) if view is not None else None)
 
@@ -145,7 +147,7 @@ def save(
     target: Target,
     path: Path | str,
     *,
-    theme: ThemeName = "light",
+    theme: ThemeName | None = None,
     direction: Direction = "TB",
     room: Room | None = None,
     view: str | None = None,

@@ -1,0 +1,78 @@
+// The list of steps: the primary control for readers of screens, and where searching happens.
+import { Run } from "./data";
+import { byId, make } from "./dom";
+import { duration } from "./words";
+
+export class List {
+  private readonly items: HTMLElement[] = [];
+  private readonly root = byId("steps");
+  private readonly said = byId("found");
+  private current = -1;
+  private hits: number[] = [];
+
+  constructor(
+    private readonly run: Run,
+    private readonly go: (place: number) => void,
+  ) {
+    const rows = document.createDocumentFragment();
+    run.data.steps.forEach((step, place) => {
+      const status = run.status(step);
+      const depth = step.v.split("/").length - 1;
+      const name = step.w === "arrival" ? `→ ${run.name(step)}` : run.name(step);
+      const item = make(
+        "li",
+        { class: `${status}${depth ? " inner" : ""}` },
+        make(
+          "button",
+          { type: "button", "data-place": String(place) },
+          make("span", { class: "label" }, step.l),
+          make("span", { class: "name" }, name),
+          make("span", { class: "took" }, status === "good" ? (step.b ? duration(step.b) : "") : status),
+        ),
+      );
+      this.items.push(item);
+      rows.append(item);
+    });
+    this.root.append(rows);
+    this.root.addEventListener("click", (event) => {
+      const button = (event.target as Element).closest("button");
+      if (button !== null) this.go(Number(button.dataset["place"]));
+    });
+  }
+
+  show(place: number): void {
+    this.items[this.current]?.removeAttribute("aria-current");
+    this.current = place;
+    const item = this.items[place];
+    if (item === undefined) return;
+    item.setAttribute("aria-current", "step");
+    item.scrollIntoView({ block: "nearest" });
+  }
+
+  /** Leave only the steps in which a text occurs: name, number, status, error, answer, item, state. */
+  search(text: string): void {
+    const wanted = text.trim().toLowerCase();
+    this.hits = [];
+    this.run.data.steps.forEach((step, place) => {
+      const said = [step.l, step.v, this.run.name(step), this.run.status(step), step.x, step.o, step.it, step.q];
+      const values = [step.en, step.wr, step.ad].flatMap((part) => Object.entries(part ?? {}).flat());
+      const hit = wanted === "" || [...said, ...values].some((part) => part?.toLowerCase().includes(wanted));
+      this.items[place]!.hidden = !hit;
+      if (hit) this.hits.push(place);
+    });
+    this.said.textContent = wanted === "" ? "" : `${this.hits.length} of ${this.run.size} steps`;
+  }
+
+  /** The next step that was found, behind a place; the first again after the last. */
+  next(place: number): number {
+    return this.hits.find((hit) => hit > place) ?? this.hits[0] ?? place;
+  }
+
+  /** The step before (-1) or after (1) a place among those that are shown. */
+  neighbour(place: number, direction: 1 | -1): number {
+    for (let i = place + direction; i >= 0 && i < this.items.length; i += direction) {
+      if (!this.items[i]!.hidden) return i;
+    }
+    return place;
+  }
+}

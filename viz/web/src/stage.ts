@@ -1,0 +1,147 @@
+// The drawings. Scrubbing adds classes and moves nothing; panning and zooming are one CSS transform.
+import { Run } from "./data";
+
+interface Highlight {
+  element: Element;
+  names: string[];
+}
+
+export class Stage {
+  private readonly marked: Highlight[] = [];
+  private scale = 1;
+  private x = 0;
+  private y = 0;
+  private moved = false;
+  private readonly parts = new Map<string, Element[]>();
+  private readonly sheet: HTMLElement;
+
+  constructor(readonly root: HTMLElement) {
+    this.sheet = root.querySelector<HTMLElement>(".sheet")!;
+    for (const part of root.querySelectorAll("[data-k]")) {
+      const key = part.getAttribute("data-k")!;
+      this.parts.set(key, [...(this.parts.get(key) ?? []), part]);
+    }
+    this.listen();
+  }
+
+  /** Do something when a part is clicked, but not when the drawing was moved by it. */
+  clicked(key: string, act: () => void): void {
+    for (const part of this.parts.get(key) ?? []) {
+      part.addEventListener("click", () => {
+        if (!this.moved) act();
+      });
+    }
+  }
+
+  /** Forget what was marked. */
+  clear(): void {
+    for (const { element, names } of this.marked) element.classList.remove(...names);
+    this.marked.length = 0;
+    this.root.classList.remove("scrubbing");
+  }
+
+  mark(key: string, ...names: string[]): void {
+    for (const element of this.parts.get(key) ?? []) {
+      element.classList.add(...names);
+      this.marked.push({ element, names });
+    }
+  }
+
+  scrub(): void {
+    this.root.classList.add("scrubbing");
+  }
+
+  /** Bring a part into sight, if it is not. */
+  show(key: string): void {
+    const element = this.parts.get(key)?.find((part) => part.getClientRects().length > 0);
+    if (element === undefined || this.root.hidden) return;
+    const box = element.getBoundingClientRect();
+    const frame = this.root.getBoundingClientRect();
+    const dx = box.left < frame.left + 20 || box.right > frame.right - 20;
+    const dy = box.top < frame.top + 20 || box.bottom > frame.bottom - 20;
+    if (dx) this.x += frame.left + frame.width / 2 - (box.left + box.right) / 2;
+    if (dy) this.y += frame.top + frame.height / 2 - (box.top + box.bottom) / 2;
+    if (dx || dy) this.place();
+  }
+
+  /** Show all of the drawing, no larger than it was drawn; a very large one stays large enough to be read. */
+  fit(): void {
+    const frame = this.root.getBoundingClientRect();
+    const width = this.sheet.offsetWidth;
+    const height = this.sheet.offsetHeight;
+    if (frame.width === 0 || width === 0) return;
+    this.scale = Math.max(0.25, Math.min(1, (frame.width - 24) / width, (frame.height - 24) / height));
+    this.x = Math.max(12, (frame.width - width * this.scale) / 2);
+    this.y = 12;
+    this.place();
+  }
+
+  zoom(factor: number, cx?: number, cy?: number): void {
+    const frame = this.root.getBoundingClientRect();
+    const px = (cx ?? frame.left + frame.width / 2) - frame.left;
+    const py = (cy ?? frame.top + frame.height / 2) - frame.top;
+    const scale = Math.max(0.05, Math.min(4, this.scale * factor));
+    this.x = px - ((px - this.x) * scale) / this.scale;
+    this.y = py - ((py - this.y) * scale) / this.scale;
+    this.scale = scale;
+    this.place();
+  }
+
+  private place(): void {
+    this.sheet.style.transform = `translate(${this.x}px,${this.y}px) scale(${this.scale})`;
+  }
+
+  private listen(): void {
+    let from: { x: number; y: number } | null = null;
+    this.root.addEventListener("pointerdown", (event) => {
+      if (event.button === 0) from = { x: event.clientX - this.x, y: event.clientY - this.y };
+      this.moved = false;
+    });
+    this.root.addEventListener("pointermove", (event) => {
+      if (from === null || event.buttons !== 1) return;
+      const [x, y] = [event.clientX - from.x, event.clientY - from.y];
+      this.moved ||= Math.abs(x - this.x) + Math.abs(y - this.y) > 3;
+      [this.x, this.y] = [x, y];
+      this.place();
+    });
+    addEventListener("pointerup", () => (from = null));
+    this.root.addEventListener(
+      "wheel",
+      (event) => {
+        event.preventDefault();
+        if (event.ctrlKey || event.metaKey) this.zoom(Math.exp(-event.deltaY / 300), event.clientX, event.clientY);
+        else {
+          this.x -= event.deltaX;
+          this.y -= event.deltaY;
+          this.place();
+        }
+      },
+      { passive: false },
+    );
+  }
+}
+
+/** Mark on the flow where the run stands at a step: what was reached so far, the step itself, its ways in and out. */
+export function markFlow(stage: Stage, run: Run, place: number): void {
+  stage.clear();
+  if (place < 0) return;
+  stage.scrub();
+  const key = (n: number) => run.data.nodes[n]?.[0] ?? "";
+  const behind = new Set<number>();
+  const crossed = new Set<number>();
+  for (let i = 0; i <= place; i++) {
+    const step = run.step(i);
+    behind.add(step.n);
+    for (const edge of step.via ?? []) crossed.add(edge);
+  }
+  for (const n of behind) stage.mark(key(n), "past");
+  for (const edge of crossed) stage.mark(`e${edge + 1}`, "past");
+  const step = run.step(place);
+  for (const edge of step.via ?? []) stage.mark(`e${edge + 1}`, "in");
+  for (const [edge, , , result] of step.ex ?? []) {
+    if (edge >= 0) stage.mark(`e${edge + 1}`, run.text(result) === "taken" ? "out" : "refused");
+  }
+  if (step.lp !== undefined) stage.mark(`e${step.lp + 1}`, "loop");
+  stage.mark(key(step.n), "now", run.status(step) === "failed" ? "failing" : "well");
+  stage.show(key(step.n));
+}
