@@ -74,9 +74,7 @@ class RunStream(Generic[S]):
             message = "the run has not ended yet; iterate to the end or await stream.wait()"
             raise UseError(message)
         if self._task.cancelled():
-            message = (
-                "the run was cancelled and left no result; its trace is in the store"
-            )
+            message = "the run was cancelled and left no result; its trace is in the store"
             raise UseError(message)
         return self._task.result()
 

@@ -362,9 +362,11 @@ class SqliteStore:
 
     def _prepare(self, db: sqlite3.Connection) -> None:
         """Bring the schema up to date, or refuse a file that is not ours."""
+        db.execute("begin")  # the three belong together: another process may be making the file
         (version,) = db.execute("pragma user_version").fetchone()
         (application,) = db.execute("pragma application_id").fetchone()
         (tables,) = db.execute("select count(*) from sqlite_master").fetchone()
+        db.execute("commit")
         if application != APPLICATION_ID and tables:
             message = f"{self.path} is a SQLite file of another program; name another file"
             raise StoreFault(message, store=str(self.path))

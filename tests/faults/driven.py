@@ -13,6 +13,7 @@ import json
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from typing import Annotated, Final, Literal
 
@@ -58,7 +59,7 @@ class Options(msgspec.Struct):
     effects: str
     on_crash: OnCrash = "retry"
     hold: str | None = None
-    """The visit whose node says so on standard output, and then waits for ever."""
+    """The visit whose node says so on standard output, and then waits for the signal USR1."""
     die: int | None = None
     """At which of the moments that `moments` makes to die."""
     lease_s: float = 30.0
@@ -67,7 +68,7 @@ class Options(msgspec.Struct):
     size: int = 0
     """Characters that each node adds to what it writes."""
     wait: bool = False
-    """Whether to wait for a line on standard input before the run is taken up."""
+    """Whether to wait for a line on standard input before anything else."""
     tell: bool = False
     """Whether to print the visit of each node that is called."""
 
@@ -80,16 +81,26 @@ def graph(options: Options) -> Graph:
         os.write(effects, f"{ctx.visit} {ctx.attempt} {ctx.idempotency_key}\n".encode())
         if options.tell:
             print(ctx.visit, flush=True)
-        if options.hold == ctx.visit:
-            print("holding", flush=True)
-            signal.pause()
         return f"{ctx.node}@{ctx.visit}" + "x" * options.size
 
+    async def hold(ctx: Context) -> None:
+        if options.hold == ctx.visit:
+            released = asyncio.Event()
+            asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, released.set)
+            print("holding", flush=True)
+            await released.wait()
+
     def counted(ctx: Context, rounds: int) -> tuple[int, str]:
-        return rounds + 1, mark(ctx)
+        text = mark(ctx)
+        if options.hold == ctx.visit:
+            print("holding", flush=True)
+            threading.Event().wait()
+        return rounds + 1, text
 
     async def plain(ctx: Context) -> str:
-        return mark(ctx)
+        text = mark(ctx)
+        await hold(ctx)
+        return text
 
     async def once_more(ctx: Context) -> str:
         text = mark(ctx)
@@ -177,13 +188,13 @@ def main(options: Options) -> int:
         os.setgid(options.user)
         os.setuid(options.user)
     try:
+        if options.wait:
+            print("ready", flush=True)
+            sys.stdin.readline()
         kind, _, path = options.store.partition(":")
         store = SqliteStore(path, lease_s=options.lease_s) if kind == "sqlite" else open_store(options.store)
         if options.die is not None:
             moments(store, options.die)
-        if options.wait:
-            print("ready", flush=True)
-            sys.stdin.readline()
         status = asyncio.run(drive(store, options))
         store.close()
     except RunLocked as error:

@@ -23,9 +23,17 @@ from graphrt.stores import open_store
 from graphrt.trace import Trace
 from tests.faults.driven import RUN, Options, State, graph
 
+STORES: Final = ("sqlite", "jsonl")
 ROOT: Final = Path(__file__).parents[2]
 SCRIPT: Final = ROOT / "tests" / "faults" / "driven.py"
 _ENVIRONMENT: Final = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'viz'}"}
+
+
+def fresh(kind: str, folder: Path) -> Options:
+    """Return the options of a run in a store of its own."""
+    folder.mkdir(exist_ok=True)
+    place = folder / ("runs.db" if kind == "sqlite" else "traces")
+    return Options(f"{kind}:{place}", str(folder / "effects"))
 
 
 def process(options: Options, *before: str) -> subprocess.Popen[str]:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
 import signal
 import subprocess
-import tempfile
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -19,45 +16,24 @@ from graphrt.events import AttemptLost, VisitWaiting
 from graphrt.inputs import AttemptStarted, AttemptSucceeded
 from graphrt.replay import fold
 from tests.faults.driven import FAILED, SUSPENDED, Options
-from tests.faults.processes import Forks, check, effects, finished, kill, process, recorded, says, uninterrupted
+from tests.faults.processes import (
+    STORES,
+    Forks,
+    check,
+    effects,
+    finished,
+    fresh,
+    kill,
+    process,
+    recorded,
+    says,
+    uninterrupted,
+)
 
-STORES = ("sqlite", "jsonl")
 MOST = 400
 """No store needs so many moments for a run."""
 DENSE = 14
 """Up to here, each moment is looked at."""
-
-
-@pytest.fixture(scope="module")
-def forks() -> Iterator[Forks]:
-    """Fork processes that have loaded everything."""
-    server = Forks()
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    """Where stores are: in memory where the system offers that, since only processes die here, not machines."""
-    memory = Path("/dev/shm")
-    if not os.access(memory, os.W_OK):
-        yield tmp_path
-        return
-    with tempfile.TemporaryDirectory(dir=memory) as made:
-        yield Path(made)
-
-
-@pytest.fixture(params=STORES)
-def options(request: pytest.FixtureRequest, folder: Path) -> Options:
-    """A run in a store of its own."""
-    return fresh(request.param, folder)
-
-
-def fresh(kind: str, folder: Path) -> Options:
-    """Return the options of a run in a store of its own."""
-    folder.mkdir(exist_ok=True)
-    place = folder / ("runs.db" if kind == "sqlite" else "traces")
-    return Options(f"{kind}:{place}", str(folder / "effects"))
 
 
 @pytest.mark.slow
