@@ -5,8 +5,9 @@
 So every request to a model and every call of a tool is a visit: recorded before it happens, never repeated once it has
 a result, retried, cancelled and drawn like any other. An agent without tools is a graph of one node.
 
-What a request contains follows from the written field's type: text for `str`, one of the labels for a router, data that
-fits a schema for everything else.
+What a request contains follows from the written field's type: text for `str` and for `Message`, one of the labels for a
+router, data that fits a schema for everything else. Fields of the type `list[Message]` among those it reads are not
+quoted: they are the conversation that the model goes on with.
 """
 
 from __future__ import annotations
@@ -14,14 +15,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, cast, get_args, get_origin
 
 from pydantic import BaseModel, JsonValue, TypeAdapter, ValidationError, create_model
 
+from graphrt import hints
 from graphrt.agents import errors
 from graphrt.agents.cost import cost_usd
 from graphrt.agents.errors import ModelError
-from graphrt.agents.messages import AssistantMessage, Message, ToolCall, ToolMessage, user
+from graphrt.agents.messages import RUNTIME, AssistantMessage, Message, ToolCall, ToolMessage, user
 from graphrt.agents.model import Model, ModelRequest, resolve_model
 from graphrt.agents.tools import Tool, tool_from
 from graphrt.context import Context
@@ -49,6 +51,8 @@ _OWN = ("messages", "calls", "acts", "call", "output")
 _AT_ONCE = 8
 """How many tools one agent runs at the same time."""
 _CONCLUDE = "Now give the final answer in the form asked for."
+_GO_ON = "Now it is your turn."
+"""Closes a conversation in which another agent spoke last: endpoints want something to react to."""
 
 
 class TurnLimit(RunError):
@@ -81,6 +85,7 @@ class Agent:
 
     Args:
         instructions: what the model should do; the system prompt.
+        name: what configurations call it, where no node has named it.
         tools: typed functions that the model may call; see `graphrt.agents.tools`.
         model: a model object, the name of a model at the endpoint of the environment, or `"local"`. None takes the
         `Model` among the
@@ -89,7 +94,7 @@ class Agent:
         examples: pairs of input and wanted output. Small models need them, large ones are steered by them.
         prompt: how the fields that the node reads become the model's input, with `{field}` for each; by default the
         value alone, or
-            a line `field: value` for each of several.
+            a line `field: value` for each of several. Behind a conversation it is the last message.
         temperature: 0 for the likeliest answer; None leaves it to the model.
         seed: for models that can repeat themselves.
         max_tokens: longest answer, in tokens.
@@ -101,6 +106,7 @@ class Agent:
         self,
         instructions: str,
         *,
+        name: str | None = None,
         tools: Sequence[Callable[..., Any] | Tool] = (),
         model: str | Model | None = None,
         examples: Sequence[Example] = (),
@@ -113,6 +119,7 @@ class Agent:
     ) -> None:
         """Keep what was given; the fields it works on are known when it becomes a node."""
         self.instructions = instructions
+        self.name = name
         self.tools = tuple(t if isinstance(t, Tool) else tool_from(t) for t in tools)
         self.model = model
         self.examples = tuple(examples)
@@ -154,12 +161,18 @@ class _Expander:
         self.agent = agent
         self.spec = spec
         self.output: Any = spec.writes[0].takes if spec.writes else str
+        self.speaks = not spec.answers and hints.bare(self.output) in _SAID
+        """Whether it writes what it says as a message of a conversation."""
+        self.is_text = self.speaks or self.output is str
+        self.heard = tuple(f.name for f in spec.reads if _is_conversation(f.annotation))
+        """The fields that are the conversation so far, one behind the other."""
         names = {f.name: f.name if f.name not in _OWN else f"{f.name}_" for f in spec.reads}
         self.names = names
         """Outer field to inner field."""
         self.adapter: TypeAdapter[Any] = TypeAdapter(self.output)
         self.writing = tuple(t for t in agent.tools if t.writes)
         self.reading = tuple(t for t in agent.tools if not t.writes)
+        self.ending = {t.name for t in agent.tools if t.ends}
 
     def expansion(self) -> Expansion:
         fields, mistakes = fields_of(self._state_type())
@@ -194,6 +207,11 @@ class _Expander:
             if name not in known:
                 reads = ", ".join(sorted(known)) or "nothing"
                 found.append(f"the agent's prompt names {{{name}}}, but the node reads {reads}; add it to reads=")
+        if self.ending and not self.speaks:
+            found.append(
+                f"tool {min(self.ending)!r} ends the agent's work, so the call itself must be written;"
+                " let the node write a field of messages"
+            )
         if self.agent.max_turns < 1:
             found.append(f"max_turns is {self.agent.max_turns}; an agent needs at least 1 request")
         return tuple(found)
@@ -255,10 +273,10 @@ class _Expander:
             choice = await model.choose(request, self.spec.answers)
             _report(context, model, choice)
             return value_of_answer(self.adapter, choice.label)
-        if self.output is str:
+        if self.is_text:
             reply = await model.respond(request, context.emit)
             _report(context, model, reply)
-            return reply.text.strip()
+            return self._said(reply.text)
         reply = await model.fill(request, self._schema())
         _report(context, model, reply)
         return self._validated(reply, model)
@@ -275,7 +293,10 @@ class _Expander:
         reply = await model.respond(request, context.emit)
         _report(context, model, reply)
         said = AssistantMessage(text=reply.text, tool_calls=reply.tool_calls, name=self.spec.node)
-        asked = [] if messages else list(request.messages)
+        # A conversation is in the state already, and is put before what came since with every request.
+        asked = [] if messages or self.heard else list(request.messages)
+        if any(c.name in self.ending for c in reply.tool_calls):
+            return {"messages": [*asked, said], "output": said}
         acting = {t.name for t in self.writing}
         out: dict[str, Any] = {
             "messages": [*asked, said],
@@ -289,8 +310,8 @@ class _Expander:
 
     async def _concluded(self, context: Context, model: Model, request: ModelRequest, reply: Reply) -> Any:  # noqa: ANN401 - a value of the written field
         """Turn the last words of a tool-calling agent into a value of the written field."""
-        if self.output is str:
-            return reply.text.strip()
+        if self.is_text:
+            return self._said(reply.text)
         asked = request.asking(tools=(), messages=(*request.messages, reply.message, user(_CONCLUDE)))
         if self.spec.answers:
             choice = await model.choose(asked, self.spec.answers)
@@ -299,6 +320,10 @@ class _Expander:
         filled = await model.fill(asked, self._schema())
         _report(context, model, filled)
         return self._validated(filled, model)
+
+    def _said(self, text: str) -> str | AssistantMessage:
+        """Return text as the written field takes it."""
+        return AssistantMessage(text=text.strip(), name=self.spec.node) if self.speaks else text.strip()
 
     async def _call(self, context: Context, call: ToolCall) -> list[Message]:
         """Carry out one call; what goes wrong with it is told to the model."""
@@ -333,13 +358,25 @@ class _Expander:
         return ModelRequest(
             instructions=agent.instructions,
             examples=tuple((self._text(given), self._example(wanted)) for given, wanted in agent.examples),
-            messages=tuple(messages) or (user(self._text(outer)),),
+            messages=self._conversation(outer, messages),
             tools=tuple(t.spec for t in agent.tools),
             model=agent.model if isinstance(agent.model, str) and agent.model != "local" else None,
             temperature=agent.temperature,
             seed=agent.seed,
             max_tokens=agent.max_tokens,
         )
+
+    def _conversation(self, outer: Mapping[str, Any], since: Sequence[Message]) -> tuple[Message, ...]:
+        """Return what the model is to react to: the conversation so far, or the fields read as a message."""
+        if not self.heard:
+            return tuple(since) or (user(self._text(outer)),)
+        before: list[Message] = [message for name in self.heard for message in outer[name]]
+        rest = {name: value for name, value in outer.items() if name not in self.heard}
+        if rest or self.agent.prompt is not None:
+            before.append(user(self._text(rest), name=RUNTIME))
+        elif not before or before[-1].role == "assistant":
+            before.append(user(_GO_ON, name=RUNTIME))
+        return (*before, *since)
 
     def _text(self, given: str | Mapping[str, Any]) -> str:
         """Return values of the fields read as the model's input."""
@@ -386,6 +423,14 @@ class _Expander:
                 f" {self.spec.writes[0].name!r} ({self.spec.writes[0].takes_text}): {where}: {first['msg']}"
             )
             raise OutputRefused(message, model=model.name) from error
+
+
+_SAID: tuple[Any, ...] = (hints.bare(Message), AssistantMessage)
+
+
+def _is_conversation(annotation: Any) -> bool:  # noqa: ANN401 - an annotation may be anything
+    plain = hints.bare(annotation)
+    return get_origin(plain) is list and hints.bare(get_args(plain)[0]) == _SAID[0]
 
 
 def value_of_answer(adapter: TypeAdapter[Any], label: str) -> Any:  # noqa: ANN401 - a value of the written field

@@ -72,6 +72,8 @@ class Options(TypedDict, total=False):
     """True when the messages of exceptions may be shown to the model."""
     max_chars: int
     """Longest result that the model is shown; the rest is cut."""
+    ends: bool
+    """True when asking for it ends the agent's work: the call is what the agent writes, and nothing is called."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +90,7 @@ class Tool:
     timeout_s: float | None = None
     show_errors: bool = False
     max_chars: int = MAX_CHARS
+    ends: bool = False
     accepts: type[BaseModel] | None = field(default=None, repr=False)
     """Checks the arguments; ``None`` passes them on as they are, for functions that check them themselves."""
     context: str | None = None
@@ -243,6 +246,7 @@ def tool_from(
         timeout_s=said.get("timeout_s"),
         show_errors=said.get("show_errors", False),
         max_chars=said.get("max_chars", MAX_CHARS),
+        ends=said.get("ends", False),
         accepts=accepts,
         context=context,
     )
