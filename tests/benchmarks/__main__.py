@@ -16,11 +16,12 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 from tests.benchmarks import report
 from tests.benchmarks.environments import CONTENDERS, HOME
-from tests.benchmarks.running import Measured, contenders_named, measure
+from tests.benchmarks.running import Measured, contenders_named, machine, measure
 from tests.benchmarks.workloads import WORKLOADS
 
 
@@ -45,9 +46,12 @@ def main(arguments: list[str] | None = None) -> int:
         measured = Measured.from_json(said.source.read_text("utf-8"))
     else:
         workloads = [workload for workload in WORKLOADS if workload.key in wanted]
-        measured = measure(workloads, contenders_named(asked), said.rounds, lambda line: print(line, flush=True))
-        HOME.mkdir(exist_ok=True)
-        (HOME / "last.json").write_text(measured.to_json(), "utf-8")
+        measured = Measured(machine())
+        try:
+            measure(measured, workloads, contenders_named(asked), said.rounds, partial(print, flush=True))
+        finally:
+            HOME.mkdir(exist_ok=True)
+            (HOME / "last.json").write_text(measured.to_json(), "utf-8")
     print(report.text(measured))
     if said.publish:
         report.publish(measured)

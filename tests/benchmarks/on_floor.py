@@ -219,7 +219,7 @@ DOES = {
     "start": start,
     "stream": stream,
 }
-CANNOT = {"diagram": "code has no diagram", "replay": "nothing is recorded"}
+CANNOT = {"diagram": "code has no diagram", "replay": "nothing is recorded", "growth": "see W2, W3 and W6"}
 
 if __name__ == "__main__":
     m.main((), DOES, CANNOT)

@@ -78,10 +78,13 @@ def machine() -> dict[str, str]:
 
 
 def measure(
-    workloads: Sequence[Workload], contenders: Sequence[Contender], rounds: int, say: Callable[[str], None]
-) -> Measured:
-    """Do every workload with every contender, `rounds` times, in turn."""
-    measured = Measured(machine())
+    measured: Measured,
+    workloads: Sequence[Workload],
+    contenders: Sequence[Contender],
+    rounds: int,
+    say: Callable[[str], None],
+) -> None:
+    """Do every workload with every contender, `rounds` times, in turn; fill `measured` on the way."""
     pythons: dict[str, str] = {}
     for contender in contenders:
         try:
@@ -97,7 +100,6 @@ def measure(
             for contender in order:
                 if workload.only_ours is None or not contender.is_peer:
                     _one(measured, number, workload, contender, pythons[contender.name], say)
-    return measured
 
 
 def _one(

@@ -112,6 +112,7 @@ WORKLOADS: Final = (
             Figure("bytes", "stored a step", "bytes", cpu=False, target=600),
             Figure("list", f"stored of {STORED_STEPS:,} steps of a growing list", "MB", cpu=False, target=0.5),
         ),
+        rounds=2,
     ),
     Workload(
         "W7",
@@ -154,7 +155,7 @@ WORKLOADS: Final = (
                 for n in DIAGRAM_NODES
             ),
         ),
-        rounds=2,
+        rounds=1,
     ),
     Workload(
         "W11",
