@@ -88,6 +88,8 @@ def fold(trace: Trace, graph: Graph | None = None, *, upto: int | None = None) -
             if graph is None or graph.digest == trace.header.digest:
                 raise
             raise _gone(trace, stepper.graph, record, error.message) from error
+        if events == record.events:
+            continue
         was, now = _places(record.events), _places(events)
         if was != now:
             found = f"recorded {', '.join(was) or 'no new visit'}, now {', '.join(now) or 'none'}"
