@@ -6,6 +6,8 @@ has what went wrong on lines of its own.
 
 from __future__ import annotations
 
+import contextlib
+import os
 from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
 
 from rich.cells import cell_len
@@ -272,7 +274,9 @@ class Plain:
         """Show nothing: what was said is told when it is on record."""
 
     def stopping(self) -> None:
-        """Show nothing: whoever stops it tells so."""
+        """Say so, past whatever is half written."""
+        with contextlib.suppress(OSError, ValueError):
+            os.write(self._file.fileno(), b"stopping; Ctrl-C again stops at once\n")
 
     def end(self) -> None:
         """Nothing is left to be done."""
