@@ -73,10 +73,13 @@ def _find(at: Subject) -> Iterator[Found]:
     for n in at.nodes:
         if n.kind != "join" or n.wait is None or n.opener not in at.branches:
             continue
-        most = 0.0
-        for b in at.branches[n.opener]:
-            if b.edge is not None and n.index in b.stops:
-                most += _branches(at, b)
+        coming = [
+            b
+            for b in at.branches[n.opener]
+            if b.edge is not None and at.path([b.edge.target], n.index.__eq__, [n.opener])
+        ]
+        inner = any(n.index in b.stops for f, bs in at.branches.items() if f != n.opener for b in bs)
+        most = float("inf") if inner else sum(_branches(at, b) for b in coming)
         if most < n.wait:
             fork = at.nodes[n.opener].name
             yield Found(
