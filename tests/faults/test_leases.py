@@ -172,4 +172,4 @@ def test_a_new_file_can_be_opened_by_many_at_once(folder: Path) -> None:
     codes = [each.returncode for each in opening]
     assert set(codes) <= {0, LOCKED, FAULT}
     assert 0 in codes
-    assert all("already has a run" in text for text, code in zip(said, codes, strict=True) if code == FAULT), said
+    assert not [text for text in said if "StoreFault" in text]  # who comes late finds the run begun, or at its end
