@@ -85,6 +85,26 @@ def _sum(leaf: Tree) -> st.SearchStrategy[Tree]:
     )
 
 
+def _one_of(options: tuple[Any, ...]) -> Tree:
+    return OneOf(Read("topic"), tuple(Constant(o) for o in options))
+
+
+def _contains(item: str) -> Tree:
+    return Contains(Read("facts"), Constant(item))
+
+
+def _and(one: Tree, other: Tree) -> Tree:
+    return And((one, other))
+
+
+def _or(one: Tree, other: Tree) -> Tree:
+    return Or((one, other))
+
+
+def _joined(inner: st.SearchStrategy[Tree]) -> st.SearchStrategy[Tree]:
+    return st.one_of(st.builds(Not, inner), st.builds(_and, inner, inner), st.builds(_or, inner, inner))
+
+
 def _against(leaf: Tree, values: st.SearchStrategy[Any], ops: st.SearchStrategy[str] = OPS) -> st.SearchStrategy[Tree]:
     return st.builds(Compare, ops, st.just(leaf), st.builds(Constant, values))
 
@@ -105,23 +125,13 @@ ATOMS: st.SearchStrategy[Tree] = st.one_of(
     _against(FLOOR, NUMBERS),
     st.builds(Compare, OPS, st.just(Read("score")), st.just(Read("other"))),
     st.builds(Compare, OPS, st.just(Arithmetic("*", Read("score"), Constant(2))), st.builds(Constant, FRACTIONS)),
-    st.builds(
-        lambda o: OneOf(Read("topic"), o), st.sampled_from(((Constant("bug"),), (Constant("bug"), Constant(None))))
-    ),
-    st.builds(lambda v: Contains(Read("facts"), Constant(v)), TEXTS),
+    st.builds(_one_of, st.sampled_from((("bug",), ("bug", None)))),
+    st.builds(_contains, TEXTS),
     st.sampled_from((IsNone(Read("topic")), IsNone(Read("share")), IsNone(Read("place")), IsNone(FLOOR))),
     st.just(Holds(Read("flag"))),
     st.just(Matches(Read("text"), "a")),
 )
-CONDITIONS: st.SearchStrategy[Tree] = st.recursive(
-    ATOMS,
-    lambda inner: st.one_of(
-        st.builds(Not, inner),
-        st.builds(lambda a, b: And((a, b)), inner, inner),
-        st.builds(lambda a, b: Or((a, b)), inner, inner),
-    ),
-    max_leaves=3,
-)
+CONDITIONS: st.SearchStrategy[Tree] = st.recursive(ATOMS, _joined, max_leaves=3)
 STATES: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {
         "count": st.integers(-7, 8),
