@@ -145,9 +145,11 @@ class EdgeFreezer:
                     " use one of them",
                     draft.place,
                 )
-            edges = [e for e in self.out[index] if e.on_error is None]
             answers: tuple[str, ...] = self.made[index].get("answers", ())
-            if not edges or not answers or any(e.on is None for e in edges):
+            if not answers:
+                continue
+            edges = [e for e in self.out[index] if e.on_error is None]
+            if not edges or any(e.on is None for e in edges):
                 continue
             silent = [a for a in answers if all(e.on != a for e in edges)]
             if silent:

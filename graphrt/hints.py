@@ -63,6 +63,8 @@ def bare(annotation: Any) -> Any:  # noqa: ANN401 - an annotation may be anythin
 
 def members(annotation: Any) -> tuple[Any, ...]:  # noqa: ANN401 - as above
     """Return the members of a union, and of any other annotation the annotation itself."""
+    if type(annotation) is type:  # a plain class, as nearly all are: freezing asks for each node
+        return (annotation,)
     plain = bare(annotation)
     if get_origin(plain) in {Union, types.UnionType}:
         return tuple(m for part in get_args(plain) for m in members(part))

@@ -169,7 +169,7 @@ _NUMBERS: Final[dict[type, tuple[type, ...]]] = {float: (int,), complex: (int, f
 
 def fits(have: Any, want: Any) -> bool:  # noqa: ANN401 - annotations
     """Tell whether a value of type `have` may be one of type `want`; False only where that is certainly not so."""
-    if any(_is_open(t) for t in (have, want)):
+    if have is want or _is_open(have) or _is_open(want):
         return True
     wanted = hints.members(want)
     return all(any(_may_be(h, w) for w in wanted) for h in hints.members(have))
