@@ -15,7 +15,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn, TypeAlias, cast
 
 import msgspec
@@ -122,6 +122,26 @@ def encode_input(value: Input) -> bytes:
 def encode_json(value: Json) -> bytes:
     """Return the JSON of a value that stands alone, such as a graph."""
     return _dump(value, 0)
+
+
+def check_size(writes: Mapping[str, Json]) -> None:
+    """Refuse what a visit wrote if no record can hold it.
+
+    Raises:
+        WrongInput: it takes more than most of a line.
+    """
+    size = 0
+    for value in writes.values():
+        kind = cast("object", value).__class__
+        if kind is str:
+            size += len(value)
+            if len(value) > MAX_LINE // 8:  # A character takes six bytes at most.
+                size += len(_encode(value)) - len(value)
+        elif kind is list or kind is dict:
+            size += len(_encode(value))
+    most = MAX_LINE - MAX_LINE // 16
+    if size > most:
+        raise WrongInput(f"it takes {size} bytes, more than the {most} of one record", size=size, limit=most)
 
 
 def decode_json(data: bytes) -> Json:

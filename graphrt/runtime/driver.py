@@ -27,7 +27,7 @@ import msgspec
 from graphrt import codec
 from graphrt.commands import CancelAttempt, Command, StartAttempt, StartTimer
 from graphrt.context import Context
-from graphrt.errors import GraphrtError, NodeTimeout, UseError
+from graphrt.errors import GraphrtError, NodeTimeout, UseError, WriteRefused, WrongInput
 from graphrt.graph import Node
 from graphrt.inputs import (
     AttemptFailed,
@@ -438,6 +438,8 @@ class Driver:
             else:
                 value = await _in_thread(call, arguments)
             writes = call.encode(value)
+            if writes:
+                _check_size(node, writes)
         except asyncio.CancelledError as error:
             task = attempt.task
             if attempt.unwanted:
@@ -554,6 +556,18 @@ async def _in_thread(call: Call, arguments: dict[str, Any]) -> Any:  # noqa: ANN
     value: Any = await NODE_THREADS.call(partial(call.fn, **arguments))
     # A function that is not declared async may still return a coroutine: a partial, a wrapper without annotations.
     return await cast("Awaitable[Any]", value) if isinstance(value, CoroutineType) else value
+
+
+def _check_size(node: Node, writes: dict[str, Json]) -> None:
+    """Let an attempt fail that wrote more than a record holds: the run could not be kept, nor taken up again."""
+    try:
+        codec.check_size(writes)
+    except WrongInput as error:
+        message = (
+            f"node {node.name!r} returned what cannot be recorded: {error.message};"
+            " keep it elsewhere and write where it is"
+        )
+        raise WriteRefused(message, node=node.name, **error.facts) from None
 
 
 def _recorded(error: BaseException) -> ErrorInfo:
