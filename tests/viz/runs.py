@@ -267,3 +267,26 @@ class _Driver:
         else:
             self.at += 1.25
             self.feed(stepper, AttemptSucceeded(command.visit, command.attempt, result, 1.25, usage))
+
+
+LONG_LOOP = Graph(
+    "loop",
+    FIELDS,
+    (
+        Node(0, "draft", "agent", writes=("draft",), edges=(Edge(0, 1, 0),)),
+        Node(
+            1,
+            "review",
+            "task",
+            writes=("facts",),
+            edges=(Edge(1, 0, 0, when=compared("score", "<", 1.0), set=(_MORE,)), Edge(1, 2, 1)),
+        ),
+        Node(2, "done", "end"),
+    ),
+)
+"""A loop that goes on until it is cancelled."""
+
+
+def long_run(steps: int) -> Trace:
+    """Return a run of so many steps, cancelled after them: a review loop whose list of facts grows by each round."""
+    return trace_of(LONG_LOOP, {"draft": {"draft": "a" * 40}, "review": {"facts": "fact"}}, cancel_after=steps)

@@ -55,7 +55,7 @@ __all__ = [
 
 _STAMP: Final = re.compile(rb"graphrt-picture sha256:([0-9a-f]{64})")
 TextForm: TypeAlias = Literal[
-    "svg", "dot", "mermaid", "mermaid-state", "plantuml", "markdown", "perfetto", "text", "json"
+    "svg", "html", "dot", "mermaid", "mermaid-state", "plantuml", "markdown", "perfetto", "text", "json"
 ]
 """The formats that are text."""
 Target: TypeAlias = Picture | Graph | Trace
