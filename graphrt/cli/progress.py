@@ -37,6 +37,7 @@ _LEAST: Final = 16
 """Cells of what a visit wrote that are shown at least."""
 _BELOW: Final = 9
 """Where lines begin that belong to the one above."""
+_BEFORE: Final = {"running": "was cut off", "suspended": "was waiting", "failed": "had failed"}
 _CRASH: Final = {"retry": "it runs again", "ask": "a person is asked", "fail": "the visit fails"}
 
 
@@ -102,8 +103,7 @@ class Lines:
         for event in record.events:
             match event:
                 case e.RunResumed():
-                    why = {"running": "was cut off", "suspended": "was waiting"}.get(event.after, f"was {event.after}")
-                    yield Told(line((f"goes on: it {why}", "dim")))
+                    yield Told(line((f"goes on: it {_BEFORE.get(event.after, f'was {event.after}')}", "dim")))
                 case e.RunForked():
                     where = f"{visits[event.visit].name} (visit {event.visit})"
                     yield Told(line((f"goes off from {where} of run {event.parent}", "dim")))

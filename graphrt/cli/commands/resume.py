@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from graphrt.cli.driving import Manner
-    from graphrt.graph import Graph
     from graphrt.inputs import Limits
     from graphrt.ports import RunInfo, Store
     from graphrt.runtime import Listener, Result
+    from graphrt.trace import Trace
 
 EXAMPLES = (
     "graphrt resume latest",
@@ -99,17 +99,20 @@ class _Way:
         """Go on with one run."""
         from graphrt.cli.driving import drive
         from graphrt.cli.models import find_model
-        from graphrt.cli.origin import load_origin
-        from graphrt.errors import GraphChanged, UseError
+        from graphrt.cli.origin import load_origin, unchanged
+        from graphrt.errors import UseError
         from graphrt.runtime import resume as resume_run
 
         _check(info)
         loaded = load_origin(info, self.target)
         graph = loaded.graph()
-        if graph.name != info.flow and not self.allow_changed:
-            raise UseError(f"run {info.run} is of flow {info.flow!r}, but {loaded.target} is flow {graph.name!r}")
+        trace = store.trace(info.run)
+        if not self.allow_changed:
+            if graph.name != info.flow:
+                raise UseError(f"run {info.run} is of flow {info.flow!r}, but {loaded.target} is flow {graph.name!r}")
+            unchanged(trace, graph)
         chosen = find_model(graph, self.model)
-        limits = self._limits(store, info.run)
+        limits = self._limits(trace)
 
         async def go(watched: Store, on_event: Listener) -> Result[Any]:
             try:
@@ -127,14 +130,9 @@ class _Way:
                 if chosen is not None:
                     await chosen.aclose()
 
-        try:
-            return drive(go, graph, store, manner)
-        except GraphChanged as error:
-            if self.allow_changed:
-                raise
-            raise GraphChanged(_changed(info, graph), **error.facts) from error
+        return drive(go, graph, store, manner)
 
-    def _limits(self, store: Store, run: str) -> Limits | None:
+    def _limits(self, trace: Trace) -> Limits | None:
         """Return the limits that the run has, changed as it was given; None if nothing was."""
         from graphrt.cli.drive_options import limited
         from graphrt.inputs import Resumed, Started
@@ -142,7 +140,7 @@ class _Way:
         if all(bound is None for bound in self.bounds):
             return None
         known: Limits | None = None
-        for record in store.records(run):
+        for record in trace.records:
             if isinstance(record.input, (Started, Resumed)) and record.input.limits is not None:
                 known = record.input.limits
         return limited(known, *self.bounds)
@@ -162,13 +160,6 @@ def _check(info: RunInfo) -> None:
         raise UseError(
             f"run {info.run} was cut off before anything of it was on record; run the flow again", run=info.run
         )
-
-
-def _changed(info: RunInfo, graph: Graph) -> str:
-    return (
-        f"flow {graph.name!r} has changed since run {info.run} (then {info.digest[:7]}, now {graph.digest[:7]}); "
-        f"`graphrt replay {info.run} --verify` says where it would go now, --allow-changed goes on all the same"
-    )
 
 
 def _all_due(store: Store, way: _Way, manner: Manner) -> int:

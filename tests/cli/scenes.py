@@ -1,0 +1,72 @@
+"""The runs that the tests of the command line look at, each the same byte for byte whenever it is made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from graphrt.inputs import Resumed
+from graphrt.trace import Trace
+from tests.cli.flows import research, support
+from tests.cli.staged import Stage
+
+GOOD: dict[str, Any] = {
+    "triage": ({"topic": "billing"},),
+    "invoice": (ConnectionError("the ledger is away"), {"facts": "two charges in March"}),
+    "draft": ({"draft": "Sorry!"}, {"draft": "Sorry, we pay one charge back."}),
+    "review": ({"score": 0.62}, {"score": 0.91}),
+}
+"""Billing: one retry, two drafts."""
+BAD: dict[str, Any] = {"triage": ({"topic": "bug"},), "known_bugs": (RuntimeError("no list of bugs\nat all"),)}
+TICKET = {"message": "I was charged twice"}
+
+
+def support_run(
+    run: str = "desk", script: dict[str, Any] | None = None, target: str | None = "support.py:flow"
+) -> Stage:
+    """A ticket that waits for a person."""
+    return Stage(support.flow.freeze(), script or GOOD, run=run, target=target).start(TICKET)
+
+
+def suspended() -> Trace:
+    """It waits for a person to approve."""
+    return support_run().trace
+
+
+def completed() -> Trace:
+    """A person has approved."""
+    return support_run("sent").answer("6", "send").trace
+
+
+def failed() -> Trace:
+    """A node raised, and nothing caught it."""
+    return support_run("broken", BAD).trace
+
+
+def cancelled() -> Trace:
+    """A person stopped it while it waited."""
+    return support_run("stopped").cancel().trace
+
+
+def cut_off() -> Trace:
+    """Its process died while the second draft was written."""
+    stage = Stage(support.flow.freeze(), GOOD, run="crashed", target="support.py:flow")
+    return stage.start(TICKET, most=5).cut_off("draft").trace
+
+
+def resumed() -> Trace:
+    """… and somebody took it up again."""
+    stage = Stage(support.flow.freeze(), GOOD, run="crashed", target="support.py:flow")
+    stage.start(TICKET, most=5).cut_off("draft")
+    stage.now += 3600
+    return stage.go(Resumed("ada")).trace
+
+
+def researched() -> Trace:
+    """Branches of a subgraph have met, and two questions wait."""
+    script: dict[str, Any] = {
+        "search": ({"answer": "42"}, LookupError("'six' is no question"), LookupError("'six' is no question")),
+        "guess": ({"answer": "who knows"},),
+        "keep": ({"answers": "42"}, {"answers": "who knows"}),
+    }
+    stage = Stage(research.flow.freeze(), script, run="study", target="research.py:flow")
+    return stage.start({"questions": ["what?", "six"]}).trace
