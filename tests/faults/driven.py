@@ -14,18 +14,20 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 from typing import Annotated, Final, Literal
 
 import msgspec
 from pydantic import BaseModel
 
-from graphrt import Context, Flow, Retry, append, codec, let
+from graphrt import Context, Flow, Retry, append, let
 from graphrt.errors import GraphrtError, RunLocked
 from graphrt.graph import Graph, OnCrash
 from graphrt.ports import Store
 from graphrt.runtime import resume, run
 from graphrt.stores import jsonl, open_store
+from graphrt.stores.owner import new_owner
 from graphrt.stores.sqlite import SqliteStore
 
 RUN: Final = "r"
@@ -69,6 +71,8 @@ class Options(msgspec.Struct):
     """Characters that each node adds to what it writes."""
     wait: bool = False
     """Whether to wait for a line on standard input before anything else."""
+    again: bool = False
+    """Whether to begin another run, whatever is there."""
     tell: bool = False
     """Whether to print the visit of each node that is called."""
 
@@ -174,6 +178,8 @@ def moments(store: Store, die: int) -> None:
 async def drive(store: Store, options: Options) -> Literal["completed", "suspended", "failed", "cancelled"]:
     """Begin the run, or take it up where it is."""
     made = graph(options)
+    if options.again:
+        return (await run(made, State(), store=store)).status
     if any(info.run == RUN and info.records for info in store.runs()):
         if store.info(RUN).status == "completed":
             return "completed"
@@ -216,6 +222,8 @@ def serve(perform: Callable[[Options], int]) -> None:
             try:
                 sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - until this process ends
                 code = perform(msgspec.json.decode(line, type=Options))
+            except BaseException:  # noqa: BLE001 - a forked process must not go on as its parent
+                traceback.print_exc()
             finally:
                 os._exit(code)
         _, status = os.waitpid(pid, 0)
@@ -225,5 +233,6 @@ def serve(perform: Callable[[Options], int]) -> None:
 if __name__ == "__main__":
     if len(sys.argv) > 1:
         sys.exit(main(msgspec.convert(json.loads(sys.argv[1]), Options)))
-    codec.encode_json({})  # what is prepared once, before forking
+    graph(Options("", os.devnull))  # loads once what each process needs, and another user may not be able to read
+    new_owner()
     serve(main)
