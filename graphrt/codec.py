@@ -21,7 +21,7 @@ from typing import Any, NoReturn, TypeAlias, cast
 import msgspec
 
 from graphrt import events
-from graphrt.errors import TraceInvalid, WrongInput
+from graphrt.errors import TraceInvalid, WriteRefused, WrongInput
 from graphrt.events import Event, Routed, VisitCompleted
 from graphrt.inputs import AttemptSucceeded, Input, Json
 from graphrt.trace import VERSION, Header, Record, Trace
@@ -124,11 +124,11 @@ def encode_json(value: Json) -> bytes:
     return _dump(value, 0)
 
 
-def check_size(writes: Mapping[str, Json]) -> None:
-    """Refuse what a visit wrote if no record can hold it.
+def check_size(writes: Mapping[str, Json], node: str) -> None:
+    """Refuse what a visit of `node` wrote if no record can hold it: the run could not be kept, nor taken up again.
 
     Raises:
-        WrongInput: it takes more than most of a line.
+        WriteRefused: it takes more than most of a line.
     """
     size = 0
     for value in writes.values():
@@ -141,7 +141,11 @@ def check_size(writes: Mapping[str, Json]) -> None:
             size += len(_encode(value))
     most = MAX_LINE - MAX_LINE // 16
     if size > most:
-        raise WrongInput(f"it takes {size} bytes, more than the {most} of one record", size=size, limit=most)
+        message = (
+            f"node {node!r} returned what cannot be recorded: it takes {size} bytes, more than the {most} of one"
+            " record; keep it elsewhere and write where it is"
+        )
+        raise WriteRefused(message, node=node, size=size, limit=most)
 
 
 def decode_json(data: bytes) -> Json:

@@ -37,13 +37,14 @@ class Passed(NamedTuple):
 class Meter:
     """Adds up what a run uses and compares it with its limits."""
 
-    __slots__ = ("_allowed", "_graced", "_limits", "totals")
+    __slots__ = ("_graced", "_limits", "bounds", "totals")
 
     def __init__(self) -> None:
         self.totals = Totals()
         self._limits: Limits | None = None
         self._graced: set[str] = set()
-        self._allowed: tuple[tuple[str, float], ...] = ()
+        self.bounds: tuple[tuple[str, float], ...] = ()
+        """What the run may use, by name; empty if it has no limits."""
 
     def limit(self, limits: Limits | None) -> None:
         """Set the limits from here on; grace that was given under earlier ones ends."""
@@ -61,11 +62,10 @@ class Meter:
 
     def passed(self) -> Passed | None:
         """Return the first limit that the run has passed."""
-        if self._allowed:
-            for name, allowed in self._allowed:
-                used = getattr(self.totals, name)
-                if used > allowed:
-                    return Passed(name, used, allowed)
+        for name, allowed in self.bounds:
+            used = getattr(self.totals, name)
+            if used > allowed:
+                return Passed(name, used, allowed)
         return None
 
     def is_graced(self, limit: str) -> bool:
@@ -83,7 +83,7 @@ class Meter:
         self._reckon()
 
     def _reckon(self) -> None:
-        self._allowed = tuple(
+        self.bounds = tuple(
             (name, allowed + self._more(name, allowed))
             for name in _BOUNDED
             if (allowed := getattr(self._limits, name, None)) is not None

@@ -288,7 +288,7 @@ class Stepper:
         del self.attempts[given.visit]
         self._meter.use(given.duration_s, given.usage)
         error = given.error
-        if (passed := self._meter.passed()) is not None:
+        if self._meter.bounds and (passed := self._meter.passed()) is not None:
             self._pass_limit(frame, visit, passed)
         elif (due := self._retry_due(frame, visit, error)) is not None:
             visit.phase = PAUSED
@@ -435,10 +435,11 @@ class Stepper:
             visit.item = show(field.encode_state_value(line.state[field.name]))
         self._events.append(VisitStarted(visit.id, node.name, visit.causes, visit.item))
         self.totals.visits += 1
-        if (passed := self._meter.passed()) is not None:
+        if self._meter.bounds and (passed := self._meter.passed()) is not None:
             self._then(self._pass_limit, frame, visit, passed)
         elif frame.plan.works[node.index]:
-            self._start_attempt(frame, visit)
+            visit.attempt = visit.tries = 1
+            self._command_attempt(frame, visit)
         elif node.kind == "ask":
             self._ask(visit)
         elif node.kind == "end":
@@ -504,7 +505,7 @@ class Stepper:
         if short is not None:
             visit.short = error_info(short)
             self._failed(frame, visit, visit.short)
-        elif (passed := self._meter.passed()) is not None:
+        elif self._meter.bounds and (passed := self._meter.passed()) is not None:
             self._pass_limit(frame, visit, passed)
         else:
             self._completed(frame, visit, None, {})
@@ -538,7 +539,7 @@ class Stepper:
         """A visit ended well: say so and go on from it."""
         visit.phase, visit.outcome = DONE, outcome
         self._events.append(VisitCompleted(visit.id, visit.node.name, outcome, writes))
-        if visit.node.kind != "end" and (passed := self._meter.passed()) is not None:
+        if visit.node.kind != "end" and self._meter.bounds and (passed := self._meter.passed()) is not None:
             self._pass_limit(frame, visit, passed)
         else:
             self._route(frame, visit, outcome)

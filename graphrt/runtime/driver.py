@@ -27,7 +27,7 @@ import msgspec
 from graphrt import codec
 from graphrt.commands import CancelAttempt, Command, StartAttempt, StartTimer
 from graphrt.context import Context
-from graphrt.errors import GraphrtError, NodeTimeout, UseError, WriteRefused, WrongInput
+from graphrt.errors import GraphrtError, NodeTimeout, UseError
 from graphrt.graph import Node
 from graphrt.inputs import (
     AttemptFailed,
@@ -211,7 +211,12 @@ class Driver:
         """Take one input: note the record, keep the commands."""
         at = self._now()
         events, commands = self.stepper.feed(at, given)
-        self.note(Record(self._seq, at, given, events), commands)
+        record = Record(self._seq, at, given, events)
+        if commands:
+            self.note(record, commands)
+        else:
+            self._batch.append(record)
+            self._seq += 1
 
     def note(self, record: Record, commands: list[Command]) -> None:
         """Keep a record that is to be stored, and the commands that came with it."""
@@ -253,7 +258,15 @@ class Driver:
                 return
             begun, self._begun = self._begun, []
             if len(begun) == 1 and not self._live and not stepper.timers and not stepper.questions:
-                await self._run_inline(begun[0])
+                self._inline = attempt = Attempt(begun[0])
+                attempt.task = self._task
+                attempt.base = self._task.cancelling() if self._task is not None else 0
+                try:
+                    outcome = await self._perform(attempt)
+                finally:
+                    self._inline = None
+                if outcome is not None:
+                    self.feed(outcome)
                 continue
             for command in begun:
                 self._spawn(command)
@@ -370,18 +383,6 @@ class Driver:
 
     # -- attempts -----------------------------------------------------------------------------------------------------
 
-    async def _run_inline(self, command: StartAttempt) -> None:
-        attempt = Attempt(command)
-        attempt.task = task = self._task
-        attempt.base = task.cancelling() if task is not None else 0
-        self._inline = attempt
-        try:
-            outcome = await self._perform(attempt)
-        finally:
-            self._inline = None
-        if outcome is not None:
-            self.feed(outcome)
-
     def _spawn(self, command: StartAttempt) -> None:
         attempt = Attempt(command)
         self._live[command.visit] = attempt
@@ -439,7 +440,7 @@ class Driver:
                 value = await _in_thread(call, arguments)
             writes = call.encode(value)
             if writes:
-                _check_size(node, writes)
+                codec.check_size(writes, node.name)
         except asyncio.CancelledError as error:
             task = attempt.task
             if attempt.unwanted:
@@ -556,18 +557,6 @@ async def _in_thread(call: Call, arguments: dict[str, Any]) -> Any:  # noqa: ANN
     value: Any = await NODE_THREADS.call(partial(call.fn, **arguments))
     # A function that is not declared async may still return a coroutine: a partial, a wrapper without annotations.
     return await cast("Awaitable[Any]", value) if isinstance(value, CoroutineType) else value
-
-
-def _check_size(node: Node, writes: dict[str, Json]) -> None:
-    """Let an attempt fail that wrote more than a record holds: the run could not be kept, nor taken up again."""
-    try:
-        codec.check_size(writes)
-    except WrongInput as error:
-        message = (
-            f"node {node.name!r} returned what cannot be recorded: {error.message};"
-            " keep it elsewhere and write where it is"
-        )
-        raise WriteRefused(message, node=node.name, **error.facts) from None
 
 
 def _recorded(error: BaseException) -> ErrorInfo:
