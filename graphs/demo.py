@@ -1,4 +1,4 @@
-"""What `make demo` runs: the support flow on three messages, stored, drawn and ready to be asked about."""
+"""What `make demo` runs: the support flow on four messages, stored, drawn and ready to be asked about."""
 
 from __future__ import annotations
 
@@ -11,23 +11,42 @@ from typing import TYPE_CHECKING
 import graphrt_viz
 from graphrt.agents.model import Model, resolve_model
 from graphrt.errors import GraphrtError
-from graphrt.events import VisitCompleted, VisitStarted, VisitWaiting
+from graphrt.events import Event, VisitCompleted, VisitFailed, VisitStarted, VisitWaiting
 from graphrt.runtime import Delta, stream
 from graphrt.stores import open_store
 from graphs import support
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from graphrt.ports import Store
     from graphrt.runtime import Result
 
 MESSAGES = (
     "Where is my order A-1042?",
     "How do I clean the coffee grinder?",
+    "My parcel is late.",
     "I want my money back for B-2001, it leaks.",
 )
 STORE = Path(".graphrt/runs.db")
 PICTURES = Path(".graphrt/demo")
 TARGET = "graphs/support.py"
+INDENT = " " * 11
+
+
+def told(event: Event) -> Iterator[str]:
+    """Say what there is to see of an event; what happens inside an agent is not shown here."""
+    match event:
+        case VisitStarted(visit=visit) if "/" not in visit:
+            yield f"  {visit:>6}   {event.node}"
+        case VisitCompleted(visit=visit, outcome=str(outcome)) if "/" not in visit:
+            yield f"{INDENT}→ {outcome}"
+        case VisitFailed(visit=visit) if "/" not in visit:
+            yield f"{INDENT}✗ {event.error.message}"
+        case VisitWaiting():
+            yield f"{INDENT}waits for an answer: {event.question} ({' or '.join(event.answers)})"
+        case _:
+            pass
 
 
 async def answer(message: str, model: Model, store: Store) -> Result[support.Ticket]:
@@ -38,24 +57,18 @@ async def answer(message: str, model: Model, store: Store) -> Result[support.Tic
     run = stream(support.flow.freeze(), support.Ticket(message=message), store=store, resources=[model], target=TARGET)
     async for event in run:
         if isinstance(event, Delta):
-            print(event.text if speaking else f"           {event.text.lstrip()}", end="", flush=True)
+            print(event.text if speaking else f"{INDENT}{event.text}", end="", flush=True)
             speaking = True
             continue
-        if speaking:
-            print()
+        for line in told(event):
+            print(f"\n{line}" if speaking else line)
             speaking = False
-        if isinstance(event, VisitStarted) and "/" not in event.visit:
-            print(f"  {event.visit:>6}   {event.node}")
-        elif isinstance(event, VisitCompleted) and event.outcome is not None:
-            print(f"           → {event.outcome}")
-        elif isinstance(event, VisitWaiting):
-            print(f"           waits for an answer: {event.question} ({' or '.join(event.answers)})")
     result = run.result
     seconds = time.perf_counter() - started
-    print(
-        f"  run {result.run} {result.status} after {seconds:.1f} s"
-        + (f": {result.error.message}" if result.error else "")
-    )
+    if result.status == "completed":
+        print(f"« {result.state.reply}")
+    why = f": {result.error.message}" if result.error else ""
+    print(f"  run {result.run} {result.status} after {seconds:.1f} s{why}")
     return result
 
 
@@ -67,6 +80,20 @@ async def answer_all(model: Model, store: Store) -> list[Result[support.Ticket]]
         await model.aclose()
 
 
+def next_steps(results: list[Result[support.Ticket]]) -> Iterator[tuple[str, str]]:
+    """Return commands to try on these runs, and what each shows."""
+    graphrt = ".venv/bin/graphrt"
+    first = results[0].run
+    yield f"{graphrt} show {first}", "the steps of the first run"
+    yield f"{graphrt} why {first}", "why it went where it went"
+    yield f"{graphrt} replay {first} --verify", "the same run again, without the model"
+    for waiting in results:
+        for question in waiting.questions:
+            yield f"{graphrt} answer {waiting.run} {question.visit} approve", "answer the question that is open"
+            yield f"{graphrt} resume {waiting.run}", "… and let that run go on"
+    yield f'{graphrt} run {TARGET} --input "Has C-3007 been shipped?"', "a message of your own"
+
+
 def main() -> int:
     """Run the messages, draw the pictures, and say what to try next."""
     try:
@@ -74,7 +101,7 @@ def main() -> int:
     except GraphrtError as error:
         print(f"demo: {error}", file=sys.stderr)
         return 2
-    print(f"The support flow on the model {model.name}. The first call loads it.")
+    print(f"The support flow on the model {model.name}. The first message waits for it to be loaded.")
     PICTURES.mkdir(parents=True, exist_ok=True)
     store = open_store(STORE)
     try:
@@ -87,20 +114,10 @@ def main() -> int:
     print(f"\nPictures: {definition} (the definition), {drawn} (the last run on it)")
     print(f"Runs:     {STORE}")
     print("\nTry next:")
-    graphrt = ".venv/bin/graphrt"
-    first = results[0].run
-    for command, what in (
-        (f"{graphrt} show {first}", "the steps of the first run"),
-        (f"{graphrt} why {first}", "why it went where it went"),
-        (f"{graphrt} replay {first} --verify", "the same run again, without the model"),
-        (
-            f"{graphrt} answer {last.run} {next(iter(q.visit for q in last.questions), '')} approve",
-            "answer the question of the last run",
-        ),
-        (f"{graphrt} resume {last.run}", "… and let it go on"),
-        (f'{graphrt} run {TARGET} --input "Has C-3007 been shipped?"', "a message of your own"),
-    ):
-        print(f"  {command:<58} {what}")
+    steps = list(next_steps(results))
+    width = max(len(command) for command, _ in steps)
+    for command, what in steps:
+        print(f"  {command:<{width}}  {what}")
     return 0 if all(r.status in {"completed", "suspended"} for r in results) else 1
 
 
