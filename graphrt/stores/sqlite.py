@@ -58,12 +58,12 @@ MIGRATIONS = (
     create index runs_by_status on runs (status, no);
     create index runs_by_parent on runs (parent, no) where parent is not null;
     create index runs_by_due on runs (due) where due is not null;
-    create table records (
+    create table records (          -- in the order of arrival: a commit of many runs writes few pages
         no integer not null references runs (no),
         seq integer not null,
-        line text not null,         -- as in an exported trace
-        primary key (no, seq)
-    ) without rowid;
+        line text not null          -- as in an exported trace
+    );
+    create unique index records_by_run on records (no, seq);
     create table requests (         -- what was asked of a run that another process drives
         id integer primary key autoincrement,
         no integer not null references runs (no),
