@@ -295,7 +295,9 @@ class _Expander:
         said = AssistantMessage(text=reply.text, tool_calls=reply.tool_calls, name=self.spec.node)
         # A conversation is in the state already, and is put before what came since with every request.
         asked = [] if messages or self.heard else list(request.messages)
-        if any(c.name in self.ending for c in reply.tool_calls):
+        if (last := next((c for c in reply.tool_calls if c.name in self.ending), None)) is not None:
+            # It comes alone: what else was asked for in the same breath has nobody left to hear its result.
+            said = said.model_copy(update={"tool_calls": (last,)})
             return {"messages": [*asked, said], "output": said}
         acting = {t.name for t in self.writing}
         out: dict[str, Any] = {

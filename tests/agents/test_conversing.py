@@ -75,7 +75,7 @@ async def test_a_conversation_is_not_written_again_by_a_tool_loop() -> None:
 
 
 async def test_a_tool_that_ends_the_work_is_not_called() -> None:
-    """The message that asks for such a tool is what the agent writes; the model is not asked again."""
+    """The message that asks for such a tool alone is what the agent writes; the model is not asked again."""
     called: list[str] = []
 
     @tool(ends=True)
@@ -93,7 +93,7 @@ async def test_a_tool_that_ends_the_work_is_not_called() -> None:
     result = await run(one(agent, "messages").freeze(), Talk(messages=[user("Hi")]), resources=[model])
     last = result.state.messages[-1]
     assert isinstance(last, AssistantMessage)
-    assert [c.name for c in last.tool_calls] == ["look", "leave"]
+    assert [c.name for c in last.tool_calls] == ["leave"]
     assert called == []
     with pytest.raises(DefinitionError, match="'leave' ends the agent's work"):
         one(agent, "messages", writes="text").freeze()

@@ -1,0 +1,187 @@
+"""Agents that hand a conversation over to each other, and keep it until they hand it on.
+
+    speaks ──name──▶ agent ──▶ asked ──name──▶ hand over ──▶ speaks …        (asked ──nobody──▶ answered)
+
+An agent hands over by calling a tool that ends its work; the call, with its reason, is part of the conversation. Who
+spoke last answers the next turn as well.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Final, cast
+
+from pydantic import BaseModel
+
+from graphrt.agents.agent import Agent
+from graphrt.agents.messages import AssistantMessage, Message, tool_result
+from graphrt.agents.tools import Tool, tool_from
+from graphrt.configurations.members import Crew, Member, Seat, Speaker, add, sit
+from graphrt.configurations.state import ChatState, name_of, state_with
+from graphrt.configurations.switching import Router, add_router, check_router
+from graphrt.expressions import is_none, let, size
+from graphrt.flow import Flow
+from graphrt.reducers import append
+
+NOBODY: Final = "(nobody)"
+_TOOL: Final = "hand_over_to_"
+
+
+class Handover(BaseModel):
+    """One agent gave the conversation to another."""
+
+    source: str
+    target: str
+    reason: str
+
+
+def handoff(
+    *agents: Speaker | Member,
+    to: Mapping[str, Sequence[str]] | None = None,
+    router: Router | None = None,
+    at_most: int = 5,
+    name: str = "handoff",
+) -> Flow[ChatState]:
+    """Return a flow in which agents hand the conversation over to each other; the first one begins.
+
+    The choice is sticky: whoever spoke last is asked first in the next turn. Each hand-over is kept in the field
+    `handovers` with its reason.
+
+    Args:
+        *agents: agents that have names, and flows, which can be handed over to.
+        to: whom each may hand over to, by name; by default everybody to everybody.
+        router: an agent or a function (see `switching`) that decides at the beginning of each turn who speaks. Agents
+            then have no tools to hand over with, unless `to` gives them some.
+        at_most: hand-overs in one turn; with one more the turn fails, so that nobody is sent round in circles.
+        name: name of the flow.
+
+    Raises:
+        DefinitionError: a member cannot be used; with everything that is wrong.
+    """
+    crew = Crew(name)
+    seats = crew.seats(agents, least=2, named=True)
+    names = [seat.name for seat in seats]
+    at_most = crew.count(at_most, "at_most")
+    check_router(crew, router)
+    targets = _targets(crew, seats, to, by_tool=router is None)
+    crew.refuse()
+    fields: dict[str, Any] = {} if router is None else {"chosen": (name_of(names), None)}
+    fields |= {
+        "speaker": (name_of(names), None),
+        "wanted": (name_of([*names, NOBODY]), None),
+        "handovers": (Annotated[list[Handover], append], []),
+    }
+    flow = Flow(name, state_with("HandoffState", fields, remembered=("speaker",)))
+    s: Any = flow.state
+    seated = [_with_tools(seat, targets[seat.name]) for seat in seats]
+
+    def speaks(speaker: str | None) -> str:
+        return speaker or names[0]
+
+    def asked(messages: Sequence[Message]) -> str:
+        return _wanted(messages, names)
+
+    def hand_over(
+        messages: Sequence[Message],
+        speaker: str | None,
+        wanted: Any,  # noqa: ANN401 - one of the names
+    ) -> tuple[str, Handover, Message]:
+        call = cast("AssistantMessage", messages[-1]).tool_calls[0]
+        given = call.arguments.get("reason")
+        handover = Handover(source=speaker or names[0], target=wanted, reason=given if isinstance(given, str) else "")
+        return wanted, handover, tool_result(call, f"{wanted} has taken over.")
+
+    speaking = flow.router("speaks", cast("Any", speaks), writes=s.speaker)
+    nodes = [sit(flow, seat, reads=(s.messages,), writes=s.messages) for seat in seated]
+    for seat, node in zip(seats, nodes, strict=True):
+        flow.edge(speaking, node, on=cast("Any", seat.name))
+    handing = [node for seat, node in zip(seats, nodes, strict=True) if targets[seat.name]]
+    if handing:
+        asking = flow.router("asked to hand over", cast("Any", asked), writes=s.wanted)
+        over = add(flow, hand_over, "hand over", writes=(s.speaker, s.handovers, s.messages))
+        answered, too_often = flow.end("answered"), flow.end("handed over too often", failure=True)
+        for node in handing:
+            flow.edge(node, asking)
+        flow.edge(asking, answered, on=cast("Any", NOBODY))
+        for target in names:
+            if any(target in there for there in targets.values()):
+                wanted = cast("Any", target)
+                flow.edge(asking, over, on=wanted, when=size(s.handovers) < at_most, at_most=at_most)
+                flow.edge(asking, too_often, on=wanted)
+        flow.edge(over, speaking)
+    if router is not None:
+        start = add_router(flow, router, seats, writes=s.chosen)
+        take_over = add(flow, _take_over, "take over", writes=(s.speaker, s.handovers))
+        for called in names:
+            same = (s.speaker == called) | is_none(s.speaker)
+            flow.edge(start, speaking, on=cast("Any", called), when=same, set=let(s.speaker).be(called))
+            flow.edge(start, take_over, on=cast("Any", called))
+        flow.edge(take_over, speaking)
+        flow.start(start)
+    else:
+        flow.start(speaking)
+    return crew.checked(flow)
+
+
+def _take_over(speaker: str | None, chosen: Any) -> tuple[str, Handover]:  # noqa: ANN401 - one of the names
+    return chosen, Handover(source=speaker or "", target=chosen, reason="chosen by the router")
+
+
+def _targets(
+    crew: Crew, seats: Sequence[Seat], to: Mapping[str, Sequence[str]] | None, *, by_tool: bool
+) -> dict[str, list[str]]:
+    """Return whom each member can hand over to."""
+    names = [seat.name for seat in seats]
+    found: dict[str, list[str]] = {name: [] for name in names}
+    for name, there in (to or {}).items():
+        for target in (name, *there):
+            if target not in names:
+                crew.wrong(f"to= names {target!r}, which is none of {', '.join(names)}")
+        if name in there:
+            crew.wrong(f"to= lets {name!r} hand over to itself")
+    for seat in seats:
+        if seat.output is not None:
+            crew.wrong(f"member {seat.name!r} has output=, which only sequential hands on")
+        if isinstance(seat.who, Agent):
+            default = [n for n in names if n != seat.name] if to is None and by_tool else []
+            found[seat.name] = list((to or {}).get(seat.name, default))
+        elif to is not None and to.get(seat.name):
+            crew.wrong(
+                f"{seat.name!r} is a flow and cannot hand over; let one of its agents speak in this configuration"
+            )
+    return found
+
+
+def _with_tools(seat: Seat, targets: Sequence[str]) -> Seat:
+    """Return the seat with the tools by which its agent hands over."""
+    if not targets or not isinstance(seat.who, Agent):
+        return seat
+    agent = copy.copy(seat.who)
+    agent.tools = (*agent.tools, *(_tool(target) for target in targets))
+    return Seat(seat.name, agent, seat.instructions)
+
+
+def _tool(target: str) -> Tool:
+    def hand_over(reason: str) -> str:
+        return reason
+
+    return tool_from(
+        hand_over,
+        name=_tool_name(target),
+        description=f"Hand the conversation over to {target}, who then answers. Say why.",
+        ends=True,
+    )
+
+
+def _tool_name(target: str) -> str:
+    return (_TOOL + re.sub(r"[^A-Za-z0-9_-]", "_", target))[:64]
+
+
+def _wanted(messages: Sequence[Message], names: Sequence[str]) -> str:
+    """Return whom the last message asks to hand over to."""
+    last = messages[-1] if messages else None
+    if isinstance(last, AssistantMessage) and last.tool_calls:
+        return next((n for n in names if _tool_name(n) == last.tool_calls[0].name), NOBODY)
+    return NOBODY
