@@ -52,8 +52,8 @@ def check(
         except DefinitionError as wrong:
             return [of_mistake(m, wrong.graph) for m in wrong.mistakes]
     found: list[Finding] = []
-    for name, part in graphs_in(graph):
-        found += _checked(Subject(part, given, name), rules)
+    for name, part, filled in graphs_in(graph):
+        found += _checked(Subject(part, given, name, filled), rules)
     return found
 
 
@@ -70,19 +70,24 @@ def of_mistake(mistake: Mistake, graph: str) -> Finding:
     )
 
 
-def graphs_in(graph: Graph) -> Iterator[tuple[str, Graph]]:
-    """Yield a graph and the flows inside it, each once, with the names that lead to it.
+def graphs_in(graph: Graph) -> Iterator[tuple[str, Graph, tuple[str, ...]]]:
+    """Yield a graph and the flows inside it, each once: the names that lead to it, and the fields that it is given.
 
     What an agent is made of is not its author's to mend, so the rules look at agents from outside.
     """
-    todo, seen = [(graph.name, graph)], list[Graph]()
+    todo: list[tuple[str, Graph, tuple[str, ...]]] = [(graph.name, graph, ())]
+    seen: list[Graph] = []
     while todo:
-        name, part = todo.pop(0)
+        name, part, filled = todo.pop(0)
         if any(part is other for other in seen):
             continue
         seen.append(part)
-        yield name, part
-        todo += [(f"{name}/{n.name}", n.graph) for n in part.nodes if n.kind == "subgraph" and n.graph is not None]
+        yield name, part, filled
+        todo += [
+            (f"{name}/{n.name}", n.graph, tuple(c.field for c in n.inputs))
+            for n in part.nodes
+            if n.kind == "subgraph" and n.graph is not None
+        ]
 
 
 def _checked(at: Subject, rules: Collection[Rule]) -> list[Finding]:

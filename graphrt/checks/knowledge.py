@@ -10,7 +10,7 @@ enough to show fewer states in which something goes wrong, not to call anything 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeAlias, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, get_args, get_origin
 
 from graphrt import guards, hints
 from graphrt.checks.domains import Asked, Kind, Unknown, values_for
@@ -126,7 +126,7 @@ class Knowledge:
         if before is None:
             return None
         branches = self._branches[join.opener]
-        changed = [_changed(self.at, b.nodes, b.edge) for b in branches]
+        changed = [self.at.changed_by(b.nodes) | set(assigned(b.edge) if b.edge is not None else ()) for b in branches]
         facts = list(_without(before, {name for names in changed for name in names}))
         for k, b in enumerate(branches):
             sure = b.edge is not None and b.edge.when is None and b.edge.each is None and b.edge.at_most is None
@@ -141,14 +141,6 @@ class Knowledge:
                 if reads & changed[k] and not reads & others and fact not in facts:
                     facts.append(fact)
         return _limited(facts)
-
-
-def _changed(at: Subject, nodes: Collection[int], edge: Edge | None) -> set[str]:
-    found = {name for i in nodes for name in at.nodes[i].writes}
-    for i in nodes:
-        for e in at.nodes[i].edges:
-            found.update(assigned(e))
-    return found if edge is None else found | set(assigned(edge))
 
 
 def _without(facts: Iterable[Tree], changed: Collection[str]) -> Facts:
@@ -178,15 +170,20 @@ def _of_change(name: str, value: Constant) -> Tree:
     return IsNone(Read(name)) if value.value is None else Compare("==", Read(name), value)
 
 
-def _answered(graph: Graph, name: str, answer: str) -> list[Tree]:
-    """Return that a field has the value which an answer stands for."""
+def answer_value(graph: Graph, name: str, answer: str) -> Any:  # noqa: ANN401 - a value of the field
+    """Return the value of a field that an answer stands for; None if that is not known."""
     field = graph.field[name]
     try:
         values = values_for(Kind.of_field(field), Asked())
     except Unknown:
-        return []
-    meant = [v for v in values if v is not None and label_of(field.encode_whole(v)) == answer]
-    return [Compare("==", Read(name), Constant(v)) for v in meant[:1]]
+        return None
+    return next((v for v in values if v is not None and label_of(field.encode_whole(v)) == answer), None)
+
+
+def _answered(graph: Graph, name: str, answer: str) -> list[Tree]:
+    """Return that a field has the value which an answer stands for."""
+    value = answer_value(graph, name, answer)
+    return [] if value is None else [Compare("==", Read(name), Constant(value))]
 
 
 def _of_writes(graph: Graph, node: Node) -> Facts:

@@ -14,6 +14,8 @@ from graphrt.checks.branching import Branch, branches_of
 from graphrt.checks.deciding import Decision, decide
 from graphrt.checks.elements import assigned, read_by, untriggered
 from graphrt.checks.knowledge import Knowledge
+from graphrt.checks.liveness import Liveness
+from graphrt.checks.writing import Writing
 from graphrt.openers import Shape, reached
 
 if TYPE_CHECKING:
@@ -26,15 +28,19 @@ if TYPE_CHECKING:
 class Subject:
     """A graph and what is known about it."""
 
-    def __init__(self, graph: Graph, settings: Settings, name: str, *, as_drawn: bool = False) -> None:
+    def __init__(
+        self, graph: Graph, settings: Settings, name: str, filled: Collection[str] = (), *, as_drawn: bool = False
+    ) -> None:
         self.graph = graph
         self.settings = settings
         self.name = name
         """Where it stands: its own name, or the nodes that lead to it."""
+        self.filled = frozenset(filled)
+        """Fields that are given a value before it starts, by the node that it stands in."""
         self.is_inside = name != graph.name
         """Whether it is a flow inside another."""
         self.nodes = graph.nodes
-        self.drawn: Subject = self if as_drawn else Subject(graph, settings, name, as_drawn=True)
+        self.drawn: Subject = self if as_drawn else Subject(graph, settings, name, filled, as_drawn=True)
         """The same, with every edge open: what is decided about edges is decided on it."""
 
     # -- edges --------------------------------------------------------------------------------------------------------
@@ -191,6 +197,21 @@ class Subject:
                 found.setdefault(name, []).append(n.index)
         return found
 
+    @property
+    def outputs(self) -> tuple[str, ...] | None:
+        """The fields of the result that somebody looks at; None if all may be."""
+        return self.settings.outputs.get(self.name)
+
+    @cached_property
+    def liveness(self) -> Liveness:
+        """Which writes are read."""
+        return Liveness(self)
+
+    @cached_property
+    def writing(self) -> Writing:
+        """Where a field has not been written."""
+        return Writing(self)
+
     @cached_property
     def _reads(self) -> list[frozenset[str]]:
         return [frozenset({*n.reads, *(name for e in n.edges for name in read_by(e))}) for n in self.nodes]
@@ -205,8 +226,13 @@ class Subject:
         if any(self.nodes[i].splits for i in part):
             # A branch that ends early is merged as well when its fork is closed.
             inside = reached(self.after, part)
-        found = {name for i in inside for name in self.nodes[i].writes}
-        for i in inside:
+        return self.changed_by(inside)
+
+    def changed_by(self, indices: Iterable[int]) -> set[str]:
+        """Return the fields that nodes write or edges from them set."""
+        found: set[str] = set()
+        for i in indices:
+            found.update(self.nodes[i].writes)
             for e in self.nodes[i].edges:
                 found.update(assigned(e))
         return found

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from graphrt.checks.dataflow import (
+    assignment_type,
+    lost_write,
+    parallel_write,
+    read_before_write,
+    unused_field,
+)
 from graphrt.checks.guards import (
     guard_gap,
     impossible_guard,
@@ -39,6 +46,7 @@ if TYPE_CHECKING:
 FAMILIES: Final[dict[str, str]] = {
     "GR1": "Structure",
     "GR2": "Guards",
+    "GR3": "Data flow",
 }
 """What the first digit of a code says."""
 
@@ -63,6 +71,11 @@ RULES: Final[tuple[Rule, ...]] = (
     unwritten_field.RULE,
     impossible_trigger.RULE,
     unanswered_choice.RULE,
+    read_before_write.RULE,
+    lost_write.RULE,
+    unused_field.RULE,
+    parallel_write.RULE,
+    assignment_type.RULE,
 )
 
 BY_CODE: Final[dict[str, Rule]] = {r.code: r for r in RULES}

@@ -6,7 +6,7 @@ luck of timing. Branches that race should write the same fields.
 Example:
     class Question(BaseModel):
         text: str
-        quick: str = ""
+        quick: str | None = None
         sources: Annotated[list[str], append] = []
 
 
@@ -27,7 +27,7 @@ Example:
 
 
     @flow.task
-    def tell(sources: list[str], quick: str) -> None: ...
+    def tell(sources: list[str], quick: str | None) -> None: ...
 
 
     first = flow.join("first", wait="any")

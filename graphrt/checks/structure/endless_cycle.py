@@ -4,52 +4,51 @@ A run that comes into it goes round until a limit of the run stops it or, if its
 with `NoRoute` when they are used up. A node that fails may break it, if nothing catches the error.
 
 Example:
-    class Essay(BaseModel):
-        topic: str
-        draft: str = ""
-        score: float = 0.0
+    class Watch(BaseModel):
+        url: str
+        page: str = ""
 
 
-    flow = Flow("essay", Essay)
+    flow = Flow("watch", Watch)
     s = flow.state
 
 
-    @flow.task(writes=s.draft)
-    def write(topic: str) -> str: ...
+    @flow.task(writes=s.page)
+    def fetch(url: str) -> str: ...
 
 
-    @flow.task(writes=s.score)
-    def grade(draft: str) -> float: ...
+    @flow.task
+    def compare(page: str) -> None: ...
 
 
-    flow.start(write)
-    flow.edge(write, grade)
-    flow.edge(grade, write)
+    flow.start(fetch)
+    flow.edge(fetch, compare)
+    flow.edge(compare, fetch)
 
 Instead:
-    class Essay(BaseModel):
-        topic: str
-        draft: str = ""
-        score: float = 0.0
+    class Watch(BaseModel):
+        url: str
+        page: str = ""
+        changed: bool = False
 
 
-    flow = Flow("essay", Essay)
+    flow = Flow("watch", Watch)
     s = flow.state
 
 
-    @flow.task(writes=s.draft)
-    def write(topic: str) -> str: ...
+    @flow.task(writes=s.page)
+    def fetch(url: str) -> str: ...
 
 
-    @flow.task(writes=s.score)
-    def grade(draft: str) -> float: ...
+    @flow.task(writes=s.changed)
+    def compare(page: str) -> bool: ...
 
 
-    done = flow.end("done")
-    flow.start(write)
-    flow.edge(write, grade)
-    flow.edge(grade, write, when=s.score < 0.8, at_most=3)
-    flow.edge(grade, done)
+    told = flow.end("told")
+    flow.start(fetch)
+    flow.edge(fetch, compare)
+    flow.edge(compare, told, when=s.changed)
+    flow.edge(compare, fetch)
 """
 
 from __future__ import annotations
