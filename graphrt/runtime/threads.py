@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import queue
 import threading
+from collections import deque
 from collections.abc import Callable
 from contextvars import Context, copy_context
 from typing import Any, Final, TypeVar
@@ -60,12 +60,11 @@ class Threads:
     def __init__(self, name: str, most: int) -> None:
         self._name = name
         self._most = most
-        self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
-        self._lock = threading.Lock()
-        self._queued = 0
-        """Jobs that no thread has taken yet …"""
+        self._jobs: deque[_Job] = deque()
+        self._change = threading.Condition()
+        """Guards what follows, and is told of new jobs."""
         self._idle = 0
-        """… and threads that wait for one."""
+        """Threads that wait for a job, or have not noticed yet that there is one."""
         self._count = 0
         self._numbers = itertools.count(1)
 
@@ -75,11 +74,12 @@ class Threads:
         Cancelling the future gives the result up; a function that has begun runs to its end all the same.
         """
         job = _Job(fn, asyncio.get_running_loop())
-        with self._lock:
-            self._queued += 1
-            grows = self._queued > self._idle and self._count < self._most
+        with self._change:
+            self._jobs.append(job)
+            grows = len(self._jobs) > self._idle and self._count < self._most
             self._count += grows
-        self._jobs.put(job)
+            if not grows:
+                self._change.notify()
         if grows:
             threading.Thread(target=self._work, name=f"{self._name}-{next(self._numbers)}", daemon=True).start()
         return job.future
@@ -94,22 +94,16 @@ class Threads:
 
     def _next(self) -> _Job | None:
         """Wait for a job; None when none came and the thread may go."""
-        with self._lock:
+        with self._change:
             self._idle += 1
-        while True:
             try:
-                job = self._jobs.get(timeout=_IDLE_S)
-            except queue.Empty:
-                with self._lock:
-                    if self._queued:
-                        continue  # somebody counts on this thread: the job is about to come
-                    self._idle -= 1
-                    self._count -= 1
-                    return None
-            with self._lock:
+                while not self._jobs:
+                    if not self._change.wait(_IDLE_S) and not self._jobs:
+                        self._count -= 1
+                        return None
+                return self._jobs.popleft()
+            finally:
                 self._idle -= 1
-                self._queued -= 1
-            return job
 
 
 NODE_THREADS: Final = Threads("graphrt-node", 32)
