@@ -519,3 +519,13 @@ class Flow(Generic[S]):
 
     def __repr__(self) -> str:
         return f"Flow({self.name!r}, {self.state_type.__name__}: {len(self._nodes)} nodes)"
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        """Show the flow in a notebook: as what is registered under `graphrt.display` draws it, else as text."""
+        del include, exclude
+        from importlib.metadata import entry_points  # noqa: PLC0415 - only a notebook asks
+
+        for point in entry_points(group="graphrt.display"):
+            shown: dict[str, str] = point.load()(self)
+            return shown
+        return {"text/plain": repr(self)}

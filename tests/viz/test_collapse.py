@@ -50,3 +50,10 @@ def test_a_picture_that_cannot_be_made_small_says_how_large_it_is() -> None:
 def test_the_same_picture_collapses_in_the_same_way() -> None:
     """The result follows from the picture alone."""
     assert collapsed(_pipelines(30), 10) == collapsed(_pipelines(30), 10)
+
+
+def test_a_very_long_chain_is_given_up_in_time() -> None:
+    """Where no two nodes play the same part, and finding out would take for ever, it becomes one node that says so."""
+    nodes = tuple(PNode(f"n{i}", "task", f"step {i}") for i in range(10_000))
+    edges = tuple(PEdge(f"n{i}", f"n{i + 1}") for i in range(9_999))
+    assert len(collapsed(Picture("chain", nodes=nodes, edges=edges), 500).nodes) == 1

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from graphrt.graph import Edge, Graph, Node, Retry, graph_from_json
-from graphrt_viz import picture_of
+from graphrt_viz import opened_to, picture_of
 from graphrt_viz.extract import Opened, edge_of, start_of, step_into
 from graphrt_viz.picture import PEdge
 from tests.viz.runs import FIELDS, RESEARCH, SUPPORT, compared
@@ -135,3 +135,36 @@ def test_the_tooltip_tells_what_there_is_no_room_for() -> None:
     assert "retry: 3 attempts, first wait 1 s, then ×2, on TimeoutError" in tips["draft"]
     long = replace(SUPPORT.nodes[6], about={"doc": "x" * 5000})
     assert len(picture_of(Graph("g", FIELDS, (replace(long, index=0),))).nodes[1].tooltip) < 500
+
+
+def _nested(inner: int) -> Graph:
+    """Return a graph with a subgraph of so many nodes, and an agent with a graph, inside which is another subgraph."""
+    deep = Graph("deep", FIELDS, (Node(0, "bottom", "task"),))
+    chain = tuple(Node(i, f"n{i}", "task", edges=(Edge(i, i + 1, 0),) if i < inner - 1 else ()) for i in range(inner))
+    loop = Graph("loop", FIELDS, (Node(0, "model", "subgraph", graph=deep),))
+    return Graph(
+        "outer",
+        FIELDS,
+        (
+            Node(0, "many", "subgraph", graph=Graph("many", FIELDS, chain), edges=(Edge(0, 1, 0),)),
+            Node(1, "agent", "agent", graph=loop),
+        ),
+    )
+
+
+def test_subgraphs_are_closed_where_there_would_be_too_much_to_see() -> None:
+    """Above three hundred nodes subgraphs are drawn closed, and the picture says how much is inside."""
+    small, large = picture_of(_nested(298)), picture_of(_nested(299))
+    assert [c.id for c in small.clusters] == ["many"]
+    assert [n.name for n in large.nodes] == ["", "many", "agent"]
+    assert large.subtitle.endswith("subgraphs closed: 299 nodes inside")
+    assert [c.id for c in picture_of(_nested(299), opened="all").clusters] == ["many", "agent", "agent/model"]
+
+
+def test_levels_are_opened_one_by_one() -> None:
+    """A depth opens so many levels of subgraphs, and of agents if asked."""
+    graph = _nested(2)
+    assert opened_to(graph, 0) == ()
+    assert opened_to(graph, 1) == ("many",)
+    assert opened_to(graph, 1, agents=True) == ("many", "agent")
+    assert opened_to(graph, 9, agents=True) == ("many", "agent", "agent/model")

@@ -15,7 +15,7 @@ from graphrt_viz.chronicle import chronicle_of
 from graphrt_viz.collapse import collapsed
 from graphrt_viz.errors import FormatError, LayoutError, PictureError
 from graphrt_viz.exporters import FORMATS, format_named, format_of, refuse_theme
-from graphrt_viz.extract import picture_of
+from graphrt_viz.extract import opened_to, picture_of
 from graphrt_viz.overlay import picture_of_run
 from graphrt_viz.picture import Picture, from_json, to_json
 from graphrt_viz.room import shared_room
@@ -27,6 +27,7 @@ from graphrt_viz.views.heat import picture_of_heat
 if TYPE_CHECKING:
     from graphrt_viz.exporters import Format
     from graphrt_viz.exporters.dot import Direction
+    from graphrt_viz.extract import Opened
     from graphrt_viz.looks import Room
     from graphrt_viz.theme import Theme, ThemeName
     from graphrt_viz.views import View
@@ -44,6 +45,7 @@ __all__ = [
     "difference_of_runs",
     "digest_in",
     "from_json",
+    "opened_to",
     "picture_of",
     "picture_of_heat",
     "picture_of_run",
@@ -71,16 +73,18 @@ def render(
     direction: Direction = "TB",
     room: Room | None = None,
     view: str | None = None,
+    opened: Opened = None,
 ) -> str: ...
 @overload
 def render(
     target: Target,
-    form: Literal["png"],
+    form: Literal["png", "pdf"],
     *,
     theme: ThemeName | None = None,
     direction: Direction = "TB",
     room: Room | None = None,
     view: str | None = None,
+    opened: Opened = None,
 ) -> bytes: ...
 @overload
 def render(
@@ -91,6 +95,7 @@ def render(
     direction: Direction = "TB",
     room: Room | None = None,
     view: str | None = None,
+    opened: Opened = None,
 ) -> str | bytes: ...
 def render(
     target: Target,
@@ -100,12 +105,14 @@ def render(
     direction: Direction = "TB",
     room: Room | None = None,
     view: str | None = None,
+    opened: Opened = None,
 ) -> str | bytes:
-    """Return a picture in the format `form`: text, or bytes for `png`.
+    """Return a picture in the format `form`: text, or bytes for `png` and `pdf`.
 
     Without a theme it is light, but for a report, which is as its reader prefers. `room` comes from `shared_room` and
     keeps things in place over several pictures of one graph. `view` is a way to look at a run (`VIEWS`); None for the
-    format's own, which mostly is the run on its definition.
+    format's own, which mostly is the run on its definition. `opened` says which nodes with a graph inside are drawn
+    open: by default subgraphs, if there are not too many nodes in them.
 
     Raises:
         FormatError: the format, theme, direction or view is unknown, or they do not go together.
@@ -116,31 +123,39 @@ def render(
     chosen = format_named(form)
     colours = theme_named(theme or ("auto" if form == "html" else "light"))
     refuse_theme(chosen, colours)
-    return _written(target, chosen, colours, direction, room, view_named(view) if view is not None else None)
+    return _written(target, chosen, colours, direction, room, view_named(view) if view is not None else None, opened)
 
 
 def _written(
-    target: Target, form: Format, theme: Theme, direction: Direction, room: Room | None, view: View | None
+    target: Target,
+    form: Format,
+    theme: Theme,
+    direction: Direction,
+    room: Room | None,
+    view: View | None,
+    opened: Opened,
 ) -> str | bytes:
     if not isinstance(target, Trace):
         if view is not None:
             raise FormatError(f"view {view.name!r} shows a run; a definition has no visits and no times")
         if form.export is None:
             raise FormatError(f"format {form.name!r} writes a run; a definition has no times")
-        return form.export(picture_of(target) if isinstance(target, Graph) else target, theme, direction, room)
+        return form.export(
+            picture_of(target, opened=opened) if isinstance(target, Graph) else target, theme, direction, room
+        )
     if view is None:
         if form.tell is not None:
-            return form.tell(chronicle_of(target), theme)
+            return form.tell(chronicle_of(target, opened=opened), theme)
         assert form.export is not None, "a format that does not write pictures writes runs"
-        return form.export(picture_of_run(target), theme, direction, room)
+        return form.export(picture_of_run(target, opened=opened), theme, direction, room)
     if view.draw is None:
         if form.name not in view.writes:
             known = ", ".join(view.writes)
             raise FormatError(f"view {view.name!r} cannot be written as {form.name}; choose one of {known}")
-        return view.writes[form.name](chronicle_of(target), theme)
+        return view.writes[form.name](chronicle_of(target, opened=opened), theme)
     if form.export is None:
         raise FormatError(f"format {form.name!r} has no views; leave the view out")
-    return form.export(view.draw(chronicle_of(target)), theme, direction, room)
+    return form.export(view.draw(chronicle_of(target, opened=opened)), theme, direction, room)
 
 
 def save(
@@ -151,6 +166,7 @@ def save(
     direction: Direction = "TB",
     room: Room | None = None,
     view: str | None = None,
+    opened: Opened = None,
 ) -> Path:
     """Write a picture to a file in the format that the file's ending stands for, and return its path.
 
@@ -159,7 +175,9 @@ def save(
         LayoutError: Graphviz is missing or refuses.
     """
     file = Path(path)
-    content = render(target, format_of(file).name, theme=theme, direction=direction, room=room, view=view)
+    content = render(
+        target, format_of(file).name, theme=theme, direction=direction, room=room, view=view, opened=opened
+    )
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
     return file
 

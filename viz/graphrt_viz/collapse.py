@@ -3,19 +3,23 @@
 The result says that it is collapsed: it hides, it never lies. First clusters are closed, innermost first. Then
 nodes that play one part become one node with their number: nodes of a kind whose predecessors, and whose
 successors, play the same parts (the coarsest such division, found by refining until nothing changes). If that is
-not enough, the picture becomes a single node that says how large it is.
+not enough, or takes too long to find as in a very long chain, the picture becomes a single node that says how large
+it is.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from graphrt_viz.picture import NODE_KINDS, Picture, PNode
 from graphrt_viz.wording import plural
 
 if TYPE_CHECKING:
     from graphrt_viz.picture import PCluster, PEdge
+
+_MOST_WORK: Final = 2_000_000
+"""Nodes and edges looked at, over all rounds of refining."""
 
 
 def collapsed(picture: Picture, most_edges: int) -> Picture:
@@ -26,7 +30,7 @@ def collapsed(picture: Picture, most_edges: int) -> Picture:
     if len(drawn.edges) > most_edges:
         drawn = _without_parallels(drawn)
     if len(drawn.edges) > most_edges:
-        drawn = _without_parallels(_by_parts(drawn))
+        drawn = _without_parallels(_by_parts(drawn, most_edges))
     if len(drawn.edges) > most_edges:
         size = f"{plural(len(picture.nodes), 'node')} and {plural(len(picture.edges), 'edge')}"
         whole = PNode("all", "task", picture.title, tag="COLLAPSED", subtitle=f"{size}: too many for this format")
@@ -88,15 +92,16 @@ def _without_parallels(picture: Picture) -> Picture:
     return replace(picture, edges=edges)
 
 
-def _by_parts(picture: Picture) -> Picture:
-    """Draw nodes that play the same part as one."""
+def _by_parts(picture: Picture, most_edges: int) -> Picture:
+    """Draw nodes that play the same part as one; the picture itself if there is no use in it."""
     before: dict[str, set[str]] = {n.id: set() for n in picture.nodes}
     after: dict[str, set[str]] = {n.id: set() for n in picture.nodes}
     for e in picture.edges:
         before[e.target].add(e.source)
         after[e.source].add(e.target)
     part = {n.id: NODE_KINDS.index(n.kind) for n in picture.nodes}
-    while True:
+    rounds = max(10, _MOST_WORK // (1 + len(picture.nodes) + len(picture.edges)))
+    for _ in range(rounds):
         seen: dict[object, int] = {}
         finer: dict[str, int] = {}
         for n in picture.nodes:
@@ -105,6 +110,10 @@ def _by_parts(picture: Picture) -> Picture:
         if len(seen) == len(set(part.values())):
             break
         part = finer
+        if len(seen) > 2 * most_edges + 2:
+            return picture
+    else:
+        return picture
     members: dict[int, list[PNode]] = {}
     for n in picture.nodes:
         members.setdefault(part[n.id], []).append(n)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 Opened: TypeAlias = "Collection[str] | Literal['all', 'none'] | None"
 """Which nodes with a graph inside are drawn open: ids, all, none, or (None) subgraphs but not agents."""
 
+MOST_OPEN: Final = 300
+"""Nodes up to which subgraphs are drawn open unless it is asked for otherwise."""
 _LONG: Final = 400
 """Characters of a text that a tooltip shows."""
 _FEW_ERRORS: Final = 2
@@ -51,7 +53,16 @@ def is_open(node: Node, ident: str, opened: Opened) -> bool:
 
 
 def picture_of(graph: Graph, *, opened: Opened = None) -> Picture:
-    """Return the picture of a definition."""
+    """Return the picture of a definition.
+
+    Args:
+        graph: the definition.
+        opened: which nodes with a graph inside are drawn open; by default subgraphs, as long as all nodes together are
+            few enough to be looked at.
+    """
+    closed = opened is None and _inside(graph) > MOST_OPEN
+    if closed:
+        opened = "none"
     nodes: list[PNode] = []
     edges: list[PEdge] = []
     clusters: list[PCluster] = []
@@ -61,7 +72,24 @@ def picture_of(graph: Graph, *, opened: Opened = None) -> Picture:
         plural(sum(n.kind != "start" for n in nodes) + len(clusters), "node"),
         plural(sum(not e.retry and not e.source.endswith("//") for e in edges), "edge"),
     ]
+    if closed and (hidden := _inside(graph) - len(graph.nodes)):
+        parts.append(f"subgraphs closed: {plural(hidden, 'node')} inside")
     return Picture(graph.name, " · ".join(parts), tuple(nodes), tuple(edges), tuple(clusters))
+
+
+def _inside(graph: Graph) -> int:
+    """Count the nodes that are drawn with all subgraphs open."""
+    return len(graph.nodes) + sum(_inside(n.graph) for n in graph.nodes if n.kind == "subgraph" and n.graph is not None)
+
+
+def opened_to(graph: Graph, depth: int, *, agents: bool = False, path: str = "") -> tuple[str, ...]:
+    """Return the ids of the nodes to open so that so many levels of graphs are drawn; agents too, if asked."""
+    found: list[str] = []
+    for node in graph.nodes if depth > 0 else ():
+        if node.graph is not None and (agents or node.kind == "subgraph"):
+            ident = step_into(path, node.name)
+            found += [ident, *opened_to(node.graph, depth - 1, agents=agents, path=ident)]
+    return tuple(found)
 
 
 def _collect(

@@ -214,6 +214,13 @@ class Picture:
         """SHA-256 of the canonical JSON form, 64 hex digits: changes with what is seen and with nothing else."""
         return hashlib.sha256(canonical(self).encode()).hexdigest()
 
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        """Show the picture in a notebook: as SVG that follows its colours, as text where there is no Graphviz."""
+        del include, exclude
+        from graphrt_viz.notebook import bundle  # noqa: PLC0415 - exporters read pictures, not the other way round
+
+        return bundle(self)
+
 
 def to_json(picture: Picture) -> dict[str, Any]:
     """Return the JSON form: every field that differs from its default, by its name."""

@@ -7,7 +7,20 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Protocol
 
 from graphrt_viz.errors import FormatError
-from graphrt_viz.exporters import dot, html, json, markdown, mermaid, mermaid_state, perfetto, plantuml, png, svg, text
+from graphrt_viz.exporters import (
+    dot,
+    html,
+    json,
+    markdown,
+    mermaid,
+    mermaid_state,
+    pdf,
+    perfetto,
+    plantuml,
+    png,
+    svg,
+    text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,6 +74,7 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
         for f in (
             Format("svg", (".svg",), svg.export, follows=True),
             Format("png", (".png",), png.export),
+            Format("pdf", (".pdf",), pdf.export),
             Format("html", (".html", ".htm"), html.export, html.tell, follows=True),
             Format("dot", (".dot", ".gv"), dot.export),
             Format("mermaid", (".mmd", ".mermaid"), mermaid.export),
