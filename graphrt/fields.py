@@ -25,7 +25,6 @@ from pydantic import (
     BeforeValidator,
     Discriminator,
     PlainValidator,
-    RootModel,
     TypeAdapter,
     WrapValidator,
 )
@@ -248,7 +247,7 @@ def check_state_type(state_type: object) -> str | None:
     """Return why something cannot be a state type; None if it can."""
     if not hints.is_model(state_type):
         return f"the state type must be a pydantic model (derived from pydantic.BaseModel), got {brief(state_type)}"
-    if issubclass(state_type, RootModel):
+    if state_type.__pydantic_root_model__:  # asked this way, pydantic need not load its models' machinery yet
         return f"the state type must have named fields; {state_type.__name__} is a RootModel"
     return None
 

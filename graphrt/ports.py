@@ -10,8 +10,8 @@ epoch and the next number: an owner that was paused, lost its lease and came bac
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 import msgspec
@@ -36,7 +36,7 @@ _GENERATED = 10
 
 def new_run_id() -> str:
     """Return a fresh id: ten letters and digits without look-alikes, 50 random bits."""
-    number = secrets.randbits(5 * _GENERATED)
+    number = int.from_bytes(os.urandom(8))
     return "".join([_ALPHABET[number >> shift & 31] for shift in range(0, 5 * _GENERATED, 5)])
 
 
