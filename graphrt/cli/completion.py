@@ -74,13 +74,12 @@ def visits(params: dict[str, Any], incomplete: str) -> list[Offer]:
 
 def _told(params: dict[str, Any]) -> Account | None:
     """Return what the trace of the run on the line tells; None if there is none."""
-    from graphrt.account import account
-    from graphrt.cli.which import read_run
+    from graphrt.cli.which import account_of, read_run
     from graphrt.errors import GraphrtError
 
     run = params.get("run")
     try:
-        return account(read_run(run, _path(params))) if run else None
+        return account_of(read_run(run, _path(params))) if run else None
     except (GraphrtError, OSError):
         return None
 

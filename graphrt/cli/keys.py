@@ -139,7 +139,7 @@ class _Terminal:
         """Show the screen, and again when the size changes; return the next key as the terminal sends it."""
         size = None
         while True:
-            if size != (now := shutil.get_terminal_size()):
+            if not self._pending and size != (now := shutil.get_terminal_size()):
                 size = now
                 self._show(draw(max(20, size.columns), max(8, size.lines), asked))
             if not self._pending and self._arrives(_LOOK_S):

@@ -277,7 +277,7 @@ class Stepping:
         wide = width >= WIDE
         left = width * 56 // 100 if wide else width
         rows = [self._title(width)]
-        listed = max(1, min(12, (height - 4) // 3))
+        listed = max(1, min(12, (height - 4) // 3, len(self.walk.steps)))
         room = max(1, height - listed - 4)
         body = [*self._list(left, listed), _rule(self.page, left)]
         page = self.lines(left)

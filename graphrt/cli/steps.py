@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from graphrt import events as e
 from graphrt import inputs as i
-from graphrt.account import EdgeAccount, account
+from graphrt.account import EdgeAccount
+from graphrt.cli.which import account_of
 from graphrt.errors import UseError
 from graphrt.items import Items
 from graphrt.replay import states
@@ -180,7 +181,7 @@ class Walk:
 
 def walk(trace: Trace) -> Walk:
     """Read a trace into steps."""
-    told = account(trace)
+    told = account_of(trace)
     return Walk(trace, told, tuple(_Reader(told).steps(trace)))
 
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from graphrt.errors import RunNotFound, UseError
+from graphrt.errors import RunNotFound, TraceInvalid, UseError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -114,6 +114,25 @@ def read_known(text: str, store: str) -> tuple[Trace, RunInfo | None]:
     with opened(store) as open_:
         run = which_run(open_, text)
         return open_.trace(run), open_.info(run)
+
+
+def account_of(trace: Trace) -> Account:
+    """Return what a trace tells, visit by visit.
+
+    Raises:
+        TraceInvalid: its records do not fit each other, though each is sound; tells the first that does not.
+    """
+    from graphrt.account import account
+    from graphrt.replay import fold
+
+    try:
+        return account(trace)
+    except (LookupError, AttributeError, TypeError, AssertionError) as error:
+        fold(trace)
+        message = (
+            f"the trace of run {trace.header.run} does not fit its own definition: {type(error).__name__}: {error}"
+        )
+        raise TraceInvalid(message) from error
 
 
 def which_visit(account: Account, text: str) -> VisitAccount:

@@ -67,15 +67,14 @@ def answer(
     import asyncio
 
     from graphrt import runtime
-    from graphrt.account import account
     from graphrt.cli import answers
     from graphrt.cli.driving import Manner
-    from graphrt.cli.which import opened, stored_run
+    from graphrt.cli.which import account_of, opened, stored_run
 
     with opened(store) as open_:
         info = open_.info(stored_run(open_, run))
         trace = open_.trace(info.run)
-        told = account(trace)
+        told = account_of(trace)
         visit, given = answers.which_question(told, words or ())
         if given is None:
             given = answers.ask(trace, told, visit)

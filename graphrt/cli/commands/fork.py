@@ -55,11 +55,10 @@ def fork(
     The old run is left as it is, and so is everything that it did; the new one has idempotency keys of its own.
     """
     from graphrt import runtime
-    from graphrt.account import account
     from graphrt.cli.driving import Manner, drive
     from graphrt.cli.models import find_model
     from graphrt.cli.origin import load_origin
-    from graphrt.cli.which import opened, stored_run, which_visit
+    from graphrt.cli.which import account_of, opened, stored_run, which_visit
     from graphrt.errors import UseError
     from graphrt.ports import check_run_id
 
@@ -70,7 +69,7 @@ def fork(
     with opened(store) as open_:
         ident = stored_run(open_, run)
         trace = open_.trace(ident)
-        told = account(trace)
+        told = account_of(trace)
         visit = _fit(told, which_visit(told, at))
         loaded = load_origin(trace.header, target)
         graph = loaded.graph()

@@ -46,12 +46,11 @@ def show(
 
     Visits of nodes inside a node stand indented below it. The code of the flow is not needed.
     """
-    from graphrt.account import account
     from graphrt.cli.screen import say_json
-    from graphrt.cli.which import read_known
+    from graphrt.cli.which import account_of, read_known
 
     trace, info = read_known(run, store)
-    told = account(trace)
+    told = account_of(trace)
     if as_json:
         say_json(_as_json(trace, told, state=state))
     elif state:
