@@ -22,11 +22,13 @@ from graphrt import Agent, Context, DeadlinePassed, Flow, extend, let
 # -- the shop: a small SQLite file, made when it is first needed ------------------------------------------------------
 
 SHOP = Path(".graphrt/shop.db")
-TABLES = """
-    CREATE TABLE IF NOT EXISTS orders (number TEXT PRIMARY KEY, customer, item, price, status);
-    CREATE TABLE IF NOT EXISTS rules (topic, about, rule, PRIMARY KEY (topic, about));
-    CREATE TABLE IF NOT EXISTS refunds (key TEXT PRIMARY KEY, number, price);
-"""
+TABLES = {
+    "orders": "number TEXT PRIMARY KEY, customer, item, price, status",
+    "rules": "topic, about, rule, PRIMARY KEY (topic, about)",
+    "refunds": "key TEXT PRIMARY KEY, number, price",
+}
+SHAPE = 1
+"""Of the tables; a file of another shape is made anew."""
 ORDERS = [
     ("A-1042", "Ada", "kettle", 49.90, "was shipped on 20 November"),
     ("A-1043", "Ada", "toaster", 39.00, "was delivered on 12 November"),
@@ -46,9 +48,14 @@ def shop(statement: str, *values: str | float) -> tuple[Any, ...] | None:
     """Ask the shop's database, or tell it something; return the first row of the answer."""
     SHOP.parent.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(SHOP)) as db, db:
-        db.executescript(TABLES)
-        db.executemany("INSERT OR IGNORE INTO orders VALUES (?, ?, ?, ?, ?)", ORDERS)
-        db.executemany("INSERT OR IGNORE INTO rules VALUES (?, ?, ?)", RULES)
+        db.execute("BEGIN IMMEDIATE")
+        if db.execute("PRAGMA user_version").fetchone() != (SHAPE,):
+            for table, columns in TABLES.items():
+                db.execute(f"DROP TABLE IF EXISTS {table}")
+                db.execute(f"CREATE TABLE {table} ({columns})")
+            db.executemany("INSERT INTO orders VALUES (?, ?, ?, ?, ?)", ORDERS)
+            db.executemany("INSERT INTO rules VALUES (?, ?, ?)", RULES)
+            db.execute(f"PRAGMA user_version = {SHAPE}")
         row: tuple[Any, ...] | None = db.execute(statement, values).fetchone()
         return row
 
