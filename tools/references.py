@@ -228,7 +228,7 @@ REMEDY: dict[str, str] = {
     "ModelBehavior": "Tried again. If it stays: give examples, or a model that follows instructions.",
     "OutputTruncated": "Raise `max_tokens` of the agent.",
     "Refused": "Ask differently, or lead an edge `on=Refused` to a person.",
-    "OutputRefused": "Tried again. If it stays: give examples, or make the field's type easier to meet.",
+    "OutputRefused": "Give examples, raise `repairs`, or make the field's type easier to meet.",
     "TurnLimit": "Raise `max_turns`, or lead an edge `on=TurnLimit` away from the agent.",
     "ToolError": "The model is told and may do better; it fails no run by itself.",
     "ArgumentsRefused": "The model is told which arguments are wrong and why.",

@@ -17,10 +17,11 @@
     │   ├── ModelBehavior              a well-formed answer that breaks its contract (retryable)
     │   ├── OutputTruncated            the token limit cut an answer that must be whole
     │   └── Refused                    the model or a filter declined to answer
-    └── ToolError                      a call of a tool gave no result; its message may be shown to the model
-        ├── ArgumentsRefused           the arguments do not fit
-        ├── ToolTimeout                it took too long
-        └── ToolResultRefused          the result is neither text nor JSON
+    ├── ToolError                      a call of a tool gave no result; its message may be shown to the model
+    │   ├── ArgumentsRefused           the arguments do not fit
+    │   ├── ToolTimeout                it took too long
+    │   └── ToolResultRefused          the result is neither text nor JSON
+    └── TurnLimit                      an agent wanted to call tools more often than it may
     graphrt.errors.UseError
     └── ToolDefinitionError            a function cannot serve as a tool
 
@@ -166,6 +167,12 @@ class OutputTruncated(ModelError):
     code = "output-truncated"
 
 
+class OutputRefused(ModelError):
+    """What a model answered does not fit the type of the field that the agent writes, also after all repairs."""
+
+    code = "output-refused"
+
+
 class Refused(ModelError):
     """The model declined, or a content filter stopped it; the same request will be declined again."""
 
@@ -194,6 +201,12 @@ class ToolResultRefused(ToolError):
     """A tool returned something that is neither text nor JSON."""
 
     code = "tool-result-refused"
+
+
+class TurnLimit(RunError):
+    """An agent wanted to call tools more often than it may."""
+
+    code = "turn-limit"
 
 
 class ToolDefinitionError(UseError):

@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 
 RUNTIME: Final = "graphrt"
 """Speaks in user messages by which the runtime itself asks a model to conclude, or to mend its answer."""
+CONCLUDE: Final = "Now give the final answer in the form asked for."
+"""… when an agent has called all the tools it wants to."""
+MEND: Final = "This does not fit, answer again:"
+"""… before what is wrong with an answer."""
+GO_ON: Final = "Now it is your turn."
+"""… where another agent spoke last, for endpoints want something to react to."""
 
 FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter"]
 """Why the model stopped: by itself, at the token limit, to call tools, or because a filter cut it off."""

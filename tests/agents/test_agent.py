@@ -10,8 +10,7 @@ from pydantic import BaseModel, Field
 from graphrt import Agent, Context, DefinitionError, Flow, Retry, append, tool
 from graphrt.account import account
 from graphrt.agents import ToolCall
-from graphrt.agents.agent import TurnLimit
-from graphrt.agents.errors import ModelUnavailable
+from graphrt.agents.errors import ModelUnavailable, OutputRefused, TurnLimit
 from graphrt.replay import verify
 from graphrt.runtime import Delta, run, stream
 from graphrt.testing.scripted import ScriptedModel, Turn
@@ -98,14 +97,40 @@ async def test_a_router_answers_one_of_its_labels() -> None:
 
 
 async def test_other_types_are_filled_by_schema_and_validated() -> None:
-    """A field that is not text is asked for by its schema; what does not fit is asked for again, as an event."""
-    agent = Agent("Grade.", retry=Retry(attempts=2, wait_s=0))
-    model = ScriptedModel([{"value": "no number"}, {"value": 0.75}])
-    result = await run(one(agent, writes="score").freeze(), Talk(message="x"), resources=[model])
-    visit = account(result.trace).visits["0/0"]
+    """A field that is not text is asked for by its schema; what does not fit goes back to the model with the reason."""
+    model = ScriptedModel([Turn.fill("no number"), Turn.fill(0.75)])
+    result = await run(one(Agent("Grade."), writes="score").freeze(), Talk(message="x"), resources=[model])
+    visits = account(result.trace).visits
     assert result.state.score == 0.75
-    assert [a.error.type if a.error else None for a in visit.attempts] == ["OutputRefused", None]
-    assert "field 'score'" in getattr(visit.attempts[0].error, "message", "")
+    assert model.requests[0].output_schema == {"type": "number"}
+    assert [m.role for m in model.requests[1].messages] == ["user", "assistant", "user"]
+    assert "valid number" in model.requests[1].messages[-1].text
+    assert [v for v in visits if v.startswith("0/")] == ["0/0", "0/1", "0/2"]
+    assert visits["0/0"].writes["refused"].startswith("model scripted answered '\"no number\"'")
+
+
+async def test_data_that_never_fits_is_an_error_that_an_edge_can_catch() -> None:
+    """After the repairs the agent fails with OutputRefused, which names the field, its type and what came."""
+    flow = Flow("stubborn", Talk)
+    s = flow.state
+    grade = flow.agent("grade", Agent("Grade.", repairs=1), reads=s.message, writes=s.score)
+
+    @flow.task(writes=s.reply)
+    def give_up() -> str:
+        return "no grade"
+
+    flow.edge(grade, give_up, on=OutputRefused)
+    model = ScriptedModel(lambda _: Turn.fill("high"))
+    result = await run(flow.freeze(), Talk(message="x"), resources=[model])
+    assert result.state.reply == "no grade"
+    assert len(model.requests) == 2
+    error = account(result.trace).visits["0/2"].attempts[-1].error
+    assert error is not None
+    assert "'\"high\"', which does not fit field 'score' (float)" in error.message
+    assert "2 times over" in error.message
+    model = ScriptedModel([Turn.fill("high")])
+    once = await run(one(Agent("Grade.", repairs=0), writes="score").freeze(), Talk(message="x"), resources=[model])
+    assert (once.status, once.error.type if once.error else "") == ("failed", "OutputRefused")
 
 
 async def test_failures_worth_another_try_are_retried() -> None:

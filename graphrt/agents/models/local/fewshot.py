@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from graphrt.agents.messages import RUNTIME, AssistantMessage, ToolMessage, UserMessage
+from graphrt.agents.messages import CONCLUDE, GO_ON, MEND, RUNTIME, AssistantMessage, ToolMessage, UserMessage
 from graphrt.agents.model import ModelRequest
 from graphrt.agents.models.local.engine import Prompt
 
@@ -39,14 +39,16 @@ class Told:
 def told(request: ModelRequest) -> Told:
     """Read the conversation of a request.
 
-    What the runtime itself says in it (conclude, mend your answer) is for models that take instructions; it is left out
-    together with the words that it answers.
+    What the runtime itself says in it is for models that take instructions. Being told to conclude or to mend an answer
+    is left out together with that answer.
     """
     given, found, before = "", list[str](), list[tuple[str, str]]()
     answered = ""
     for message in request.messages:
         match message:
-            case UserMessage(name=name) if name == RUNTIME:
+            case UserMessage(name=name, text=text) if name == RUNTIME and text == GO_ON:
+                pass
+            case UserMessage(name=name, text=text) if name == RUNTIME and text.startswith((CONCLUDE, MEND)):
                 answered = ""
             case UserMessage():
                 if answered:
