@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from graphrt.graph import Edge, Node
 
 
@@ -44,6 +46,16 @@ def _never_fails_so(node: Node, edge: Edge) -> bool:
             return node.kind == "join" or (node.kind == "ask" and node.deadline_s is None)
         case _:
             return False
+
+
+def inner_nodes(node: Node) -> Iterator[Node]:
+    """Yield the nodes of an agent, of agents inside it too; none of a flow, whose nodes are checked themselves."""
+    todo = [node] if is_model(node) else []
+    while todo:
+        graph = todo.pop().graph
+        for inner in graph.nodes if graph is not None else ():
+            yield inner
+            todo.append(inner)
 
 
 def is_model(node: Node) -> bool:

@@ -24,7 +24,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from graphrt import Agent, DeadlinePassed, Flow, JoinShort, LimitReached, Limits, NodeTimeout, Retry
+from graphrt import Agent, Context, DeadlinePassed, Flow, JoinShort, LimitReached, Limits, NodeTimeout, Retry
 from graphrt import add, append, contains, extend, is_none, let, matches, merge, not_, one_of, size, tool
 """
 """What stands above every example of a rule."""

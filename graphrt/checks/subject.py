@@ -220,6 +220,14 @@ class Subject:
         """Return the fields that a node, its guards or the actions of its edges read."""
         return self._reads[index]
 
+    @property
+    def has_limits(self) -> bool:
+        """Whether the flow itself bounds how much a run may do."""
+        limits = self.graph.limits
+        return limits is not None and any(
+            bound is not None for bound in (limits.visits, limits.active_s, limits.tokens, limits.cost_usd)
+        )
+
     def changed_in(self, part: frozenset[int]) -> set[str]:
         """Return the fields that may change while a run goes round in a part of the graph."""
         inside: Collection[int] = part

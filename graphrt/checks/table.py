@@ -11,6 +11,15 @@ from graphrt.checks.dataflow import (
     read_before_write,
     unused_field,
 )
+from graphrt.checks.effects import (
+    boundless_agent,
+    boundless_fan_out,
+    repeated_effect,
+    uncaught_deadline,
+    unfilled_instructions,
+    unguarded_tool,
+    vague_output,
+)
 from graphrt.checks.guards import (
     guard_gap,
     impossible_guard,
@@ -47,6 +56,7 @@ FAMILIES: Final[dict[str, str]] = {
     "GR1": "Structure",
     "GR2": "Guards",
     "GR3": "Data flow",
+    "GR4": "Agents and effects",
 }
 """What the first digit of a code says."""
 
@@ -76,6 +86,13 @@ RULES: Final[tuple[Rule, ...]] = (
     unused_field.RULE,
     parallel_write.RULE,
     assignment_type.RULE,
+    unguarded_tool.RULE,
+    repeated_effect.RULE,
+    boundless_agent.RULE,
+    boundless_fan_out.RULE,
+    vague_output.RULE,
+    unfilled_instructions.RULE,
+    uncaught_deadline.RULE,
 )
 
 BY_CODE: Final[dict[str, Rule]] = {r.code: r for r in RULES}

@@ -274,3 +274,15 @@ def test_no_run_contradicts_a_finding(graph: Graph, world: World, order: int) ->
             assert f.node not in top.values()
         elif f.code == "GR111":
             assert all(visit in failed for visit, name in top.items() if name == f.node)
+
+
+@given(graphs(PLAIN) | graphs(RACING), worlds(failing=(0,)), ORDERS)
+def test_a_write_conflict_is_reported_before_the_run(graph: Graph, world: World, order: int) -> None:
+    """Whatever field two branches wrote in a run, the checker said so of that field."""
+    driver = run(graph, world, order)
+    conflicts = [e.error for e in driver.of(RunFailed) if e.error.type == "WriteConflict"]
+    if conflicts:
+        fields = {conflicts[0].detail["field"]}
+        note(conflicts[0].message)
+        told = [f.message for f in check(graph, select=["GR304"])]
+        assert any(f"{name!r}" in message for name in fields for message in told)

@@ -54,8 +54,7 @@ if TYPE_CHECKING:
 
 
 def _find(at: Subject) -> Iterator[Found]:
-    limits = at.graph.limits
-    if limits is not None and any(bound is not None for bound in (limits.visits, limits.tokens, limits.cost_usd)):
+    if at.has_limits:
         return
     for part in at.unbounded:
         if any(at.nodes[i].kind == "ask" for i in part):
