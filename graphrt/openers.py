@@ -129,7 +129,9 @@ def _find_openers(shape: Shape, mistakes: list[Mistake]) -> dict[int, int | None
                     node.place,
                 )
             )
-        openers[j] = node.of
+            openers[j] = _opener(shape, j, openers)  # so that the other joins can be looked at
+        else:
+            openers[j] = node.of
     return openers
 
 

@@ -27,7 +27,7 @@ from graphrt.inputs import (
     Usage,
 )
 from graphrt.stepper import Stepper
-from tests.driving import Driver, ended, error, initial
+from tests.driving import Driver, Refused, build, ended, error, initial
 from tests.properties import invariants
 from tests.strategies import ORDERS, WILD, World, graphs, moves, worlds
 
@@ -115,6 +115,13 @@ def _perform(driver: Driver, world: World, rnd: random.Random, what: str, visit:
                 driver.ok(visit, total="no number")
             else:
                 driver.ok(visit, duration_s=0.5, usage=usage, **world.writes(command))
+
+
+def test_a_wrong_opener_hides_no_other_join() -> None:
+    """A join that names a node which it does not follow is refused, and so are graphs with more joins behind it."""
+    edges = [("s", "a"), ("s", "b"), ("a", "x"), ("x", "J"), ("b", "K"), ("J", "L"), ("K", "L"), ("L", "M")]
+    with pytest.raises(Refused, match="^join-of$"):
+        build(edges, joins="J K L M", forks="s", nodes={"L": {"of": "J"}})
 
 
 @given(graphs(WILD), worlds(), LIMITS, ORDERS)
