@@ -1,4 +1,4 @@
-"""`graphrt render`: the picture of a flow, or of a run on its flow."""
+"""`graphrt render`: the picture of a flow, of a run on its flow, of what differs, or of many runs."""
 
 from __future__ import annotations
 
@@ -11,15 +11,22 @@ import typer
 from graphrt.cli.arguments import DEFAULT_STORE, StoreOption, targets_or_runs
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from graphrt.graph import Graph
     from graphrt.trace import Trace
+    from graphrt_viz.extract import Opened
     from graphrt_viz.picture import Picture
+    from graphrt_viz.views.heat import Measure
 
 EXAMPLES = (
     "graphrt render flows/support.py",
     "graphrt render flows/support.py -o docs/support.svg",
     "graphrt render latest -o run.svg --theme dark",
+    "graphrt render latest -o report.html",
     "graphrt render bug.jsonl --view timeline",
+    "graphrt render good.jsonl bad.jsonl -o differ.svg",
+    "graphrt render flows/support.py --heat time -o heat.svg",
     "graphrt render flows/support.py -o docs/support.svg --check",
 )
 
@@ -42,10 +49,11 @@ _STAMP: Final = "graphrt-picture "
 
 def render(
     what: Annotated[
-        str,
+        list[str],
         typer.Argument(
-            metavar="TARGET|RUN",
-            help="A flow (file.py, file.py:name, package.module:name), or a run (id, 'latest', trace file).",
+            metavar="TARGET|RUN...",
+            help="A flow (file.py, file.py:name, package.module:name), or a run (id, 'latest', trace file); two of a "
+            "kind to see what differs, or many runs with --heat.",
             autocompletion=targets_or_runs,
             show_default=False,
         ),
@@ -59,7 +67,8 @@ def render(
         typer.Option(
             "--format",
             "-f",
-            help="svg, png, dot, mermaid, mermaid-state, plantuml, markdown, text, json; of a run also perfetto.",
+            help="svg, png, pdf, html, dot, mermaid, mermaid-state, plantuml, markdown, text, json; of a run also "
+            "perfetto.",
             autocompletion=_formats,
             show_default="by the ending of the file; text",
         ),
@@ -74,10 +83,26 @@ def render(
         ),
     ] = None,
     theme: Annotated[
-        Literal["light", "dark", "auto"],
-        typer.Option("--theme", help="Colours for this background; auto, of an svg, follows its reader."),
-    ] = "light",
+        Literal["light", "dark", "auto"] | None,
+        typer.Option(
+            "--theme",
+            help="Colours for this background; auto, of svg and html, follows the reader.",
+            show_default="auto for html, else light",
+        ),
+    ] = None,
     direction: Annotated[Literal["down", "right"], typer.Option("--direction", help="Where the flow goes.")] = "down",
+    opened: Annotated[
+        Literal["none", "subgraphs", "agents"],
+        typer.Option("--open", help="What is drawn with the graph inside it: nothing, subgraphs, agents too."),
+    ] = "subgraphs",
+    depth: Annotated[
+        int | None,
+        typer.Option("--depth", min=0, help="Open so many levels, however much is inside.", show_default="all"),
+    ] = None,
+    heat: Annotated[
+        Literal["visits", "time", "failures", "tokens", "cost"] | None,
+        typer.Option("--heat", help="Draw many runs, coloured by this; of a flow, all its runs in the store."),
+    ] = None,
     check: Annotated[
         bool,
         typer.Option("--check", help="Write nothing; exit with 1 if the file shows another definition than today's."),
@@ -86,8 +111,8 @@ def render(
 ) -> int:
     """Draw a flow, or a run on its flow: what was taken and why, what was not, attempts, times, tokens, errors.
 
-    A run is drawn from its trace alone. A picture carries the digest of what it shows, so that --check can tell in CI
-    that a committed picture is out of date; nothing else of the file is compared.
+    A run is drawn from its trace alone. Of two flows or two runs it draws what differs. A picture carries the digest of
+    what it shows, so that --check can tell in CI that a committed picture is out of date; nothing else is compared.
     """
     from graphrt.cli.screen import note
     from graphrt.errors import UseError
@@ -95,16 +120,20 @@ def render(
     from graphrt_viz import render as draw
     from graphrt_viz.exporters import format_named, format_of
 
+    named = " ".join(what)
     try:
         chosen = format_named(form) if form else format_of(output) if output is not None else format_named("text")
-        shown = _shown(what, store)
+        given = [_shown(one, store) for one in what]
+        unfold = _opened(given[-1], opened, depth)
+        shown = _together(given, what, heat, unfold, store)
         if check:
-            return _check(_picture(shown), output, what)
-        content = draw(shown, chosen.name, theme=theme, direction="LR" if direction == "right" else "TB", view=view)
+            return _check(_picture(shown, view, unfold), output, named)
+        way: Literal["LR", "TB"] = "LR" if direction == "right" else "TB"
+        content = draw(shown, chosen.name, theme=theme, direction=way, view=view, opened=unfold)
     except FormatError as error:
         raise UseError(str(error)) from error
     except PictureError as error:
-        raise UseError(f"cannot draw {what}: {error}") from error
+        raise UseError(f"cannot draw {named}: {error}") from error
     if output is None:
         _to_screen(content, chosen.name)
         return 0
@@ -117,18 +146,81 @@ def render(
 
 
 def _shown(what: str, store: str) -> Graph | Trace:
-    """Return the flow or the run to draw."""
+    """Return the flow or the run that `what` means."""
     from graphrt.cli.target import is_target, load
     from graphrt.cli.which import read_run
 
     return load(what).graph() if is_target(what) else read_run(what, store)
 
 
-def _picture(shown: Graph | Trace) -> Picture:
+def _opened(last: Graph | Trace, opened: str, depth: int | None) -> Opened:
+    """Return which nodes to draw open."""
     from graphrt.graph import Graph
-    from graphrt_viz import picture_of, picture_of_run
+    from graphrt.trace import graph_of
+    from graphrt_viz import opened_to
 
-    return picture_of(shown) if isinstance(shown, Graph) else picture_of_run(shown)
+    if opened == "none" or depth == 0:
+        return "none"
+    if depth is None:
+        return "all" if opened == "agents" else None
+    return opened_to(last if isinstance(last, Graph) else graph_of(last), depth, agents=opened == "agents")
+
+
+def _together(
+    given: Sequence[Graph | Trace], what: Sequence[str], heat: Measure | None, opened: Opened, store: str
+) -> Picture | Graph | Trace:
+    """Return the one thing to draw: what was given, what differs between two, or many runs at once."""
+    from graphrt.errors import UseError
+    from graphrt.graph import Graph
+    from graphrt_viz import difference_of, difference_of_runs, picture_of_heat
+
+    if heat is not None:
+        return picture_of_heat(_runs(given, store), by=heat, opened=opened)
+    match given:
+        case [one]:
+            return one
+        case [Graph() as first, Graph() as second]:
+            return difference_of(first, second, opened=opened)
+        case [first, second] if not isinstance(first, Graph) and not isinstance(second, Graph):
+            return difference_of_runs(first, second, opened=opened).picture
+        case [_, _]:
+            raise UseError(f"{what[0]} and {what[1]} are a flow and a run; what differs is drawn of two of a kind")
+        case _:
+            raise UseError(f"{len(given)} given; two show what differs, more than two runs need --heat time")
+
+
+def _runs(given: Sequence[Graph | Trace], store: str) -> list[Trace]:
+    """Return the runs that were given, or all of the store that are of the flow that was."""
+    from graphrt.cli.which import opened
+    from graphrt.errors import UseError
+    from graphrt.graph import Graph
+
+    runs = [one for one in given if not isinstance(one, Graph)]
+    flows = [one for one in given if isinstance(one, Graph)]
+    if runs and flows:
+        raise UseError("--heat draws the runs that are named, or all runs of one flow; not both at once")
+    if not flows:
+        return runs
+    if len(flows) > 1:
+        raise UseError("--heat draws the runs of one flow; name one")
+    with opened(store) as open_:
+        found = [open_.trace(info.run) for info in reversed(open_.runs(flow=flows[0].name))]
+    if not found:
+        raise UseError(f"the store has no run of flow {flows[0].name!r}; start one with `graphrt run TARGET`")
+    return found
+
+
+def _picture(shown: Picture | Graph | Trace, view: str | None, opened: Opened) -> Picture:
+    """Return the picture whose digest a file of this has."""
+    from graphrt.graph import Graph
+    from graphrt.trace import Trace
+    from graphrt_viz import chronicle_of, picture_of, picture_of_run
+    from graphrt_viz.views import view_named
+
+    if isinstance(shown, Trace):
+        draw = view_named(view).draw if view is not None else None
+        return picture_of_run(shown, opened=opened) if draw is None else draw(chronicle_of(shown, opened=opened))
+    return picture_of(shown, opened=opened) if isinstance(shown, Graph) else shown
 
 
 def _to_screen(content: str | bytes, form: str) -> None:
