@@ -1,0 +1,401 @@
+"""What happens inside an agent: calls that a person must agree to, last answers, costs, retries, crashes."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import pytest
+from pydantic import BaseModel, Field
+
+from graphrt import Agent, DefinitionError, Flow, Retry, tool
+from graphrt.account import account
+from graphrt.agents import ToolCall, Usage
+from graphrt.agents.errors import ModelTimeout, QuotaExhausted, RateLimited
+from graphrt.agents.model import Reply
+from graphrt.events import AttemptRetried, VisitWaiting
+from graphrt.replay import verify
+from graphrt.runtime import answer, resume, run, stream
+from graphrt.stores.memory import MemoryStore
+from graphrt.testing.clock import ManualClock
+from graphrt.testing.scripted import ScriptedModel, Turn
+
+if TYPE_CHECKING:
+    from graphrt.agents.model import ModelRequest
+    from graphrt.runtime import Result
+
+pytestmark = pytest.mark.anyio
+
+
+class Desk(BaseModel):
+    message: str = ""
+    reply: str = ""
+    verdict: Literal["pay", "keep"] | None = None
+    score: float = 0.0
+
+
+class Bank:
+    """Counts what was really paid."""
+
+    def __init__(self) -> None:
+        self.paid: list[tuple[str, int]] = []
+
+    def agent(self, **options: Any) -> Agent:
+        """Return an agent that may look, and pay where a person agrees (if `options` do not say otherwise)."""
+
+        @tool(**{"writes": True, "approval": "always", **options})
+        def pay(account: str, cents: Annotated[int, Field(gt=0)]) -> str:
+            self.paid.append((account, cents))
+            return f"paid {cents} to {account}"
+
+        def look() -> str:
+            return "looked"
+
+        return Agent("Pay what is owed.", tools=[pay, look])
+
+
+def one(agent: Agent, writes: str = "reply") -> Flow[Desk]:
+    """Return a flow of one agent node."""
+    flow = Flow("desk", Desk)
+    flow.agent("clerk", agent, reads=flow.state.message, writes=getattr(flow.state, writes))
+    return flow
+
+
+def pay(account: str = "A", cents: int = 100, call_id: str = "p1") -> ToolCall:
+    """Return a wish to pay."""
+    return ToolCall(id=call_id, name="pay", arguments={"account": account, "cents": cents})
+
+
+def results_told(request: ModelRequest) -> list[str]:
+    """Return what tools answered, as a model was told it."""
+    return [m.text for m in request.messages if m.role == "tool"]
+
+
+async def asked(flow: Flow[Desk], model: ScriptedModel, store: MemoryStore) -> Result[Desk]:
+    """Run until a question is open."""
+    result = await run(flow.freeze(), Desk(message="m"), store=store, resources=[model])
+    assert result.status == "suspended", result
+    return result
+
+
+# -- approval ---------------------------------------------------------------------------------------------------------
+
+
+async def test_a_call_that_needs_approval_waits_for_it() -> None:
+    """Nothing is carried out before a person agreed; the question names agent and tool, and waits in the store."""
+    bank, store = Bank(), MemoryStore()
+    flow = one(bank.agent())
+    model = ScriptedModel([[pay()], "done"])
+    result = await asked(flow, model, store)
+    question = result.questions[0]
+    assert bank.paid == []
+    assert question.node == "approve pay"
+    assert "'clerk' call pay" in question.question
+    assert question.answers == ("approve", "decline")
+    await answer(store, result.run, question.visit, "approve", by="ada")
+    result = await resume(store, result.run, flow.freeze(), resources=[model])
+    assert result.state.reply == "done"
+    assert bank.paid == [("A", 100)]
+    assert results_told(model.requests[-1]) == ["paid 100 to A"]
+    assert verify(result.trace, flow.freeze()) is None
+
+
+async def test_a_declined_call_is_told_to_the_model() -> None:
+    """What a person declines is not carried out; the model hears so and goes on without."""
+    bank, store = Bank(), MemoryStore()
+    flow = one(bank.agent())
+    model = ScriptedModel([[pay()], "then not"])
+    result = await asked(flow, model, store)
+    await answer(store, result.run, result.questions[0].visit, "decline")
+    result = await resume(store, result.run, flow.freeze(), resources=[model])
+    assert (result.state.reply, bank.paid) == ("then not", [])
+    assert "declined" in results_told(model.requests[-1])[0]
+
+
+async def test_each_call_is_approved_for_itself() -> None:
+    """Two calls beside each other have a question each; an answer belongs to one call and its arguments."""
+    bank, store = Bank(), MemoryStore()
+    flow = one(bank.agent())
+    model = ScriptedModel([[pay("A", 1, "p1"), pay("B", 2, "p2")], "done"])
+    result = await asked(flow, model, store)
+    first, second = result.questions
+    await answer(store, result.run, first.visit, "decline")
+    await answer(store, result.run, second.visit, "approve")
+    result = await resume(store, result.run, flow.freeze(), resources=[model])
+    assert bank.paid == [("B", 2)]
+    assert [("declined" in text) for text in results_told(model.requests[-1])] == [True, False]
+    assert result.status == "completed"
+
+
+async def test_a_predicate_decides_by_the_checked_arguments() -> None:
+    """A function of the arguments says whether to ask; a function that raises means yes."""
+    bank = Bank()
+    few = bank.agent(approval=lambda arguments: arguments["cents"] > 500)
+    model = ScriptedModel([[pay(cents=500)], "done"])
+    result = await run(one(few).freeze(), Desk(), resources=[model])
+    assert (result.status, bank.paid) == ("completed", [("A", 500)])
+    model = ScriptedModel([[pay(cents=501)]])
+    result = await run(one(few).freeze(), Desk(), resources=[model])
+    assert result.status == "suspended"
+
+    def broken(arguments: object) -> bool:
+        raise KeyError(str(arguments))
+
+    result = await run(one(bank.agent(approval=broken)).freeze(), Desk(), resources=[ScriptedModel([[pay()]])])
+    assert result.status == "suspended"
+    assert bank.paid == [("A", 500)]
+
+
+async def test_nobody_is_asked_about_a_call_that_cannot_be_carried_out() -> None:
+    """Wrong arguments and text that is no JSON go back to the model without a question."""
+    bank = Bank()
+    wrong = [pay(cents=-1), ToolCall(id="p2", name="pay", raw="{account: "), ToolCall(id="p3", name="lend")]
+    model = ScriptedModel([wrong, "sorry"])
+    result = await run(one(bank.agent()).freeze(), Desk(), resources=[model])
+    assert (result.status, bank.paid) == ("completed", [])
+    told = results_told(model.requests[-1])
+    assert sorted(text[:20] for text in told) == sorted(
+        ["There is no tool 'le", "the arguments of pay", "The arguments of pay"]
+    )
+
+
+async def test_reading_tools_run_before_anybody_is_asked() -> None:
+    """Calls that need nobody's consent are carried out while the question is open, before the agent goes on."""
+    bank, store = Bank(), MemoryStore()
+    flow = one(bank.agent())
+    model = ScriptedModel([[pay(), ToolCall(id="l1", name="look")], "done"])
+    result = await asked(flow, model, store)
+    assert [v.name for v in account(result.trace).visits.values() if v.name == "tool"] == ["tool"]
+    await answer(store, result.run, result.questions[0].visit, "approve")
+    await resume(store, result.run, flow.freeze(), resources=[model])
+    assert results_told(model.requests[-1]) == ["looked", "paid 100 to A"]
+
+
+# -- crashes ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_writing_call_that_was_cut_off_is_asked_about() -> None:
+    """After a crash in the middle of a call that changes the world, a person decides whether it runs again."""
+    tries: list[str] = []
+
+    @tool(writes=True)
+    async def pay(cents: int) -> str:
+        tries.append(f"{cents}")
+        if len(tries) == 1:
+            raise SystemExit(3)
+        return "paid"
+
+    flow, store = one(Agent("Pay.", tools=[pay])), MemoryStore()
+    model = ScriptedModel([Turn.call("pay", cents=5), "done"])
+    with pytest.raises(SystemExit):
+        asyncio.run(run(flow.freeze(), Desk(), store=store, run_id="r1", resources=[model]))
+
+    async def go_on() -> Result[Any]:
+        result = await resume(store, "r1", flow.freeze(), resources=[model])
+        assert result.status == "suspended"
+        assert "may or may not" in result.questions[0].question
+        await answer(store, "r1", result.questions[0].visit, "retry")
+        return await resume(store, "r1", flow.freeze(), resources=[model])
+
+    assert asyncio.run(go_on()).state.reply == "done"
+    assert tries == ["5", "5"]
+    assert len(model.requests) == 2
+
+
+def test_what_was_answered_is_not_asked_again_after_a_crash() -> None:
+    """The last turn of a tool loop and the answer made of it are requests of their own: a crash repeats only one."""
+
+    class Dying(ScriptedModel):
+        async def respond(self, request: ModelRequest, emit: Any = lambda _: None) -> Reply:
+            if request.output_schema is not None and self.remaining == 1 and not self.died:
+                self.died = True
+                raise SystemExit(3)
+            return await super().respond(request, emit)
+
+        died = False
+
+    def look() -> str:
+        return "seen"
+
+    flow, store = one(Agent("Grade.", tools=[look]), "score"), MemoryStore()
+    model = Dying([Turn.call("look"), "It is good.", Turn.fill(0.9)])
+    with pytest.raises(SystemExit):
+        asyncio.run(run(flow.freeze(), Desk(), store=store, run_id="r1", resources=[model]))
+    assert asyncio.run(resume(store, "r1", flow.freeze(), resources=[model])).state.score == 0.9
+    assert len(model.requests) == 3
+
+
+# -- last answers -----------------------------------------------------------------------------------------------------
+
+
+async def test_a_tool_calling_agent_may_write_data_or_choose() -> None:
+    """After the last turn the answer is asked for in the form of the field, without tools, and repaired if need be."""
+
+    def look() -> str:
+        return "seen"
+
+    model = ScriptedModel([Turn.call("look"), "It is good.", Turn.fill("good"), Turn.fill(0.9)])
+    examples = [("a", {"tool": "look", "arguments": {}}), ("b", 0.5)]
+    agent = Agent("Grade.", tools=[look], examples=examples)
+    result = await run(one(agent, "score").freeze(), Desk(message="m"), resources=[model])
+    assert result.state.score == 0.9
+    asked_for, mended = model.requests[2], model.requests[3]
+    assert (asked_for.tools, asked_for.output_schema) == ((), {"type": "number"})
+    assert asked_for.examples == (("b", 0.5),)
+    assert asked_for.messages[-1].text == "Now give the final answer in the form asked for."
+    assert [m.role for m in mended.messages[-4:]] == ["assistant", "user", "assistant", "user"]
+    assert mended.tools == ()
+
+    flow = Flow("decide", Desk)
+    s = flow.state
+    decide = flow.router("decide", Agent("Decide.", tools=[look]), reads=s.message, writes=s.verdict)
+    flow.edge(decide, flow.end("paid"), on="pay")
+    flow.edge(decide, flow.end("kept"), on="keep")
+    model = ScriptedModel([Turn.call("look"), "I would keep it.", Turn.choose("keep", 0.7)])
+    chosen = await run(flow.freeze(), Desk(message="m"), resources=[model])
+    assert chosen.state.verdict == "keep"
+    assert model.requests[2].labels == ("pay", "keep")
+
+
+async def test_an_answer_that_is_no_json_is_mended_too() -> None:
+    """A model that answers in prose where data was asked for is told so, instead of being asked the same again."""
+    model = ScriptedModel(["Rather good, I think.", Turn.fill(0.8)])
+    result = await run(one(Agent("Grade."), "score").freeze(), Desk(message="m"), resources=[model])
+    assert result.state.score == 0.8
+    assert "not JSON" in model.requests[1].messages[-1].text
+
+
+# -- costs ------------------------------------------------------------------------------------------------------------
+
+
+async def test_tokens_and_cost_are_known_per_visit_and_per_run() -> None:
+    """Each request is on record with its model, tokens and price; the run has their sum."""
+
+    def look() -> str:
+        return "seen"
+
+    spent = Usage(input_tokens=1000, output_tokens=100, cached_tokens=0, reasoning_tokens=0)
+    model = ScriptedModel([Turn.call("look"), "done"], name="gpt-5-mini", usage=spent)
+    result = await run(one(Agent("Look.", tools=[look])).freeze(), Desk(message="m"), resources=[model])
+    visits = account(result.trace).visits
+    prices = [visits[v].usage for v in ("0/0", "0/2")]
+    assert [(u.model, u.input_tokens, u.output_tokens) for u in prices if u] == [("gpt-5-mini", 1000, 100)] * 2
+    each = prices[0].cost_usd if prices[0] else None
+    assert each is not None
+    assert 0 < each < 0.01
+    assert (result.usage.input_tokens, result.usage.output_tokens) == (2000, 200)
+    assert result.usage.cost_usd == pytest.approx(2 * each)
+
+
+async def test_what_is_not_known_is_not_zero() -> None:
+    """A model without a price, or an endpoint that reports no tokens, leaves the cost unknown."""
+    model = ScriptedModel([Reply(text="done", model="gpt-5-mini")], name="gpt-5-mini")
+    result = await run(one(Agent("Say.")).freeze(), Desk(message="m"), resources=[model])
+    usage = account(result.trace).visits["0/0"].usage
+    assert usage is not None
+    assert (usage.input_tokens, usage.cost_usd) == (None, None)
+    unpriced = await run(one(Agent("Say.")).freeze(), Desk(message="m"), resources=[ScriptedModel(["done"])])
+    usage = account(unpriced.trace).visits["0/0"].usage
+    assert usage is not None
+    assert (usage.input_tokens, usage.cost_usd) == (10, None)
+
+
+async def test_a_cut_answer_is_noted() -> None:
+    """Text that the token limit cut is taken, and its record says that it was cut."""
+    model = ScriptedModel([Turn(chunks=("Once upon a",), finish="length")])
+    result = await run(one(Agent("Tell.", max_tokens=3)).freeze(), Desk(message="m"), resources=[model])
+    assert result.state.reply == "Once upon a"
+    assert account(result.trace).visits["0/0"].notes == {"finish": "length"}
+
+
+# -- retries and streams ----------------------------------------------------------------------------------------------
+
+
+async def test_retries_are_events_and_wait_as_long_as_the_endpoint_asks() -> None:
+    """Each failed attempt is an event with its error; a wish of the endpoint to wait longer is granted."""
+    busy = RateLimited("busy", endpoint="e", model="m", status=429, retry_after_s=30)
+    late = ModelTimeout("late", endpoint="e", model="m")
+    model = ScriptedModel([Turn.fail(busy), Turn.fail(late), "done"])
+    clock = ManualClock()
+    events: list[Any] = []
+    graph = one(Agent("Say.")).freeze()
+    going = asyncio.ensure_future(run(graph, Desk(message="m"), resources=[model], clock=clock, on_event=events.append))
+    await clock.run_out(going)
+    retried = [e for e in events if isinstance(e, AttemptRetried)]
+    assert [(e.visit, e.attempt, e.error.type) for e in retried] == [
+        ("0/0", 1, "RateLimited"),
+        ("0/0", 2, "ModelTimeout"),
+    ]
+    assert retried[0].error.detail["status"] == 429
+    assert clock.monotonic() >= 30
+    assert going.result().state.reply == "done"
+
+
+async def test_a_quota_that_is_used_up_is_not_asked_again() -> None:
+    """Though it comes with the status of a busy endpoint, waiting does not help; three attempts would only cost."""
+    model = ScriptedModel([Turn.fail(QuotaExhausted("no credit", endpoint="e", model="m", status=429))])
+    result = await run(one(Agent("Say.")).freeze(), Desk(message="m"), resources=[model])
+    assert result.error is not None
+    assert (result.error.type, len(model.requests)) == ("QuotaExhausted", 1)
+
+
+async def test_a_policy_of_the_author_is_taken_as_it_is() -> None:
+    """A `Retry` says itself which failures are worth another attempt, also those that the agent's own would not."""
+    model = ScriptedModel([Turn.fail(ValueError("odd")), "done"])
+    result = await run(
+        one(Agent("Say.", retry=Retry(attempts=2, wait_s=0))).freeze(), Desk(message="m"), resources=[model]
+    )
+    assert result.state.reply == "done"
+
+
+async def test_deltas_tell_which_visit_speaks() -> None:
+    """Text of every turn is streamed as it comes, under the visit that says it."""
+
+    def look() -> str:
+        return "seen"
+
+    model = ScriptedModel([Turn(chunks=("Let me ", "look."), tool_calls=(ToolCall(id="1", name="look"),)), "It is."])
+    events = stream(one(Agent("Look.", tools=[look])).freeze(), Desk(message="m"), resources=[model])
+    heard = [(e.visit, e.text) async for e in events if type(e).__name__ == "Delta"]
+    assert heard == [("0/0", "Let me "), ("0/0", "look."), ("0/2", "It is.")]
+
+
+async def test_an_open_question_is_an_event_of_the_stream() -> None:
+    """Whoever watches a run sees what it waits for, and where."""
+    events = stream(one(Bank().agent()).freeze(), Desk(message="m"), resources=[ScriptedModel([[pay()]])])
+    waiting = [e async for e in events if isinstance(e, VisitWaiting)]
+    assert [e.node for e in waiting] == ["approve pay"]
+    assert events.result.status == "suspended"
+
+
+# -- mistakes ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("example", "says"),
+    [
+        ("no pair", "is no pair"),
+        (({"massage": "m"}, "x"), "gives 'massage'"),
+        ((3, "x"), "input of type int"),
+        (("m", {"tool": "lend", "arguments": {}}), "calls 'lend'"),
+        (("m", "perhaps"), "answers 'perhaps', which is none of pay, keep"),
+    ],
+)
+def test_examples_that_teach_nonsense_are_found_before_a_run(example: Any, says: str) -> None:
+    """Each example is checked against what the node reads and writes when the flow is frozen."""
+    flow = Flow("decide", Desk)
+    s = flow.state
+    decide = flow.router("decide", Agent("Decide.", examples=[example]), reads=s.message, writes=s.verdict)
+    flow.edge(decide, flow.end("paid"), on="pay")
+    flow.edge(decide, flow.end("kept"), on="keep")
+    with pytest.raises(DefinitionError, match=says):
+        flow.freeze()
+
+
+def test_an_example_that_does_not_fit_the_field_is_found_before_a_run() -> None:
+    """Data in an example fits the written field; text for a field of text is always good."""
+    with pytest.raises(DefinitionError, match=r"wants \['high'\], which does not fit float"):
+        one(Agent("Grade.", examples=[("m", ["high"])]), "score").freeze()
+    with pytest.raises(DefinitionError, match="repairs is -1"):
+        one(Agent("Grade.", repairs=-1), "score").freeze()
+    one(Agent("Grade.", examples=[("m", 0.5)]), "score").freeze()
