@@ -55,7 +55,7 @@ class Block:
 
 PATHS = os.pathsep.join(str(Path(__file__).parent.parent / part) for part in ("", "viz"))
 """Where processes that a page starts find graphrt."""
-TIME = re.compile(r"<1 ms|\b\d+ ms\b")
+TIME = re.compile(r"<1 ms|\b\d+ ms\b|\b\d+(?:\.\d)? s$")
 """How long something took, which is another each time: pages say `<1 ms`."""
 WRONG_USE = 2
 """The exit code of a command that cannot be right in a page."""
