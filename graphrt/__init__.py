@@ -11,6 +11,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from graphrt.agents.agent import Agent
     from graphrt.agents.tools import tool
+    from graphrt.chat import ChatRuntime
+    from graphrt.configurations import (
+        ChatState,
+        concurrent,
+        handoff,
+        member,
+        refine,
+        sequential,
+        single,
+        supervisor,
+        switching,
+    )
     from graphrt.context import Context
     from graphrt.drafts import Node
     from graphrt.errors import (
@@ -32,6 +44,16 @@ if TYPE_CHECKING:
 _HOME = {
     "Agent": "agents.agent",
     "tool": "agents.tools",
+    "ChatRuntime": "chat",
+    "ChatState": "configurations",
+    "concurrent": "configurations",
+    "handoff": "configurations",
+    "member": "configurations",
+    "refine": "configurations",
+    "sequential": "configurations",
+    "single": "configurations",
+    "supervisor": "configurations",
+    "switching": "configurations",
     "Context": "context",
     "DefinitionError": "errors",
     "UseError": "errors",
@@ -63,6 +85,8 @@ _HOME = {
 
 __all__ = [
     "Agent",
+    "ChatRuntime",
+    "ChatState",
     "Context",
     "DeadlinePassed",
     "DefinitionError",
@@ -79,15 +103,23 @@ __all__ = [
     "UseError",
     "add",
     "append",
+    "concurrent",
     "contains",
     "extend",
+    "handoff",
     "is_none",
     "let",
     "matches",
+    "member",
     "merge",
     "not_",
     "one_of",
+    "refine",
+    "sequential",
+    "single",
     "size",
+    "supervisor",
+    "switching",
     "tool",
     "union",
 ]

@@ -1,0 +1,184 @@
+"""What happens in a turn of a conversation, in the words of agents, tools and messages: for whoever shows or logs it.
+
+One frozen record per fact, past tense. What is started is always closed: a turn by completed, failed, cancelled or
+suspended, an agent by completed, failed or cancelled, a tool's request by returned or cancelled. `visit` is the visit
+id in the trace of the turn's run, where the rest is to be found.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+from graphrt.agents.messages import Message
+from graphrt.inputs import Json
+
+
+class TurnStarted(msgspec.Struct, frozen=True, gc=False, tag="turn_started"):
+    """A message is being worked on, by a run of this id."""
+
+    run: str
+    message: Message
+
+
+class AgentStarted(msgspec.Struct, frozen=True, gc=False, tag="agent_started"):
+    """An agent begins. In a sequence it is step `step` of `of`."""
+
+    agent: str
+    visit: str
+    step: int | None = None
+    of: int | None = None
+
+
+class AgentCompleted(msgspec.Struct, frozen=True, gc=False, tag="agent_completed"):
+    """An agent has said what it had to say."""
+
+    agent: str
+    visit: str
+
+
+class AgentFailed(msgspec.Struct, frozen=True, gc=False, tag="agent_failed"):
+    """An agent gave up, after its last attempt; whether the turn goes on without it is up to the flow."""
+
+    agent: str
+    visit: str
+    error: str
+    """Name of the error's type."""
+    message: str
+
+
+class AgentCancelled(msgspec.Struct, frozen=True, gc=False, tag="agent_cancelled"):
+    """An agent was stopped."""
+
+    agent: str
+    visit: str
+    why: str
+    """`run` (the turn was cancelled), `failure` (of another), `join`, `end`."""
+
+
+class OutputDelta(msgspec.Struct, frozen=True, gc=False, tag="output_delta"):
+    """A piece of text, as the model writes it. After `AttemptFailed` the text begins anew."""
+
+    agent: str
+    visit: str
+    text: str
+
+
+class ToolRequested(msgspec.Struct, frozen=True, gc=False, tag="tool_requested"):
+    """An agent asked for a tool, which is being called."""
+
+    agent: str
+    visit: str
+    tool: str
+    call_id: str
+    arguments: dict[str, Json]
+
+
+class ToolReturned(msgspec.Struct, frozen=True, gc=False, tag="tool_returned"):
+    """A tool gave back what the model is shown; `failed` if that is what went wrong."""
+
+    agent: str
+    visit: str
+    tool: str
+    call_id: str
+    text: str
+    failed: bool = False
+
+
+class ToolCancelled(msgspec.Struct, frozen=True, gc=False, tag="tool_cancelled"):
+    """A tool's call was stopped; whether it had an effect is not known."""
+
+    agent: str
+    visit: str
+    tool: str
+    call_id: str
+
+
+class AttemptFailed(msgspec.Struct, frozen=True, gc=False, tag="attempt_failed"):
+    """A request to a model, or the work of another node, failed; each attempt does, the last one too."""
+
+    node: str
+    """The agent, or the node."""
+    visit: str
+    attempt: int
+    error: str
+    message: str
+    again: bool
+    """Whether another attempt follows."""
+
+
+class RouteChosen(msgspec.Struct, frozen=True, gc=False, tag="route_chosen"):
+    """A router decided where the turn goes."""
+
+    node: str
+    visit: str
+    route: str
+    scores: dict[str, float] | None = None
+
+
+class FellBack(msgspec.Struct, frozen=True, gc=False, tag="fell_back"):
+    """A router named nobody, so the turn goes to whom the configuration says."""
+
+    node: str
+    visit: str
+    reason: str
+
+
+class HandedOver(msgspec.Struct, frozen=True, gc=False, tag="handed_over"):
+    """An agent gave the conversation to another."""
+
+    source: str
+    target: str
+    reason: str
+    visit: str
+
+
+class TurnCompleted(msgspec.Struct, frozen=True, gc=False, tag="turn_completed"):
+    """The turn is over; `reply` is part of the conversation."""
+
+    run: str
+    reply: Message
+
+
+class TurnFailed(msgspec.Struct, frozen=True, gc=False, tag="turn_failed"):
+    """The turn ended with an error; the conversation is as it was before it."""
+
+    run: str
+    error: str
+    message: str
+    node: str | None = None
+
+
+class TurnCancelled(msgspec.Struct, frozen=True, gc=False, tag="turn_cancelled"):
+    """The turn was stopped; the conversation is as it was before it."""
+
+    run: str
+
+
+class TurnSuspended(msgspec.Struct, frozen=True, gc=False, tag="turn_suspended"):
+    """The turn waits for answers: `(visit, question)` of each."""
+
+    run: str
+    questions: tuple[tuple[str, str], ...]
+
+
+ChatEvent: TypeAlias = (
+    TurnStarted
+    | AgentStarted
+    | AgentCompleted
+    | AgentFailed
+    | AgentCancelled
+    | OutputDelta
+    | ToolRequested
+    | ToolReturned
+    | ToolCancelled
+    | AttemptFailed
+    | RouteChosen
+    | FellBack
+    | HandedOver
+    | TurnCompleted
+    | TurnFailed
+    | TurnCancelled
+    | TurnSuspended
+)

@@ -1,0 +1,199 @@
+"""From the events of a run to those of a conversation: which agent is at work, which tool it called, who handed over.
+
+The teller reads the records of the run itself, as they become durable, because they say what was written; what a
+listener is handed only tells how far to read. So nothing is lost when somebody is slow.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, cast
+
+from graphrt import events as run_events
+from graphrt.chat import events
+from graphrt.configurations.switching import NONE_OF_THEM
+from graphrt.errors import RunNotFound
+from graphrt.inputs import AttemptSucceeded
+from graphrt.runtime import Delta
+
+if TYPE_CHECKING:
+    from graphrt.graph import Graph, Node
+    from graphrt.ports import Store
+    from graphrt.runtime import Item
+    from graphrt.trace import Record
+
+
+class Teller:
+    """Tells one turn."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        store: Store,
+        run: str,
+        tell: Callable[[events.ChatEvent], None],
+        first: events.TurnStarted | None = None,
+    ) -> None:
+        self._graph = graph
+        self._store = store
+        self._run = run
+        self._tell = tell
+        self._first = first
+        """Told once the run is seen to have begun."""
+        self._muted = False
+        self._next = 0
+        self._pairs: deque[tuple[Record, run_events.Event]] = deque()
+        self._nodes: dict[str, Node] = {}
+        self._agents: dict[str, str] = {}
+        """Agents at work: visit to name."""
+        self._calls: dict[str, tuple[str, str, str]] = {}
+        """Tools at work: visit to (agent, tool, id of the call)."""
+        self._scores: dict[str, dict[str, float]] = {}
+
+    def skip_recorded(self) -> None:
+        """Take in what is on record already, and tell only who is still at work."""
+        self._muted = True
+        self._drain()
+        self._muted = False
+        for visit in self._agents:
+            self._begun(visit)
+
+    async def hear(self, item: Item) -> None:
+        """Take the next event or piece of text of the run."""
+        if self._first is not None:
+            self._tell(self._first)
+            self._first = None
+        if isinstance(item, Delta):
+            agent = self._owner(item.visit)
+            self._say(
+                events.OutputDelta(agent[1] if agent else item.node, agent[0] if agent else item.visit, item.text)
+            )
+            return
+        if not self._pairs:
+            self._read()
+        if self._pairs:
+            self._take(*self._pairs.popleft())
+
+    def finish(self) -> None:
+        """Tell what is on record and was not told yet, and close what is open."""
+        self._drain()
+        for visit, (agent, tool, call) in list(self._calls.items()):
+            self._say(events.ToolCancelled(agent, visit, tool, call))
+        for visit, agent in list(self._agents.items()):
+            self._say(events.AgentCancelled(agent, visit, "end"))
+        self._calls.clear()
+        self._agents.clear()
+
+    def pause(self) -> None:
+        """Tell what is on record and was not told yet, and leave open what waits for an answer."""
+        self._drain()
+
+    def _drain(self) -> None:
+        self._read()
+        while self._pairs:
+            self._take(*self._pairs.popleft())
+
+    def _read(self) -> None:
+        with suppress(RunNotFound):  # it was stopped before it began
+            for record in self._store.records(self._run, self._next):
+                self._next = record.seq + 1
+                self._pairs.extend((record, event) for event in record.events)
+
+    def _say(self, event: events.ChatEvent) -> None:
+        if not self._muted:
+            self._tell(event)
+
+    def _owner(self, visit: str) -> tuple[str, str] | None:
+        """Return visit and name of the agent that this visit is, or is inside of."""
+        while visit:
+            if visit in self._agents:
+                return visit, self._agents[visit]
+            visit = visit.rpartition("/")[0]
+        return None
+
+    def _take(self, record: Record, event: run_events.Event) -> None:
+        if self._muted and isinstance(event, run_events.VisitFailed | run_events.VisitCancelled):
+            return  # it gets another chance now
+        match event:
+            case run_events.VisitStarted():
+                self._started(event)
+            case run_events.VisitCompleted():
+                self._completed(record, event)
+            case run_events.VisitFailed(visit=visit, error=error):
+                if visit in self._calls:
+                    self._returned(visit, f"{error.type}: {error.message}", failed=True)
+                elif visit in self._agents:
+                    self._say(events.AgentFailed(self._agents.pop(visit), visit, error.type, error.message))
+                else:
+                    self._attempt(visit, event.node, event.attempt, error.type, error.message, again=False)
+            case run_events.AttemptRetried(visit=visit, error=error):
+                self._attempt(visit, event.node, event.attempt, error.type, error.message, again=True)
+            case run_events.VisitCancelled(visit=visit):
+                if visit in self._calls:
+                    agent, tool, call = self._calls.pop(visit)
+                    self._say(events.ToolCancelled(agent, visit, tool, call))
+                elif visit in self._agents:
+                    self._say(events.AgentCancelled(self._agents.pop(visit), visit, event.why))
+            case run_events.Routed(visit=visit, error=str(error)) if self._is_router(visit):
+                self._say(events.FellBack(self._nodes[visit].name, visit, error))
+            case _:
+                pass
+
+    def _is_router(self, visit: str) -> bool:
+        return visit in self._nodes and self._nodes[visit].kind == "router"
+
+    def _attempt(self, visit: str, node: str, attempt: int, error: str, message: str, *, again: bool) -> None:
+        owner = self._owner(visit)
+        self._say(events.AttemptFailed(owner[1] if owner else node, visit, attempt, error, message, again))
+
+    def _started(self, event: run_events.VisitStarted) -> None:
+        visit = event.visit
+        outer = self._nodes.get(visit.rpartition("/")[0])
+        graph = self._graph if outer is None or outer.graph is None else outer.graph
+        node = graph.by_name.get(event.node)
+        if node is None:
+            return
+        self._nodes[visit] = node
+        if node.kind in {"agent", "router"} and node.graph is not None:
+            self._agents[visit] = node.name
+            self._begun(visit)
+            return
+        owner = self._owner(visit)
+        if owner is not None and "tools" in node.about and isinstance(cast("object", event.item), Mapping):
+            call = cast("Mapping[str, Any]", event.item)
+            self._calls[visit] = (owner[1], str(call.get("name")), str(call.get("id")))
+            arguments = dict(call.get("arguments") or {})
+            self._say(events.ToolRequested(owner[1], visit, str(call.get("name")), str(call.get("id")), arguments))
+
+    def _begun(self, visit: str) -> None:
+        node = self._nodes[visit]
+        self._say(events.AgentStarted(node.name, visit, node.about.get("step"), node.about.get("of")))
+
+    def _completed(self, record: Record, event: run_events.VisitCompleted) -> None:
+        visit, given = event.visit, record.input
+        ended = isinstance(given, AttemptSucceeded) and given.visit == visit
+        notes: dict[str, Any] = given.notes if isinstance(given, AttemptSucceeded) and ended else {}
+        writes: dict[str, Any] = given.writes if isinstance(given, AttemptSucceeded) and ended else event.writes
+        if "scores" in notes:
+            self._scores[visit] = notes["scores"]
+        if visit in self._calls:
+            said = cast("list[dict[str, Any]]", writes.get("messages") or [{}])
+            message = said[-1]
+            self._returned(visit, str(message.get("text", "")), failed=bool(message.get("failed")))
+        elif visit in self._agents:
+            self._say(events.AgentCompleted(self._agents.pop(visit), visit))
+        if self._is_router(visit) and event.outcome is not None:
+            name = self._nodes[visit].name
+            if event.outcome == NONE_OF_THEM:
+                self._say(events.FellBack(name, visit, f"the router answered {notes.get('said', 'nothing')}"))
+            else:
+                scores = self._scores.get(visit) or self._scores.get(f"{visit}/0")
+                self._say(events.RouteChosen(name, visit, event.outcome, scores))
+        if isinstance(handover := writes.get("handovers"), Mapping):
+            self._say(events.HandedOver(visit=visit, **cast("Mapping[str, Any]", handover)))
+
+    def _returned(self, visit: str, text: str, *, failed: bool) -> None:
+        agent, tool, call = self._calls.pop(visit)
+        self._say(events.ToolReturned(agent, visit, tool, call, text, failed))
