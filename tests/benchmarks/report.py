@@ -1,4 +1,4 @@
-"""Tables of what was measured."""
+"""What was measured, as tables and as the committed page: RESULTS.md with its chart, and the raw data beside it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,23 @@ import statistics
 from pathlib import Path
 from typing import Final
 
+from tests.benchmarks import chart
 from tests.benchmarks.environments import BY_NAME
 from tests.benchmarks.running import Measured
 from tests.benchmarks.workloads import BY_KEY, Figure, Workload
 
 HERE: Final = Path(__file__).parent
+OVERVIEW: Final = (
+    ("W2", "step", "a step of a loop"),
+    ("W3", "branch 100", "a branch of 100"),
+    ("W4", "step", "a step with 10 guards"),
+    ("W5", "run", "a run of 10 nodes, 1,000 at a time"),
+    ("W6", "step normal", "an acknowledged step on disk"),
+    ("W6", "step group", "a step of 100 runs on disk"),
+    ("W7", "live", "a run that waits"),
+    ("W8", "import", "import"),
+)
+"""The figures of the first table and of the chart."""
 
 
 def value_of(measured: Measured, workload: Workload, figure: Figure, contender: str) -> float | None:
@@ -37,9 +49,7 @@ def ratio_of(measured: Measured, workload: Workload, figure: Figure, contender: 
 
 def shown(value: float) -> str:
     """Return a number with three digits that count."""
-    if value >= 1000:
-        return f"{float(f'{value:.3g}'):,.0f}"
-    return f"{value:.3g}"
+    return f"{float(f'{value:.3g}'):,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def cell(measured: Measured, workload: Workload, figure: Figure, contender: str) -> str:
@@ -75,16 +85,31 @@ def table(measured: Measured, workload: Workload) -> list[str]:
     return lines
 
 
+def overview(measured: Measured) -> list[str]:
+    """Return the first table: a row a contender, a column a figure, in what the others cost relative to graphrt."""
+    chosen = [(BY_KEY[key], _figure(key, figure), title) for key, figure, title in OVERVIEW]
+    names = [name for name in BY_NAME if any(each.contender == name for each in measured.taken)]
+    lines = ["| | " + " | ".join(f"{title}, {figure.unit}" for _, figure, title in chosen) + " |"]
+    lines.append("|---" * (len(chosen) + 1) + "|")
+    for name in names:
+        cells: list[str] = []
+        for workload, figure, _ in chosen:
+            value = value_of(measured, workload, figure, name)
+            cells.append("–" if value is None else shown(value))
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return lines
+
+
 def targets(measured: Measured) -> list[str]:
     """Return graphrt's own promises and what became of them."""
-    lines = ["| promise | target | measured | |", "|---|---|---|---|"]
+    lines = ["| promise | at most | measured | |", "|---|---|---|---|"]
     for workload in BY_KEY.values():
         for figure in workload.figures:
             value = value_of(measured, workload, figure, "graphrt")
             if figure.target is not None and value is not None:
                 kept = "kept" if value <= figure.target else "**missed**"
                 says = f"{workload.key} {figure.says}"
-                lines.append(f"| {says} | ≤ {shown(figure.target)} {figure.unit} | {shown(value)} | {kept} |")
+                lines.append(f"| {says} | {shown(figure.target)} {figure.unit} | {shown(value)} | {kept} |")
     return lines if len(lines) > 2 else []
 
 
@@ -95,7 +120,60 @@ def text(measured: Measured) -> str:
     return "\n".join([*lines, *targets(measured)])
 
 
+def page(measured: Measured) -> str:
+    """Return RESULTS.md."""
+    where = measured.machine
+    versions = [
+        f"{package} {version}"
+        for name, each in measured.versions.items()
+        if BY_NAME[name].is_peer or name == "graphrt"
+        for package, version in each.items()
+    ]
+    keys = [key for key in BY_KEY if any(each.workload == key for each in measured.taken)]
+    rounds = max(each.round for each in measured.taken)
+    lines = [
+        "# What graphrt costs, beside plain asyncio and other engines",
+        "",
+        "Written by `make bench BENCH_ARGS=--publish`; [how it is measured](../../docs/performance.md).",
+        "",
+        (
+            f"Measured on {where['day']}: {where['processor']}, {where['memory']}, {where['system']},"
+            f" Python {where['python']}. {rounds} rounds at most, contenders in turn, each workload in its own process."
+            " Figures are medians of processor time unless they say otherwise; `N×` is the ratio to the floor of the"
+            " same round. The floor is the same work in plain asyncio, written by hand."
+        ),
+        "",
+        f"Versions: {', '.join(versions)}.",
+        "",
+        "![The first table as bars](results.svg)",
+        "",
+        *overview(measured),
+        "",
+        *(line for key in keys for line in table(measured, BY_KEY[key])),
+        "## What graphrt promises",
+        "",
+        *targets(measured),
+        "",
+    ]
+    return "\n".join(lines)
+
+
 def publish(measured: Measured) -> None:
     """Write the committed results."""
+    panels: list[chart.Panel] = []
+    for key, name, title in OVERVIEW:
+        workload, figure = BY_KEY[key], _figure(key, name)
+        bars = [
+            chart.Bar(contender, value)
+            for contender in BY_NAME
+            if (value := value_of(measured, workload, figure, contender)) is not None
+        ]
+        if bars:
+            panels.append(chart.Panel(f"{title}, {figure.unit}", sorted(bars, key=lambda bar: bar.value)))
     (HERE / "results.json").write_text(measured.to_json(), "utf-8")
-    (HERE / "RESULTS.md").write_text(text(measured), "utf-8")
+    (HERE / "results.svg").write_text(chart.draw(panels, "Overhead, logarithmic scales: less is better"), "utf-8")
+    (HERE / "RESULTS.md").write_text(page(measured), "utf-8")
+
+
+def _figure(key: str, name: str) -> Figure:
+    return next(figure for figure in BY_KEY[key].figures if figure.key == name)
