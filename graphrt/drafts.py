@@ -95,7 +95,7 @@ class NodeDraft:
     reads: Any = ()
     writes: Any = None
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """retry, timeout, on_crash."""
+    """retry, timeout, on_crash, ignore."""
     question: str = ""
     deadline: Any = None
     wait: Any = "all"

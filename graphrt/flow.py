@@ -83,6 +83,8 @@ When: TypeAlias = bool | Callable[..., bool]
 """A guard: an expression over `flow.state`, or a named function whose parameters read fields."""
 Changes: TypeAlias = Change | Sequence[Change]
 Error: TypeAlias = type[Exception]
+Ignore: TypeAlias = tuple[str, str] | Sequence[tuple[str, str]]
+"""A rule of the checker that is not to speak of a node, and why: `("GR301", "an empty text is fine")`; or several."""
 
 
 class NodeOptions(TypedDict, total=False):
@@ -94,6 +96,8 @@ class NodeOptions(TypedDict, total=False):
     """Bound of each attempt: seconds, or a text like `30s`, `5m`."""
     on_crash: OnCrash
     """What becomes of an attempt that a crash cut off: `retry` (default), `ask`, `fail`."""
+    ignore: Ignore
+    """A rule of the checker that is not to speak of this node, with the reason; or several."""
 
 
 class Writes(Generic[V]):
@@ -276,14 +280,35 @@ class Flow(Generic[S]):
 
     @overload
     def ask(
-        self, name: str, question: str, *, reads: object = (), writes: L, deadline: float | str | None = None
+        self,
+        name: str,
+        question: str,
+        *,
+        reads: object = (),
+        writes: L,
+        deadline: float | str | None = None,
+        ignore: Ignore = ...,
     ) -> Choice[L]: ...
     @overload
     def ask(
-        self, name: str, question: str, *, reads: object = (), writes: object, deadline: float | str | None = None
+        self,
+        name: str,
+        question: str,
+        *,
+        reads: object = (),
+        writes: object,
+        deadline: float | str | None = None,
+        ignore: Ignore = ...,
     ) -> Node: ...
     def ask(
-        self, name: str, question: str, *, reads: object = (), writes: Any, deadline: float | str | None = None
+        self,
+        name: str,
+        question: str,
+        *,
+        reads: object = (),
+        writes: Any,
+        deadline: float | str | None = None,
+        ignore: Ignore = (),
     ) -> Any:
         """Add a question to a person or another program; the visit waits for the answer, which is written to a field.
 
@@ -293,31 +318,43 @@ class Flow(Generic[S]):
             reads: fields to show beside the question.
             writes: the field for the answer. A Literal or an Enum offers its values, and edges name them by `on=`.
             deadline: how long it waits: seconds, or a text like `24h`; then an edge with `on=DeadlinePassed` is taken.
+            ignore: see `NodeOptions`.
         """
         draft = NodeDraft(
-            "ask", name, place_of_call(), question=question, reads=reads, writes=writes, deadline=deadline
+            "ask",
+            name,
+            place_of_call(),
+            question=question,
+            reads=reads,
+            writes=writes,
+            deadline=deadline,
+            options={"ignore": ignore},
         )
         return Choice[Any](self, self._add(draft), name)
 
-    def join(self, name: str, *, wait: Literal["all", "any"] | int = "all", of: Node | None = None) -> Node:
+    def join(
+        self, name: str, *, wait: Literal["all", "any"] | int = "all", of: Node | None = None, ignore: Ignore = ()
+    ) -> Node:
         """Add a join: it waits for the branches of a fork, and the flow goes on in one line.
 
         Args:
             name: name of the node.
             wait: `all` branches, `any` one, or so many; what is left of the others is then cancelled.
             of: the node whose branches it gathers, where that is not the nearest fork.
+            ignore: see `NodeOptions`.
         """
-        return self._node("join", name, wait=wait, of=of)
+        return self._node("join", name, wait=wait, of=of, options={"ignore": ignore})
 
-    def end(self, name: str, *, stop: bool = False, failure: bool = False) -> Node:
+    def end(self, name: str, *, stop: bool = False, failure: bool = False, ignore: Ignore = ()) -> Node:
         """Add an end. A branch without one ends as well.
 
         Args:
             name: name of the node.
             stop: whether reaching it ends the whole run and cancels what else is live.
             failure: whether reaching it fails the run.
+            ignore: see `NodeOptions`.
         """
-        return self._node("end", name, stop=stop, failure=failure)
+        return self._node("end", name, stop=stop, failure=failure, options={"ignore": ignore})
 
     def subflow(
         self,

@@ -9,7 +9,7 @@ from typing import Any, Final, get_args, get_origin
 import msgspec
 
 from graphrt import guards, hints
-from graphrt.definition import Definition, is_nothing, place_text
+from graphrt.definition import Definition, all_of, is_nothing, place_text
 from graphrt.drafts import Expansion, ExpansionSpec, NodeDraft, Place
 from graphrt.errors import DefinitionError, GraphrtError, Mistake
 from graphrt.expressions import Expression, did_you_mean
@@ -100,10 +100,29 @@ class NodeFreezer:
                         "on-crash", f"{where} has on_crash={value!r}; it is 'retry', 'ask' or 'fail'", draft.place
                     )
                 made["on_crash"] = value
+            elif key == "ignore":
+                made["ignore"] = self._ignored(value, where, draft.place)
             else:
                 self.flow.wrong(
-                    "option", f"{where} has no option {key!r}; there are retry, timeout, on_crash", draft.place
+                    "option", f"{where} has no option {key!r}; there are retry, timeout, on_crash, ignore", draft.place
                 )
+
+    def _ignored(self, value: object, where: str, place: Place) -> tuple[tuple[str, str], ...]:
+        """Return the rules that are not to speak of a node, each with its reason."""
+        several = () if is_nothing(value) else all_of(value)
+        pairs = [several] if several and isinstance(several[0], str) else several
+        found: list[tuple[str, str]] = []
+        for pair in pairs:
+            parts = all_of(pair)
+            if len(parts) == 2 and all(isinstance(p, str) and p.strip() for p in parts):
+                found.append((str(parts[0]), str(parts[1])))
+            else:
+                self.flow.wrong(
+                    "ignore",
+                    f'{where} has ignore={value!r}; give the code of a rule and the reason: ignore=("GR301", "…")',
+                    place,
+                )
+        return tuple(found)
 
     def _written(self, draft: NodeDraft) -> tuple[Field, ...]:
         return (

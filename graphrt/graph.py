@@ -137,6 +137,8 @@ class Node:
     """The code; absent in a graph that was read from its JSON form."""
     place: str | None = None
     """`file:line` where it was written; not part of the digest."""
+    ignore: tuple[tuple[str, str], ...] = ()
+    """Rules of the checker that are not to speak of this node, each with the reason; not part of the digest."""
 
     @property
     def splits(self) -> bool:

@@ -5,19 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from graphrt.checks.finding import Finding
+from graphrt.checks import unused_ignore
+from graphrt.checks.finding import Finding, Found
 from graphrt.checks.settings import Settings
 from graphrt.checks.subject import Subject
-from graphrt.checks.table import BY_MISTAKE, rules_of
+from graphrt.checks.table import BY_MISTAKE, RULES, rules_of
 from graphrt.errors import DefinitionError, Mistake
 from graphrt.graph import Graph
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    from graphrt.checks.finding import Found
     from graphrt.checks.rule import Rule
     from graphrt.flow import Flow
+    from graphrt.graph import Node
 
 
 def check(
@@ -91,7 +92,21 @@ def graphs_in(graph: Graph) -> Iterator[tuple[str, Graph, tuple[str, ...]]]:
 
 
 def _checked(at: Subject, rules: Collection[Rule]) -> list[Finding]:
-    found = [_finding(at, rule, one) for rule in rules for one in rule.find(at)]
+    ignored = [(n, code, reason) for n in at.nodes for code, reason in n.ignore]
+    found: list[Finding] = []
+    used: set[tuple[str, str]] = set()
+    for rule in rules:
+        for one in rule.find(at):
+            entry = _ignoring(one, rule)
+            if entry is None:
+                found.append(_finding(at, rule, one))
+            else:
+                used.add(entry)
+    if unused_ignore.RULE in rules:
+        looked_for = {r.code for r in rules} | {r.name for r in rules}
+        for n, code, reason in ignored:
+            if (n.name, code) not in used and (code in looked_for or not _is_rule(code)):
+                found.append(_finding(at, unused_ignore.RULE, _unused(n, code, reason)))
     order = {n.name: n.index for n in at.nodes}
     return sorted(
         found,
@@ -102,6 +117,23 @@ def _checked(at: Subject, rules: Collection[Rule]) -> list[Finding]:
             f.message,
         ),
     )
+
+
+def _ignoring(one: Found, rule: Rule) -> tuple[str, str] | None:
+    """Return the node and the entry of its `ignore` that keeps a finding quiet."""
+    for code, _ in one.node.ignore if one.node is not None else ():
+        if one.node is not None and code in {rule.code, rule.name}:
+            return one.node.name, code
+    return None
+
+
+def _is_rule(code: str) -> bool:
+    return any(code in {r.code, r.name} for r in RULES)
+
+
+def _unused(node: Node, code: str, reason: str) -> Found:
+    why = "finds nothing here" if _is_rule(code) else "is no rule"
+    return Found(message=f"{node.name!r} ignores {code} ({reason}), which {why}; remove ignore=", node=node)
 
 
 def _finding(at: Subject, rule: Rule, one: Found) -> Finding:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from graphrt.checks import unused_ignore
 from graphrt.checks.dataflow import (
     assignment_type,
     lost_write,
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from graphrt.checks.rule import Rule
 
 FAMILIES: Final[dict[str, str]] = {
+    "GR0": "The checker itself",
     "GR1": "Structure",
     "GR2": "Guards",
     "GR3": "Data flow",
@@ -61,6 +63,7 @@ FAMILIES: Final[dict[str, str]] = {
 """What the first digit of a code says."""
 
 RULES: Final[tuple[Rule, ...]] = (
+    unused_ignore.RULE,
     unreachable.RULE,
     no_way_out.RULE,
     endless_cycle.RULE,

@@ -3,7 +3,7 @@
 The field begins empty (None, an empty text, list or dict) and is there to be filled on the way; on the way in the
 finding nobody fills it, and the node gets the emptiness. Fields that the caller must give, fields with a reducer, and
 defaults that mean something (a number, a switch, a word) are left alone. So is what a loop writes for its next round,
-and a parameter whose type admits None.
+what a node only rewrites, and a parameter whose type admits None.
 
 Example:
     class Ticket(BaseModel):
@@ -89,7 +89,7 @@ def _find(at: Subject) -> Iterator[Found]:
             continue
         ways = at.writing.unwritten(f.name)
         for n in readers:
-            if n.index not in ways or _is_carried(at, n, writers):
+            if n.index not in ways or writers == [n.index] or _is_carried(at, n, writers):
                 continue
             way = ways[n.index]
             earlier = any(n.index in reached(at.after, at.after[w]) for w in writers)
