@@ -69,6 +69,11 @@ def find(text: str) -> tuple[str, list[str]]:
 """
 
 EXAMPLES: dict[str, dict[str, str]] = {
+    "Configurations": {
+        "configuration": (
+            'from graphrt import sequential\n\nflow = sequential(Agent("Research."), Flow("own", Ticket))'
+        ),
+    },
     "The state": {
         "state-type": 'flow = Flow("support", dict)',
         "no-json-form": 'class Odd(BaseModel):\n    lock: type\n\n\nflow = Flow("odd", Odd)',
@@ -108,6 +113,7 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "duration": '@flow.task(timeout="half an hour")\ndef note(message: str) -> None: ...',
         "on-crash": '@flow.task(on_crash="ignore")\ndef note(message: str) -> None: ...',
         "option": "@flow.task(retries=3)\ndef note(message: str) -> None: ...",
+        "ignore": '@flow.task(ignore="GR301")\ndef note(message: str) -> None: ...',
     },
     "Edges": {
         "not-a-node": 'flow.edge(review, "draft")',
