@@ -44,12 +44,26 @@ class Knowledge:
                 self.into[e.target].append(e)
         self._written = [_of_writes(at.graph, n) if trusting else () for n in at.nodes]
         self._branches = at.branches if any(n.kind == "join" for n in at.nodes) else {}
+        self._reads: dict[int, tuple[Tree, frozenset[str]]] = {}
+        """By identity, with the fact itself, so that no other takes over its id."""
+        self._choices: dict[tuple[int, int], Sequence[Tree]] = {}
         self._at_entry: list[Facts | None] = [None] * len(at.nodes)
         self._solve()
 
     def at_exit(self, index: int) -> Facts:
         """Return what is known where a node has completed and its edges are tried."""
         return self._exit(index) or ()
+
+    def reads(self, fact: Tree) -> frozenset[str]:
+        """Return the fields that a fact is about."""
+        known = self._reads.get(id(fact))
+        if known is None:
+            known = self._reads[id(fact)] = fact, frozenset(guards.reads_of(fact))
+        return known[1]
+
+    def _without(self, facts: Facts, changed: Collection[str]) -> Facts:
+        """Return the facts that hold whatever became of some fields."""
+        return tuple(f for f in facts if self.reads(f).isdisjoint(changed)) if changed else facts
 
     # -- going through the graph until nothing changes ----------------------------------------------------------------
 
@@ -91,7 +105,7 @@ class Knowledge:
         if entry is None:
             return None
         node = self.at.nodes[index]
-        return _limited((*_without(entry, node.writes), *self._written[index]))
+        return _limited((*self._without(entry, node.writes), *self._written[index]))
 
     def crossing(self, edge: Edge) -> Facts | None:
         """Return what is known where an edge has been crossed; None if nothing is known of its source yet."""
@@ -101,12 +115,18 @@ class Knowledge:
             return None
         node = self.at.nodes[edge.source]
         failed = edge.on_error is not None
-        facts = _without(entry, node.writes) if failed else (*facts, *self._chosen(node, edge))
-        facts = _without(facts, assigned(edge))
+        facts = self._without(entry, node.writes) if failed else (*facts, *self._chosen(node, edge))
+        facts = self._without(facts, assigned(edge))
         return _limited((*facts, *(_of_change(c.field, c.tree) for c in edge.set if isinstance(c.tree, Constant))))
 
-    def _chosen(self, node: Node, edge: Edge) -> list[Tree]:
+    def _chosen(self, node: Node, edge: Edge) -> Sequence[Tree]:
         """Return what follows from the choice of an edge."""
+        key = edge.source, edge.index
+        if key not in self._choices:
+            self._choices[key] = self._why(node, edge)
+        return self._choices[key]
+
+    def _why(self, node: Node, edge: Edge) -> list[Tree]:
         found: list[Tree] = []
         if not node.fork:
             for other in node.edges[: edge.index]:
@@ -127,7 +147,7 @@ class Knowledge:
             return None
         branches = self._branches[join.opener]
         changed = [self.at.changed_by(b.nodes) | set(assigned(b.edge) if b.edge is not None else ()) for b in branches]
-        facts = list(_without(before, {name for names in changed for name in names}))
+        facts = list(self._without(before, {name for names in changed for name in names}))
         for k, b in enumerate(branches):
             sure = b.edge is not None and b.edge.when is None and b.edge.each is None and b.edge.at_most is None
             if not sure or b.ends or b.stops != frozenset({join.index}) or join.wait is not None or not join.closes:
@@ -137,15 +157,10 @@ class Knowledge:
             ways = [w for e in self.into[join.index] if e.source in b.nodes and (w := self.crossing(e)) is not None]
             others = {name for i, names in enumerate(changed) if i != k for name in names} | b.local
             for fact in _merged(ways, alternatives=False) if ways else ():
-                reads = set(guards.reads_of(fact))
+                reads = self.reads(fact)
                 if reads & changed[k] and not reads & others and fact not in facts:
                     facts.append(fact)
         return _limited(facts)
-
-
-def _without(facts: Iterable[Tree], changed: Collection[str]) -> Facts:
-    """Return the facts that hold whatever became of some fields."""
-    return tuple(f for f in facts if not any(name in changed for name in guards.reads_of(f)))
 
 
 def _limited(facts: Iterable[Tree]) -> Facts:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from graphrt.checks.branching import Branch, branches_of
 from graphrt.checks.deciding import Decision, decide
+from graphrt.checks.domains import Kind
 from graphrt.checks.elements import assigned, read_by, untriggered
 from graphrt.checks.knowledge import Knowledge
 from graphrt.checks.liveness import Liveness
@@ -61,12 +62,16 @@ class Subject:
     @cached_property
     def known(self) -> Knowledge:
         """What is known where a node completes."""
-        return Knowledge(self.drawn, trusting=False)
+        return Knowledge(self, trusting=False) if self.drawn is self else self.drawn.known
 
     @cached_property
     def trusted(self) -> Knowledge:
         """The same, if annotations are believed."""
-        return Knowledge(self.drawn, trusting=True)
+        if self.drawn is not self:
+            return self.drawn.trusted
+        if any(f.reducer is None and Kind.of_field(f).nullable for f in self.graph.fields):
+            return Knowledge(self, trusting=True)
+        return self.known
 
     def may_repeat(self, edge: Edge) -> bool:
         """Tell whether a line may cross an edge more than once, as far as the drawing says."""
