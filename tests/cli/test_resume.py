@@ -15,11 +15,14 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from graphrt.errors import StoreFault
 from graphrt.events import AttemptLost
 from graphrt.inputs import AttemptSucceeded
+from graphrt.stores.sqlite import SqliteStore
 from tests.cli.calling import Program
 from tests.cli.flows import support
 from tests.cli.processes import Held, Terminal, environment, start
@@ -39,7 +42,10 @@ def held(program: Program, flow: str, *args: str) -> Generator[tuple[subprocess.
         yield process, hold
     finally:
         process.kill()
-        process.communicate()
+        process.wait()
+        for end in (process.stdout, process.stderr):
+            if end is not None:
+                end.close()
 
 
 # -- crashes ----------------------------------------------------------------------------------------------------------
@@ -134,6 +140,46 @@ def test_a_polite_kill_is_taken_like_ctrl_c(program: Program) -> None:
         assert "stopped by SIGTERM; go on with: graphrt resume r1" in err.decode()
         hold.remove()
         assert program("resume", "r1").code == 0
+
+
+# -- surroundings that fail -------------------------------------------------------------------------------------------
+
+
+def test_a_store_that_fails_in_the_middle_stops_the_run(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The exit code says that the run did not end well, the fault is told, and the run goes on once it is mended."""
+    program.flow("held.py")
+    whole, calls = SqliteStore.append, list[int]()
+
+    def append(self: SqliteStore, *args: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 3:
+            raise StoreFault("the disk is full; free some space")
+        return whole(self, *args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SqliteStore, "append", append)
+        ran = program("run", "held.py:plain", "--run-id", "r1")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.splitlines()[-2:] == [
+        "graphrt: the disk is full; free some space",
+        "run r1 stopped where it was; go on with: graphrt resume r1",
+    ]
+    assert program("resume", "r1").code == 0
+
+
+def test_a_run_whose_events_nobody_reads_any_more_stops_where_it_is(program: Program) -> None:
+    """Closing the pipe of `--events` ends the process without a traceback; the run can be resumed."""
+    with held(program, "plain", "--events") as (process, hold):
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert json.loads(process.stdout.readline())["type"] == "run_started"
+        process.stdout.close()
+        hold.let_go()
+        assert process.wait(timeout=20) == 1
+        assert process.stderr.read() == b""
+        hold.remove()
+        assert program("resume", "r1").code == 0
+        assert hold.effects() == ["before", "work", "after"], "what was told was on record"
 
 
 # -- two processes ----------------------------------------------------------------------------------------------------
