@@ -23,7 +23,7 @@ from graphrt.runtime import stream as run_stream
 from graphrt.testing.endpoint import Answer, Endpoint, Received, calling, chunk, document, failure, sse, stream, usage
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Sequence
 
     from pydantic import JsonValue
 
@@ -44,7 +44,7 @@ SCORE: dict[str, JsonValue] = {
 @asynccontextmanager
 async def talking_to(
     answers: Sequence[Answer] | Callable[[Received], Answer], **options: Any
-) -> AsyncIterator[tuple[OpenAIModel, Endpoint]]:
+) -> AsyncGenerator[tuple[OpenAIModel, Endpoint]]:
     """Open an endpoint and a model that talks to it; give up the connections at the end."""
     async with Endpoint(answers) as endpoint:
         model = OpenAIModel("m", base_url=endpoint.url, **options)
@@ -104,12 +104,8 @@ async def test_what_is_sent() -> None:
         max_tokens=9,
         stop=("END",),
     )
-    async with talking_to(
-        [stream("ok")], api_key="sk-test-1234567890", extra={"top_k": 3}, headers={"X-Team": "a"}
-    ) as (
-        model,
-        endpoint,
-    ):
+    options: dict[str, Any] = {"extra": {"top_k": 3}, "headers": {"X-Team": "a"}}
+    async with talking_to([stream("ok")], api_key="sk-test-1234567890", **options) as (model, endpoint):
         await model.respond(request)
         sent, headers = endpoint.requests[0].json, endpoint.requests[0].headers
     assert endpoint.requests[0].path == "/v1/chat/completions"
@@ -253,7 +249,7 @@ async def test_parallel_calls_are_told_apart_however_they_are_marked(pieces: lis
 
 
 async def test_arguments_that_are_no_json_are_kept_as_they_came() -> None:
-    """A model that writes broken JSON can be told so; one that was cut off by the token limit is an error of its own."""
+    """A model that writes broken JSON can be told so; what the token limit cut off is an error of its own."""
     odd = sse(chunk({"tool_calls": [tool_piece(0, "look", '{"place": ')]}), chunk({}, finish="tool_calls"))
     cut = sse(chunk({"tool_calls": [tool_piece(0, "look", '{"place": ')]}), chunk({}, finish="length"))
     async with talking_to([odd, cut]) as (model, _):
@@ -270,7 +266,7 @@ async def test_a_call_of_nothing_and_a_call_that_never_comes() -> None:
     async with talking_to([nameless, announced, stream("No tools here.")]) as (model, _):
         with pytest.raises(ModelBehavior, match="without naming it"):
             await model.respond(ModelRequest.prompt("Look", tools=(LOOK,)))
-        with pytest.raises(ModelBehavior, match="expected a tool call, found 'I look.'"):
+        with pytest.raises(ModelBehavior, match=r"expected a tool call, found 'I look\.'"):
             await model.respond(ModelRequest.prompt("Look", tools=(LOOK,)))
         with pytest.raises(ModelBehavior, match="the endpoint may ignore tools"):
             await model.respond(ModelRequest.prompt("Look", tools=(LOOK,), tool_choice="required"))
@@ -321,7 +317,7 @@ async def test_data_of_the_wrong_shape_is_the_models_fault() -> None:
         with pytest.raises(ModelBehavior, match=r"'\[1\]', which is JSON but not of the schema 'output'"):
             await model.fill(ModelRequest.prompt("Grade"), SCORE)
     async with talking_to([stream("Good."), stream("Very good.")]) as (model, _):
-        with pytest.raises(ModelBehavior, match="'Very good.', which is not JSON"):
+        with pytest.raises(ModelBehavior, match=r"'Very good\.', which is not JSON"):
             await model.fill(ModelRequest.prompt("Grade"), SCORE)
     async with talking_to([stream('{"score": 0.', finish="length")]) as (model, _):
         with pytest.raises(OutputTruncated, match="raise max_tokens"):
@@ -377,7 +373,7 @@ async def test_refusals_are_told_from_answers() -> None:
     filtered = sse(chunk({"content": "Half"}), chunk({}, finish="content_filter"))
     policy = failure(400, "blocked", code="content_filter")
     async with talking_to([declined, filtered, policy]) as (model, _):
-        with pytest.raises(Refused, match="the model declined: 'I cannot help.'"):
+        with pytest.raises(Refused, match=r"the model declined: 'I cannot help\.'"):
             await model.respond(ModelRequest.prompt("Hi"))
         with pytest.raises(Refused, match="a content filter cut the answer after 4 characters"):
             await model.respond(ModelRequest.prompt("Hi"))
