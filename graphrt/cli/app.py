@@ -21,6 +21,8 @@ from graphrt.errors import GraphrtError, RunError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from graphrt.cli.commands import Command
+
 NAME: Final = "graphrt"
 
 
@@ -42,7 +44,7 @@ class _Groups(TyperGroup):
 class _Command(TyperCommand):
     """Writes its help as people read it, with examples below its options."""
 
-    examples: tuple[str, ...] = ()
+    command: Command
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:  # noqa: ANN401 - as above
         """Return what stands behind the name: brackets around what may be left out."""
@@ -70,9 +72,13 @@ class _Command(TyperCommand):
                     formatter.write_dl(found)
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401, ARG002 - as above
-        """Write them as they are typed."""
+        """Write what can be chosen, then the examples as they are typed."""
+        if self.command.choices is not None:
+            for title, found in self.command.choices().items():
+                with formatter.section(title):
+                    formatter.write_dl(found)
         with formatter.section("Examples"):
-            for example in self.examples:
+            for example in self.command.examples:
                 formatter.write(f"{'':{formatter.current_indent}}{example}\n")
 
 
@@ -134,7 +140,7 @@ def build() -> typer.Typer:
     app.callback()(_program)
     for commands in GROUPS.values():
         for command in commands:
-            shaped = type(_Command.__name__, (_Command,), {"examples": command.examples})
+            shaped = type(_Command.__name__, (_Command,), {"command": command})
             app.command(command.name, cls=shaped, short_help=command.brief, no_args_is_help=command.needs_args)(
                 command.function
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -34,6 +34,8 @@ class Command:
     examples: tuple[str, ...]
     needs_args: bool = True
     """Whether it prints its help when it is called without arguments."""
+    choices: Callable[[], Mapping[str, Sequence[tuple[str, str]]]] | None = None
+    """Makes further sections of its help: what can be chosen, and what each choice means."""
 
 
 GROUPS: Final[Mapping[str, tuple[Command, ...]]] = {
@@ -43,7 +45,7 @@ GROUPS: Final[Mapping[str, tuple[Command, ...]]] = {
     ),
     "Look at flows": (
         Command("check", "Find the mistakes in a flow without running it.", check.check, check.EXAMPLES),
-        Command("render", "Draw a flow, or a run on its flow.", render.render, render.EXAMPLES),
+        Command("render", "Draw a flow, or a run on its flow.", render.render, render.EXAMPLES, choices=render.choices),
     ),
     "Look at runs": (
         Command("runs", "List the runs of the store.", runs.runs, runs.EXAMPLES, needs_args=False),

@@ -31,6 +31,16 @@ EXAMPLES = (
 )
 
 
+def choices() -> dict[str, list[tuple[str, str]]]:
+    """Return the formats and the views, for the help."""
+    from graphrt_viz import FORMATS, VIEWS
+
+    return {
+        "Formats": [(f.name, ", ".join(f.endings) or "by its name alone") for f in FORMATS.values()],
+        "Views of a run": [(v.name, v.about) for v in VIEWS.values()],
+    }
+
+
 def _formats(incomplete: str) -> list[str]:
     from graphrt_viz import FORMATS
 
@@ -67,8 +77,8 @@ def render(
         typer.Option(
             "--format",
             "-f",
-            help="svg, png, pdf, html, dot, mermaid, mermaid-state, plantuml, markdown, text, json; of a run also "
-            "perfetto.",
+            metavar="NAME",
+            help="How to write it; see below.",
             autocompletion=_formats,
             show_default="by the ending of the file; text",
         ),
@@ -77,7 +87,8 @@ def render(
         str | None,
         typer.Option(
             "--view",
-            help="How to look at a run: run (on its flow), unrolled, timeline, states.",
+            metavar="NAME",
+            help="How to look at a run; see below.",
             autocompletion=_views,
             show_default="the usual one of the format",
         ),
