@@ -92,6 +92,8 @@ class Inside:
         about: dict[str, Any] = {"instructions": agent.instructions}
         if agent.tools:
             about["tools"] = [t.name for t in agent.tools]
+        if self.speaks:
+            about["speaks"] = True
         if agent.model is not None:
             about["model"] = agent.model if isinstance(agent.model, str) else agent.model.name
         return Expansion(
@@ -299,7 +301,8 @@ class Inside:
         if (last := next((c for c in reply.tool_calls if c.name in self.ending), None)) is not None:
             # It comes alone: what else was asked for in the same breath has nobody left to hear its result.
             said = said.model_copy(update={"tool_calls": (last,)})
-            return {"messages": [*asked, said], "output": said}
+            none: dict[str, Any] = {"calls": [], "acts": []} if self.acting else {"calls": []}
+            return {"messages": [*asked, said], "output": said, **none}
         acting = {t.name for t in self.acting}
         out: dict[str, Any] = {
             "messages": [*asked, said],

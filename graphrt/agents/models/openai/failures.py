@@ -53,8 +53,11 @@ class Place:
         return excerpt(text.replace(self.secret, "…") if len(self.secret) >= 8 else text)
 
 
-def failure(error: Exception, place: Place, *, partial: str, begun: bool) -> RunError:
-    """Translate an exception of the client library; ``begun`` tells that pieces of an answer had come."""
+def failure(error: Exception, place: Place, partial: str, *, is_answered: bool, is_begun: bool) -> RunError:
+    """Translate an exception of the client library.
+
+    ``is_answered`` tells that the head of a response had come, ``is_begun`` that pieces of an answer had.
+    """
     import openai  # noqa: PLC0415 - it is loaded by now
 
     oversized = next((link for link in _chain(error) if isinstance(link, ResponseTooLarge)), None)
@@ -68,8 +71,9 @@ def failure(error: Exception, place: Place, *, partial: str, begun: bool) -> Run
         case openai.APIConnectionError():
             cause = error.__cause__
             reason = place.clean(f"{type(cause).__name__}: {cause}" if cause else str(error))
-            if begun:
-                return broken(place, f"the connection broke in the middle of an answer, {reason}", partial)
+            if is_answered:
+                when = "in the middle of an answer" if is_begun else "before the first piece of an answer"
+                return broken(place, f"the connection broke {when}, {reason}", partial)
             return _at(
                 place,
                 ModelUnavailable,
@@ -80,7 +84,7 @@ def failure(error: Exception, place: Place, *, partial: str, begun: bool) -> Run
             return reported(error.body if error.body is not None else error.message, place, partial)
         case _:
             reason = f"an answer that cannot be read, {place.clean(f'{type(error).__name__}: {error}')}"
-            if begun:
+            if is_begun:
                 return broken(place, reason, partial)
             return malformed(place, reason)
 

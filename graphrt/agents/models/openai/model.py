@@ -276,6 +276,7 @@ async def _exchange(
     client: AsyncOpenAI, body: Wire, assembly: Assembly, heard: Callable[[], None], place: Place
 ) -> None:
     """Send one request and feed everything that comes back, until the endpoint says that it is done or goes away."""
+    stream: AsyncStream[Any] | None = None
 
     async def guarded(waiting: Awaitable[Any]) -> Any:
         try:
@@ -286,11 +287,12 @@ async def _exchange(
             # Not only the library's own exceptions: it lets decoding and attribute errors through when bytes are odd.
             if assembly.complete:
                 return None
-            raise failure(error, place, partial=assembly.text, begun=assembly.choices > 0) from error
+            is_begun = assembly.choices > 0
+            raise failure(error, place, assembly.text, is_answered=stream is not None, is_begun=is_begun) from error
 
     # The library's overloads cannot follow a body that is put together at run time.
     created = cast("Any", client.chat.completions).create(**body)
-    stream: AsyncStream[Any] = await guarded(created)
+    stream = cast("AsyncStream[Any]", await guarded(created))
     async with stream:
         kind = stream.response.headers.get("content-type", "").casefold()
         if any(word in kind for word in ("json", "html", "xml")):
