@@ -42,7 +42,7 @@ def test_ten_thousand_suspended_runs_need_no_task() -> None:
         used = tracemalloc.get_traced_memory()[0] / RUNS
         tracemalloc.stop()
         assert asyncio.all_tasks() == {asyncio.current_task()}
-        assert threading.active_count() == threads
+        assert threading.active_count() <= threads
         trace = store.trace("r0")
         written = len(codec.encode_trace(trace)) - len(codec.encode_header(trace.header)[0])
         assert used < 5 * written, (used, written)
