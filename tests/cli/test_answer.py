@@ -178,7 +178,12 @@ def test_a_person_is_asked_at_a_terminal(program: Program, monkeypatch: pytest.M
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     typed = iter(["", "perhaps", "3", "2"])
     prompts: list[str] = []
-    monkeypatch.setattr("builtins.input", lambda prompt: prompts.append(prompt) or next(typed))
+
+    def type_in(prompt: str) -> str:
+        prompts.append(prompt)
+        return next(typed)
+
+    monkeypatch.setattr("builtins.input", type_in)
     ran = program("answer", "desk", "-q")
     assert ran.code == 0
     assert ran.out.splitlines()[:4] == [

@@ -1,0 +1,102 @@
+"""`graphrt render`: flows and runs in every format, from the trace alone, and the check of a committed picture."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from graphrt_viz import FORMATS, VIEWS
+from tests.cli import scenes
+from tests.cli.calling import Program
+
+BINARY = {"png", "pdf"}
+
+
+def test_a_flow_is_drawn_to_the_screen_as_text(program: Program) -> None:
+    """Without an output a definition is printed as text: every node with its edges."""
+    program.flow("support.py")
+    ran = program("render", "support.py")
+    assert (ran.code, ran.err) == (0, "")
+    assert "⬡ triage · router" in ran.out
+    assert "├─ [score < 0.8] / rounds = rounds + 1 ≤ 3 ─▶ draft" in ran.out
+
+
+def test_a_run_file_needs_no_code(program: Program) -> None:
+    """A trace file alone is drawn: what was taken with the values read, what was not, attempts and errors."""
+    ran = program("render", program.file("run.jsonl", scenes.suspended()))
+    assert ran.code == 0
+    assert "support · run desk · suspended" in ran.out
+    assert "score = 0.62" in ran.out
+    assert "attempt 1 failed: ConnectionError: the ledger is away" in ran.out
+    assert "known_bugs · task · not visited" in ran.out
+
+
+@pytest.mark.parametrize("form", [f for f in FORMATS if f not in BINARY])
+def test_every_text_format_can_be_printed(program: Program, form: str) -> None:
+    """Each format that is text goes to standard output, the same bytes each time."""
+    file = program.file("run.jsonl", scenes.suspended())
+    first, second = program("render", file, "-f", form), program("render", file, "-f", form)
+    assert (first.code, first.err) == (0, "")
+    assert first == second
+    assert first.out
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_file_has_the_format_of_its_ending(program: Program, form: str) -> None:
+    """`-o` writes the format that the ending stands for, and says what was written."""
+    endings = FORMATS[form].endings
+    file = program.file("run.jsonl", scenes.completed())
+    name = f"picture{endings[0]}" if endings else "picture.txt"
+    args = () if endings else ("-f", form)
+    ran = program("render", file, "-o", name, *args)
+    assert (ran.code, ran.out, ran.err) == (0, "", f"wrote {name}\n")
+    assert (program.folder / name).stat().st_size > 100
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_every_view_of_a_run_can_be_printed(program: Program, view: str) -> None:
+    """A run can be looked at in every way that there is."""
+    ran = program("render", program.file("run.jsonl", scenes.completed()), "--view", view)
+    assert (ran.code, ran.err) == (0, "")
+    assert "review" in ran.out
+
+
+def test_the_help_names_every_format_view_and_theme(program: Program) -> None:
+    """What can be chosen stands in the help."""
+    said = " ".join(program("render", "--help").out.split())
+    assert [name for name in (*FORMATS, *VIEWS, "auto") if name not in said] == []
+
+
+def test_a_committed_picture_is_checked_by_its_digest(program: Program) -> None:
+    """--check is silent about bytes: exit 0 while the file shows the definition, 1 once that has changed."""
+    program.flow("support.py")
+    assert program("render", "support.py", "-o", "flow.svg").code == 0
+    assert program("render", "support.py", "-o", "flow.svg", "--check").out == "flow.svg is up to date\n"
+    program.flow("support.py", ("s.score < 0.8", "s.score < 0.7"), to="support2.py")
+    ran = program("render", "support2.py", "-o", "flow.svg", "--check")
+    assert ran.code == 1
+    assert "flow.svg is out of date" in ran.out
+    assert "draw it again: graphrt render support2.py -o flow.svg" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [("gone.svg", None, "gone.svg does not exist"), ("edited.svg", "<svg/>", "edited.svg carries no digest")],
+)
+def test_a_picture_that_cannot_be_checked_is_a_finding(
+    program: Program, name: str, content: str | None, says: str
+) -> None:
+    """A picture that is missing, or none of ours, is found as well."""
+    program.flow("support.py")
+    if content is not None:
+        (program.folder / name).write_text(content)
+    ran = program("render", "support.py", "-o", name, "--check")
+    assert ran.code == 1
+    assert ran.out.startswith(says)
+
+
+def test_json_can_be_read_by_programs(program: Program) -> None:
+    """The picture as data has nodes, edges and what the run did at them."""
+    picture = json.loads(program("render", program.file("run.jsonl", scenes.suspended()), "-f", "json").out)
+    assert {"nodes", "edges"} <= set(picture)

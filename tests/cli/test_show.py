@@ -1,0 +1,102 @@
+"""`graphrt show`: the steps of a run, its state, and what can be done next."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from graphrt.trace import Trace
+from tests.cli import scenes
+from tests.cli.calling import Program, same_as_golden
+
+SCENES: dict[str, Callable[[], Trace]] = {
+    "suspended": scenes.suspended,
+    "completed": scenes.completed,
+    "failed": scenes.failed,
+    "cancelled": scenes.cancelled,
+    "cut-off": scenes.cut_off,
+    "resumed": scenes.resumed,
+    "researched": scenes.researched,
+}
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_a_stored_run_is_shown_step_by_step(program: Program, name: str) -> None:
+    """Each visit with what came of it, its time and what it wrote; at the end why it stands so, and what to type."""
+    program.keep(SCENES[name]())
+    ran = program("show", "latest")
+    assert (ran.code, ran.err) == (0, "")
+    same_as_golden(f"show-{name}.txt", ran.out)
+
+
+def test_a_file_is_shown_without_what_only_a_store_can_do(program: Program) -> None:
+    """Of a trace file the steps are the same; nothing is proposed that needs it in a store."""
+    file = program.file("run.jsonl", scenes.failed())
+    ran = program("show", file)
+    assert ran.out.splitlines()[-1] == f"why: graphrt why {file}"
+    assert "resume" not in ran.out
+    assert "answer:" not in program("show", program.file("two.jsonl", scenes.suspended())).out
+
+
+def test_proposed_commands_name_the_store(program: Program) -> None:
+    """Who named a store is told commands with that store."""
+    file = program.file("run.jsonl", scenes.suspended())
+    assert program("import", file, "--store", "other/").code == 0
+    assert "answer: graphrt answer desk 6 send|drop --store other/" in program("show", "desk", "--store", "other/").out
+
+
+def test_depth_leaves_the_inside_of_nodes_out(program: Program) -> None:
+    """`--depth 0` shows the flow itself; what runs inside nodes is counted and not listed."""
+    file = program.file("run.jsonl", scenes.researched())
+    assert " search " in program("show", file).out
+    assert " search " not in program("show", file, "--depth", "0").out
+
+
+def test_state_is_json(program: Program) -> None:
+    """`--state` prints the state that the run has now, in the order of its fields, for programs too."""
+    ran = program("show", program.file("run.jsonl", scenes.suspended()), "--state")
+    assert list(json.loads(ran.out).items()) == [
+        ("message", "I was charged twice"),
+        ("topic", "billing"),
+        ("facts", ["two charges in March"]),
+        ("draft", "Sorry, we pay one charge back."),
+        ("score", 0.91),
+        ("rounds", 1),
+        ("decision", None),
+    ]
+
+
+def test_json_has_all_that_is_known(program: Program) -> None:
+    """Visits with attempts, usage, errors and verdicts stand in the JSON, whole."""
+    ran = program("show", program.file("run.jsonl", scenes.suspended()), "--json", "--state")
+    told = json.loads(ran.out)
+    assert (told["run"], told["status"], told["questions"]) == ("desk", "suspended", ["6"])
+    invoice = told["visits"][1]
+    assert [a["error"]["message"] if a["error"] else None for a in invoice["attempts"]] == ["the ledger is away", None]
+    review = told["visits"][3]
+    assert [e["result"] for e in review["edges"]] == ["taken", "not tried"]
+    assert review["edges"][0]["values"] == {"score": 0.62}
+    assert told["state"]["score"] == 0.91
+
+
+def test_long_errors_are_cut_and_kept_whole_in_json(program: Program) -> None:
+    """A page of error text does not push the steps out of sight; JSON has all of it."""
+    script = scenes.BAD | {"known_bugs": (RuntimeError("no " * 5000),)}
+    file = program.file("run.jsonl", scenes.support_run("broken", script).trace)
+    assert max(map(len, program("show", file).out.splitlines())) < 800
+    assert json.loads(program("show", file, "--json").out)["error"]["message"] == "no " * 5000
+
+
+def test_nothing_in_a_run_moves_the_cursor(program: Program) -> None:
+    """Control characters and marks that reorder text are printed as escapes, in text and in JSON."""
+    script = scenes.GOOD | {
+        "draft": ({"draft": "\x1b[2J\u202egnirts\x9b5n"},),
+        "review": (RuntimeError("\x1b]0;x\x07"),),
+    }
+    file = program.file("run.jsonl", scenes.support_run("bad", script).trace)
+    for args in (("show", file), ("show", file, "--json"), ("show", file, "--state"), ("why", file), ("replay", file)):
+        printed = program(*args).out
+        assert not set(printed) & set("\x1b\x07\x9b\u202e"), args
+        assert "x1b" in printed or "u001b" in printed
