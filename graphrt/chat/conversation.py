@@ -43,22 +43,21 @@ class Past:
     """What the next turn begins with."""
 
     messages: tuple[Message, ...] = ()
-    left_out: int = 0
     remembered: tuple[tuple[str, Any], ...] = ()
 
 
-def trimmed(messages: Sequence[Message], left_out: int, keep: int | None) -> tuple[list[Message], int]:
-    """Return the last `keep` messages and all of the system's, and how many are left out now.
+def trimmed(messages: Sequence[Message], keep: int | None) -> list[Message]:
+    """Return the last `keep` messages, and all of the system's before them.
 
     A tool's answer whose request is left out is left out as well: endpoints refuse one without the other.
     """
     if keep is None or len(messages) <= keep:
-        return list(messages), left_out
+        return list(messages)
     cut = len(messages) - keep
     while cut < len(messages) - 1 and isinstance(messages[cut], ToolMessage):
         cut += 1
     kept = [m for m in messages[:cut] if isinstance(m, SystemMessage)]
-    return [*kept, *messages[cut:]], left_out + cut - len(kept)
+    return [*kept, *messages[cut:]]
 
 
 def clearing() -> Flow[ChatState]:
@@ -157,7 +156,7 @@ class Conversation:
     def _past_of(self, state: Mapping[str, Any]) -> Past:
         remembered = getattr(self.graph.state_type, "remembered", ())
         facts = tuple((name, plain(state[name])) for name in remembered if name in state)
-        return Past(tuple(_MESSAGES.validate_python(list(state["messages"]))), state.get("left_out", 0), facts)
+        return Past(tuple(_MESSAGES.validate_python(list(state["messages"]))), facts)
 
     def _final(self, turn: int) -> Mapping[str, Any]:
         state = fold(self.store.trace(self.run_id(turn))).state or {}
@@ -172,11 +171,9 @@ class Conversation:
     def opening(self, message: Message, keep: int | None) -> BaseModel:
         """Return the state that the next turn begins with."""
         past = self.past()
-        messages, left_out = trimmed((*past.messages, message), past.left_out, keep)
+        messages = trimmed((*past.messages, message), keep)
         state_type: Any = self.graph.state_type
         given: dict[str, Any] = {"messages": messages}
-        if "left_out" in state_type.model_fields:
-            given["left_out"] = left_out
         remembered = dict(past.remembered)
         try:
             made: BaseModel = state_type.model_validate(given | remembered)

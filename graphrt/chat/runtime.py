@@ -26,7 +26,7 @@ from graphrt.chat.handlers import EventHandler, Handler
 from graphrt.chat.stream import ChatStream, Sink
 from graphrt.chat.telling import Teller
 from graphrt.chat.turnstile import turnstile_of
-from graphrt.configurations.single import single
+from graphrt.configurations.lone import single
 from graphrt.configurations.state import hears
 from graphrt.definition import place_text
 from graphrt.drafts import place_of_call

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from graphrt import events as run_events
 from graphrt.chat import events
-from graphrt.configurations.switching import NONE_OF_THEM
+from graphrt.configurations.switch import NONE_OF_THEM
 from graphrt.errors import RunNotFound
 from graphrt.inputs import AttemptSucceeded
 from graphrt.runtime import Delta
@@ -48,8 +48,8 @@ class Teller:
         self._nodes: dict[str, Node] = {}
         self._agents: dict[str, str] = {}
         """Agents at work: visit to name."""
-        self._calls: dict[str, tuple[str, str, str]] = {}
-        """Tools at work: visit to (agent, tool, id of the call)."""
+        self._calls: dict[tuple[str, str], tuple[str, str, str]] = {}
+        """Tools at work: visit of the agent and id of the call to (visit, agent, tool)."""
         self._scores: dict[str, dict[str, float]] = {}
 
     def skip_recorded(self) -> None:
@@ -79,11 +79,9 @@ class Teller:
     def finish(self) -> None:
         """Tell what is on record and was not told yet, and close what is open."""
         self._drain()
-        for visit, (agent, tool, call) in list(self._calls.items()):
-            self._say(events.ToolCancelled(agent, visit, tool, call))
-        for visit, agent in list(self._agents.items()):
+        for visit, agent in reversed(list(self._agents.items())):
+            self._close_calls(visit)
             self._say(events.AgentCancelled(agent, visit, "end"))
-        self._calls.clear()
         self._agents.clear()
 
     def pause(self) -> None:
@@ -122,19 +120,16 @@ class Teller:
             case run_events.VisitCompleted():
                 self._completed(record, event)
             case run_events.VisitFailed(visit=visit, error=error):
-                if visit in self._calls:
-                    self._returned(visit, f"{error.type}: {error.message}", failed=True)
-                elif visit in self._agents:
+                if visit in self._agents:
+                    self._close_calls(visit)
                     self._say(events.AgentFailed(self._agents.pop(visit), visit, error.type, error.message))
                 else:
                     self._attempt(visit, event.node, event.attempt, error.type, error.message, again=False)
             case run_events.AttemptRetried(visit=visit, error=error):
                 self._attempt(visit, event.node, event.attempt, error.type, error.message, again=True)
             case run_events.VisitCancelled(visit=visit):
-                if visit in self._calls:
-                    agent, tool, call = self._calls.pop(visit)
-                    self._say(events.ToolCancelled(agent, visit, tool, call))
-                elif visit in self._agents:
+                if visit in self._agents:
+                    self._close_calls(visit)
                     self._say(events.AgentCancelled(self._agents.pop(visit), visit, event.why))
             case run_events.Routed(visit=visit, error=str(error)) if self._is_router(visit):
                 self._say(events.FellBack(self._nodes[visit].name, visit, error))
@@ -161,11 +156,11 @@ class Teller:
             self._begun(visit)
             return
         owner = self._owner(visit)
-        if owner is not None and "tools" in node.about and isinstance(cast("object", event.item), Mapping):
+        if owner is not None and isinstance(cast("object", event.item), Mapping):
             call = cast("Mapping[str, Any]", event.item)
-            self._calls[visit] = (owner[1], str(call.get("name")), str(call.get("id")))
-            arguments = dict(call.get("arguments") or {})
-            self._say(events.ToolRequested(owner[1], visit, str(call.get("name")), str(call.get("id")), arguments))
+            tool, call_id = str(call.get("name")), str(call.get("id"))
+            self._calls[owner[0], call_id] = (visit, owner[1], tool)
+            self._say(events.ToolRequested(owner[1], visit, tool, call_id, dict(call.get("arguments") or {})))
 
     def _begun(self, visit: str) -> None:
         node = self._nodes[visit]
@@ -178,12 +173,11 @@ class Teller:
         writes: dict[str, Any] = given.writes if isinstance(given, AttemptSucceeded) and ended else event.writes
         if "scores" in notes:
             self._scores[visit] = notes["scores"]
-        if visit in self._calls:
-            said = cast("list[dict[str, Any]]", writes.get("messages") or [{}])
-            message = said[-1]
-            self._returned(visit, str(message.get("text", "")), failed=bool(message.get("failed")))
-        elif visit in self._agents:
+        if visit in self._agents:
+            self._close_calls(visit)
             self._say(events.AgentCompleted(self._agents.pop(visit), visit))
+        elif (owner := self._owner(visit)) is not None:
+            self._returned(owner[0], writes.get("messages"))
         if self._is_router(visit) and event.outcome is not None:
             name = self._nodes[visit].name
             if event.outcome == NONE_OF_THEM:
@@ -194,6 +188,16 @@ class Teller:
         if isinstance(handover := writes.get("handovers"), Mapping):
             self._say(events.HandedOver(visit=visit, **cast("Mapping[str, Any]", handover)))
 
-    def _returned(self, visit: str, text: str, *, failed: bool) -> None:
-        agent, tool, call = self._calls.pop(visit)
-        self._say(events.ToolReturned(agent, visit, tool, call, text, failed))
+    def _returned(self, agent_visit: str, messages: object) -> None:
+        """Tell which calls these messages answer."""
+        for message in cast("list[dict[str, Any]]", messages) if isinstance(messages, list) else []:
+            found = self._calls.pop((agent_visit, str(message.get("call_id"))), None)
+            if found is not None:
+                visit, agent, tool = found
+                text, failed = str(message.get("text", "")), bool(message.get("failed"))
+                self._say(events.ToolReturned(agent, visit, tool, str(message["call_id"]), text, failed))
+
+    def _close_calls(self, agent_visit: str) -> None:
+        for key in [key for key in self._calls if key[0] == agent_visit]:
+            visit, agent, tool = self._calls.pop(key)
+            self._say(events.ToolCancelled(agent, visit, tool, key[1]))

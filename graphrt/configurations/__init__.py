@@ -4,15 +4,15 @@ A configuration is checked, drawn, run, traced, replayed and resumed as any flow
 Each module is one configuration; none of them runs anything.
 """
 
-from graphrt.configurations.concurrent import concurrent
-from graphrt.configurations.handoff import Handover, handoff
+from graphrt.configurations.handover import Handover, handoff
+from graphrt.configurations.lone import single
 from graphrt.configurations.members import Member, Speaker, member
-from graphrt.configurations.refine import Verdict, refine
-from graphrt.configurations.sequential import sequential
-from graphrt.configurations.single import single
+from graphrt.configurations.parallel import concurrent
+from graphrt.configurations.refining import Verdict, refine
+from graphrt.configurations.sequence import sequential
 from graphrt.configurations.state import ChatState
-from graphrt.configurations.supervisor import Order, supervisor
-from graphrt.configurations.switching import Router, switching
+from graphrt.configurations.supervising import Order, supervisor
+from graphrt.configurations.switch import Router, switching
 
 __all__ = [
     "ChatState",

@@ -172,7 +172,7 @@ def sit(
         if seat.instructions is not None:
             who = copy.copy(who)
             who.prompt = seat.instructions
-        seated = _Seated(who, seat.output, {"speaks": True, **(about or {})})
+        seated = _Seated(who, seat.output, about or {})
         return flow.agent(seat.name, seated, reads=tuple(reads), writes=writes)
     inner: Any = who.state
     heard: Any = reads[0]

@@ -32,8 +32,6 @@ class ChatState(BaseModel):
 
     messages: Annotated[list[Message], append] = []
     """The conversation, oldest first. A write is one message; a longer conversation costs no more to add to."""
-    left_out: int = 0
-    """How many messages of the conversation came before the first of `messages`, and are not in it."""
 
 
 def state_with(name: str, fields: Mapping[str, Any], *, remembered: tuple[str, ...] = ()) -> type[ChatState]:

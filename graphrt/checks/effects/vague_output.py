@@ -51,8 +51,8 @@ if TYPE_CHECKING:
 
 def _find(at: Subject) -> Iterator[Found]:
     for n in at.nodes:
-        if not is_model(n) or n.answers:
-            continue
+        if not is_model(n) or n.answers or n.about.get("speaks"):
+            continue  # who speaks answers with text, which becomes a message
         for name in n.writes:
             where = _vague(_written(at.graph.field[name]), name)
             if where is not None:

@@ -53,12 +53,15 @@ def refine(
     crew.refuse()
     assert isinstance(judging.who, Agent)
     asks = judging.instructions or (_JUDGE if judging.who.prompt is None else None)
-    fields: dict[str, Any] = {"drafts": (Annotated[list[Message], append], []), "verdict": (Verdict | None, None)}
+    fields: dict[str, Any] = {
+        "drafts": (Annotated[list[Message], append], []),
+        "verdict": (Verdict, Verdict(accepted=False)),
+    }
     flow = Flow(name, state_with("RefineState", fields))
     s: Any = flow.state
 
-    def send_back(verdict: Verdict | None) -> Message:
-        return user(verdict.advice if verdict and verdict.advice else "Make it better.", name=judging.name)
+    def send_back(verdict: Verdict) -> Message:
+        return user(verdict.advice or "Make it better.", name=judging.name)
 
     write = sit(flow, writing, reads=(s.messages, s.drafts), writes=s.drafts)
     judge = sit(

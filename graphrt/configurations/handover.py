@@ -20,7 +20,7 @@ from graphrt.agents.messages import AssistantMessage, Message, tool_result
 from graphrt.agents.tools import Tool, tool_from
 from graphrt.configurations.members import Crew, Member, Seat, Speaker, add, sit
 from graphrt.configurations.state import ChatState, name_of, state_with
-from graphrt.configurations.switching import Router, add_router, check_router
+from graphrt.configurations.switch import Router, add_router, check_router
 from graphrt.expressions import is_none, let, size
 from graphrt.flow import Flow
 from graphrt.reducers import append
@@ -67,12 +67,14 @@ def handoff(
     check_router(crew, router)
     targets = _targets(crew, seats, to, by_tool=router is None)
     crew.refuse()
+    reached = [name for name in names if any(name in there for there in targets.values())]
     fields: dict[str, Any] = {} if router is None else {"chosen": (name_of(names), None)}
     fields |= {
         "speaker": (name_of(names), None),
-        "wanted": (name_of([*names, NOBODY]), None),
         "handovers": (Annotated[list[Handover], append], []),
     }
+    if reached:
+        fields["wanted"] = (name_of([*reached, NOBODY]), None)
     flow = Flow(name, state_with("HandoffState", fields, remembered=("speaker",)))
     s: Any = flow.state
     seated = [_with_tools(seat, targets[seat.name]) for seat in seats]
@@ -81,7 +83,7 @@ def handoff(
         return speaker or names[0]
 
     def asked(messages: Sequence[Message]) -> str:
-        return _wanted(messages, names)
+        return _wanted(messages, reached)
 
     def hand_over(
         messages: Sequence[Message],
@@ -105,11 +107,10 @@ def handoff(
         for node in handing:
             flow.edge(node, asking)
         flow.edge(asking, answered, on=cast("Any", NOBODY))
-        for target in names:
-            if any(target in there for there in targets.values()):
-                wanted = cast("Any", target)
-                flow.edge(asking, over, on=wanted, when=size(s.handovers) < at_most, at_most=at_most)
-                flow.edge(asking, too_often, on=wanted)
+        for target in reached:
+            wanted = cast("Any", target)
+            flow.edge(asking, over, on=wanted, when=size(s.handovers) < at_most, at_most=at_most)
+            flow.edge(asking, too_often, on=wanted)
         flow.edge(over, speaking)
     if router is not None:
         start = add_router(flow, router, seats, writes=s.chosen)
