@@ -229,7 +229,14 @@ def test_mermaid_ids_and_labels_keep_to_the_safe_letters() -> None:
         text = re.sub(r"(?m)^%%.*$", "", _text(picture, "mermaid"))
         for label in re.findall(r'"(.*)"', text):
             assert label
-            assert not re.search(r"[^A-Za-z0-9 =.,!?/()'+\-\u00a0-\U0010ffff]", re.sub(r"#\d+;|<br/>", "", label))
+            assert not re.search(r"[^A-Za-z0-9 =.,!?/()'+\-\u00a0-\U0010ffff]", re.sub(r"#\d+;|<w?br/>", "", label))
+
+
+def test_mermaid_takes_no_backslash_for_the_end_of_a_line() -> None:
+    """It would, however the two are written; a place where the line may break stands between them."""
+    assert mermaid.safe("C:\\new") == "C#58;#92;<wbr/>new"
+    (drawn,) = mermaid_words(render(Picture("p", nodes=(PNode("a", "task", "a\nb"),)), "mermaid"))
+    assert drawn == "TASKa\\nb"
 
 
 def test_mermaid_collapses_what_it_could_not_draw() -> None:

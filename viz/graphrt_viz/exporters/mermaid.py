@@ -72,6 +72,7 @@ def safe(text: str) -> str:
     """Return `text` as the content of a quoted Mermaid label, never empty."""
     shown = visible(text)
     out = _UNSAFE.sub(lambda m: f"#{ord(m[0])};", shown)
+    out = out.replace("#92;n", "#92;<wbr/>n")  # else the two are taken for the end of a line
     out = re.sub(r"direction\s", "direction#32;", out)  # else the whole line is taken for a statement
     if re.match(r"\d+\. |[-+] ", out):  # else it is taken for the beginning of a Markdown list
         out = re.sub(r"[.+-]", lambda m: f"#{ord(m[0])};", out, count=1)

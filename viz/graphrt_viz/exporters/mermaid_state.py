@@ -51,7 +51,7 @@ def _inside(picture: Picture, cluster: str | None, ids: Mapping[str, str], inden
             yield f"{indent}state {ids[node.id]} <<{node.kind}>>" if bar else _state(node, picture, ids, indent)
     for frame in picture.clusters:
         if frame.parent == cluster:
-            yield f'{indent}state "{mermaid.safe(shorten(frame.name, _MOST))}" as {ids[frame.id]}'
+            yield f'{indent}state "{_plain(mermaid.safe(shorten(frame.name, _MOST)))}" as {ids[frame.id]}'
             yield f"{indent}state {ids[frame.id]} {{"
             for edge in starts.get(frame.id, ()):
                 yield f"{indent}  {_transition(edge, picture, ids)}"
@@ -59,12 +59,17 @@ def _inside(picture: Picture, cluster: str | None, ids: Mapping[str, str], inden
             yield f"{indent}}}"
 
 
+def _plain(label: str) -> str:
+    """Return a label without what only a flowchart needs."""
+    return label.replace("<wbr/>", "")
+
+
 def _is_dot(node: PNode) -> bool:
     return node.kind == "start" and not node.name
 
 
 def _state(node: PNode, picture: Picture, ids: Mapping[str, str], indent: str) -> str:
-    return f'{indent}state "{mermaid.node_text(node, picture, _MOST)}" as {ids[node.id]}'
+    return f'{indent}state "{_plain(mermaid.node_text(node, picture, _MOST))}" as {ids[node.id]}'
 
 
 def _transitions(picture: Picture, ids: Mapping[str, str]) -> Iterable[str]:
@@ -79,7 +84,7 @@ def _transitions(picture: Picture, ids: Mapping[str, str]) -> Iterable[str]:
 
 
 def _transition(edge: PEdge, picture: Picture, ids: Mapping[str, str]) -> str:
-    label = mermaid.edge_text(edge, picture, _MOST)
+    label = _plain(mermaid.edge_text(edge, picture, _MOST))
     return f"{ids[edge.source]} --> {ids[edge.target]}" + (f" : {label}" if label else "")
 
 

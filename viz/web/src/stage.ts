@@ -80,7 +80,7 @@ export class Stage {
     const frame = this.root.getBoundingClientRect();
     const px = (cx ?? frame.left + frame.width / 2) - frame.left;
     const py = (cy ?? frame.top + frame.height / 2) - frame.top;
-    const scale = Math.max(0.05, Math.min(4, this.scale * factor));
+    const scale = Math.max(0.05, Math.min(30, this.scale * factor));
     this.x = px - ((px - this.x) * scale) / this.scale;
     this.y = py - ((py - this.y) * scale) / this.scale;
     this.scale = scale;
