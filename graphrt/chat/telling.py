@@ -15,7 +15,7 @@ from graphrt import events as run_events
 from graphrt.chat import events
 from graphrt.configurations.switch import NONE_OF_THEM
 from graphrt.errors import RunNotFound
-from graphrt.inputs import AttemptSucceeded
+from graphrt.inputs import AttemptSucceeded, ErrorInfo
 from graphrt.runtime import Delta
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ class Teller:
         """Agents at work: visit to name."""
         self._calls: dict[tuple[str, str], tuple[str, str, str]] = {}
         """Tools at work: visit of the agent and id of the call to (visit, agent, tool)."""
+        self._failed: dict[str, ErrorInfo] = {}
+        """What went wrong inside an agent: it fails with it, unless it goes on."""
         self._scores: dict[str, dict[str, float]] = {}
 
     def skip_recorded(self) -> None:
@@ -80,8 +82,7 @@ class Teller:
         """Tell what is on record and was not told yet, and close what is open."""
         self._drain()
         for visit, agent in reversed(list(self._agents.items())):
-            self._close_calls(visit)
-            self._say(events.AgentCancelled(agent, visit, "end"))
+            self._stopped(visit, agent, "end")
         self._agents.clear()
 
     def pause(self) -> None:
@@ -124,15 +125,19 @@ class Teller:
                     self._close_calls(visit)
                     self._say(events.AgentFailed(self._agents.pop(visit), visit, error.type, error.message))
                 else:
+                    if (owner := self._owner(visit)) is not None:
+                        self._failed[owner[0]] = error
                     self._attempt(visit, event.node, event.attempt, error.type, error.message, again=False)
             case run_events.AttemptRetried(visit=visit, error=error):
                 self._attempt(visit, event.node, event.attempt, error.type, error.message, again=True)
             case run_events.VisitCancelled(visit=visit):
                 if visit in self._agents:
-                    self._close_calls(visit)
-                    self._say(events.AgentCancelled(self._agents.pop(visit), visit, event.why))
-            case run_events.Routed(visit=visit, error=str(error)) if self._is_router(visit):
-                self._say(events.FellBack(self._nodes[visit].name, visit, error))
+                    self._stopped(visit, self._agents.pop(visit), event.why)
+            case run_events.Routed(visit=visit, error=str(error)):
+                if visit in self._agents:
+                    self._stopped(visit, self._agents.pop(visit), "failure")
+                if self._is_router(visit):
+                    self._say(events.FellBack(self._nodes[visit].name, visit, error))
             case _:
                 pass
 
@@ -196,6 +201,15 @@ class Teller:
                 visit, agent, tool = found
                 text, failed = str(message.get("text", "")), bool(message.get("failed"))
                 self._say(events.ToolReturned(agent, visit, tool, str(message["call_id"]), text, failed))
+
+    def _stopped(self, visit: str, agent: str, why: str) -> None:
+        """Tell that an agent did not get to its end: it failed, if something inside it did."""
+        self._close_calls(visit)
+        error = self._failed.pop(visit, None)
+        if error is not None:
+            self._say(events.AgentFailed(agent, visit, error.type, error.message))
+        else:
+            self._say(events.AgentCancelled(agent, visit, why))
 
     def _close_calls(self, agent_visit: str) -> None:
         for key in [key for key in self._calls if key[0] == agent_visit]:

@@ -1,0 +1,390 @@
+"""`ChatRuntime`: turns, events, cancellation, handlers, durability, one turn at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import pytest
+
+from graphrt import Agent, ChatRuntime, ChatState, DefinitionError, Flow, RunFailed, UseError, handoff, sequential
+from graphrt.agents import FilePart, ImagePart, Message, ModelRequest, TextPart, assistant, system, user
+from graphrt.chat import ConversationBusy, TurnOpen, TurnStopped, events
+from graphrt.runtime import leave
+from graphrt.stores import open_store
+from graphrt.stores.memory import MemoryStore
+from graphrt.testing.scripted import Scripted, ScriptedModel, Turn
+
+pytestmark = pytest.mark.anyio
+
+ANN, BEN = (Agent(f"You are {name}.", name=name) for name in ("ann", "ben"))
+
+
+def talking(*turns: Scripted, agent: Agent = ANN, **options: Any) -> tuple[ChatRuntime, ScriptedModel]:
+    """Return a runtime of one agent on a script."""
+    model = ScriptedModel(turns)
+    return ChatRuntime(agent, resources=[model], **options), model
+
+
+class Hanging:
+    """A model's sleep that lasts until somebody lets it go on."""
+
+    def __init__(self) -> None:
+        self.begun, self.go, self.stopped = asyncio.Event(), asyncio.Event(), False
+
+    async def __call__(self, _seconds: float) -> None:
+        """Wait."""
+        self.begun.set()
+        try:
+            await self.go.wait()
+        except asyncio.CancelledError:
+            self.stopped = True
+            raise
+
+
+async def test_each_turn_hears_what_was_said_before() -> None:
+    """The reply is a message; the next turn has the whole conversation before it."""
+    runtime, model = talking("Hello.", "Fine.")
+    assert await runtime.invoke("Hi") == assistant("Hello.", name="ann")
+    assert (await runtime.invoke(user("How?"))).text == "Fine."
+    assert [m.text for m in model.requests[1].messages] == ["Hi", "Hello.", "How?"]
+    assert [m.text for m in runtime.messages] == ["Hi", "Hello.", "How?", "Fine."]
+
+
+async def test_messages_may_have_parts() -> None:
+    """Text, images and files reach the model as they were given; anything else is refused before a turn begins."""
+    runtime, model = talking("A cat.")
+    parts: list[TextPart | ImagePart | FilePart] = [
+        TextPart(text="What is it?"),
+        ImagePart(url="https://example.org/cat.png"),
+    ]
+    await runtime.invoke(parts)
+    assert model.requests[0].messages[0] == user(parts)
+    for wrong in (3, [], ["text"], assistant("I said.")):
+        with pytest.raises(UseError, match="cannot be said to a flow"):
+            await runtime.invoke(wrong)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # the mistake under test
+    assert len(runtime.runs) == 1
+
+
+def test_it_can_be_used_without_a_loop() -> None:
+    """`invoke_sync` does the same in ordinary code, several times over, each in an event loop of its own."""
+    runtime, _ = talking("a", "b")
+    assert [runtime.invoke_sync(text).text for text in ("1", "2")] == ["a", "b"]
+    assert len(runtime.messages) == 4
+
+
+async def test_the_events_of_a_turn() -> None:
+    """Agents, deltas, tools and the turn itself are told in order, and what is started is closed."""
+
+    def look(what: str) -> str:
+        return f"{what} is wet"
+
+    ann = Agent("Look.", name="ann", tools=[look])
+    model = ScriptedModel([Turn.call("look", what="rain"), Turn.say("It ", "rains."), "Done."])
+    runtime = ChatRuntime(sequential(ann, BEN), resources=[model])
+    stream = runtime.stream("Weather?")
+    told = [event async for event in stream]
+    assert [type(e).__name__ for e in told] == [
+        "TurnStarted",
+        "AgentStarted",
+        "ToolRequested",
+        "ToolReturned",
+        "OutputDelta",
+        "OutputDelta",
+        "AgentCompleted",
+        "AgentStarted",
+        "OutputDelta",
+        "AgentCompleted",
+        "TurnCompleted",
+    ]
+    assert [(e.agent, e.step, e.of) for e in told if isinstance(e, events.AgentStarted)] == [
+        ("ann", 1, 2),
+        ("ben", 2, 2),
+    ]
+    assert [(e.agent, e.text) for e in told if isinstance(e, events.OutputDelta)][:2] == [
+        ("ann", "It "),
+        ("ann", "rains."),
+    ]
+    assert [e.arguments for e in told if isinstance(e, events.ToolRequested)] == [{"what": "rain"}]
+    assert [e.text for e in told if isinstance(e, events.ToolReturned)] == ["rain is wet"]
+    assert (await stream.reply()).text == "Done."
+
+
+async def test_a_failure_is_told_attempt_by_attempt() -> None:
+    """Each failed attempt is an event, the last one too; the turn fails, and the conversation is as it was before."""
+    runtime, _ = talking(ValueError("broken"), "Better.")
+    told = [event async for event in runtime.stream("Hi")]
+    assert [type(e).__name__ for e in told][1:] == ["AgentStarted", "AttemptFailed", "AgentFailed", "TurnFailed"]
+    assert [e.again for e in told if isinstance(e, events.AttemptFailed)] == [False]
+    assert not runtime.messages
+    assert (await runtime.invoke("Again")).text == "Better."
+    assert [m.text for m in runtime.messages] == ["Again", "Better."]
+
+
+async def test_a_failed_turn_raises_and_can_be_taken_up_again() -> None:
+    """`invoke` raises with the cause; `resume` goes on with the turn where it failed."""
+    runtime, _ = talking(ValueError("broken"), "Better.")
+    with pytest.raises(RunFailed, match="broken") as failed:
+        await runtime.invoke("Hi")
+    assert isinstance(failed.value.__cause__, ValueError)
+    assert (await runtime.resume()).text == "Better."
+    assert [m.text for m in runtime.messages] == ["Hi", "Better."]
+    with pytest.raises(UseError, match="no turn to go on with"):
+        await runtime.resume()
+
+
+async def test_handing_over_is_told_and_remembered() -> None:
+    """The event has the reason, and the next turn begins with whoever spoke last."""
+    model = ScriptedModel([Turn.call("hand_over_to_ben", reason="Spanish"), "Hola.", "Si."])
+    runtime = ChatRuntime(handoff(ANN, BEN), resources=[model])
+    told = [event async for event in runtime.stream("hola")]
+    over = [e for e in told if isinstance(e, events.HandedOver)]
+    assert [(e.source, e.target, e.reason) for e in over] == [("ann", "ben", "Spanish")]
+    assert (await runtime.invoke("y?")) == assistant("Si.", name="ben")
+
+
+async def test_cancelling_reaches_the_model_and_closes_what_is_open() -> None:
+    """`cancel` stops the request under way; whoever awaits gets TurnStopped, and the events say who was stopped."""
+    wait = Hanging()
+    runtime = ChatRuntime(ANN, resources=[ScriptedModel(["late"], sleep=wait)])
+    told: list[events.ChatEvent] = []
+    runtime.on_event(told.append)
+    task = asyncio.create_task(runtime.invoke("Hi"))
+    await wait.begun.wait()
+    assert runtime.cancel()
+    with pytest.raises(TurnStopped):
+        await task
+    assert wait.stopped
+    assert [type(e).__name__ for e in told] == ["TurnStarted", "AgentStarted", "AgentCancelled", "TurnCancelled"]
+    assert not runtime.cancel()
+    assert runtime.messages == ()
+    assert runtime.store.info(runtime.runs[0]).status == "cancelled"
+
+
+async def test_cancelling_the_awaiting_task_cancels_the_turn() -> None:
+    """A task that awaits a turn and is cancelled stops it, and stays cancelled."""
+    wait = Hanging()
+    runtime = ChatRuntime(ANN, resources=[ScriptedModel(["late"], sleep=wait)])
+    task = asyncio.create_task(runtime.invoke("Hi"))
+    await wait.begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert wait.stopped
+    assert runtime.store.info(runtime.runs[0]).status == "cancelled"
+
+
+def raises(_event: object) -> None:
+    """Raise an error."""
+    raise ValueError("handler")
+
+
+def leaves(_event: object) -> None:
+    """Raise what is no Exception."""
+    raise SystemExit(3)
+
+
+async def raises_later(_event: object) -> None:
+    """Raise an error."""
+    raise ValueError("handler")
+
+
+async def leaves_later(_event: object) -> None:
+    """Raise what is no Exception."""
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("handler", [raises, leaves, raises_later, leaves_later])
+async def test_what_a_handler_raises_is_reported_once(handler: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever a handler raises, also what is no Exception, changes no reply and is logged once over all turns."""
+    runtime, _ = talking("a", "b")
+    heard: list[object] = []
+    runtime.on_event(handler)
+    runtime.on_event(heard.append)
+    with caplog.at_level(logging.ERROR):
+        assert [(await runtime.invoke(text)).text for text in ("1", "2")] == ["a", "b"]
+    assert len(caplog.records) == 1
+    assert handler.__name__ in caplog.text
+    assert isinstance(heard[-1], events.TurnCompleted)
+
+
+async def test_a_handler_that_hangs_is_left_behind(caplog: pytest.LogCaptureFixture) -> None:
+    """A blocked handler delays the end of a turn a little, once, and is then reported and left out."""
+    runtime, _ = talking("a", "b")
+    go = threading.Event()
+    seen: list[object] = []
+
+    def hang(event: object) -> None:
+        seen.append(event)
+        go.wait()
+
+    runtime.on_event(hang)
+    try:
+        assert [(await runtime.invoke(text)).text for text in ("1", "2")] == ["a", "b"]
+    finally:
+        go.set()
+    assert "still hangs" in caplog.text
+    assert not [e for e in seen if isinstance(e, events.TurnStarted) and e.run.endswith("-2")]
+
+
+async def test_messages_queue_in_order() -> None:
+    """Messages that come at the same time are turns one after the other, also over two runtimes of a conversation."""
+    store, model = MemoryStore(), ScriptedModel(lambda r: f"to {r.messages[-1].text}")
+    one, two = (ChatRuntime(ANN, store=store, conversation="c", resources=[model]) for _ in range(2))
+    await asyncio.gather(*(runtime.invoke(str(n)) for n, runtime in enumerate((one, two, one, two))))
+    said = [m.text for m in one.messages]
+    assert said == [text for n in range(4) for text in (str(n), f"to {n}")]
+    assert two.messages == one.messages
+
+
+async def test_a_second_message_is_refused_if_asked_so() -> None:
+    """With busy="refuse" a message during a turn is an error at once, and the turn goes on."""
+    wait = Hanging()
+    runtime = ChatRuntime(ANN, resources=[ScriptedModel(["a"], sleep=wait)], busy="refuse")
+    task = asyncio.create_task(runtime.invoke("1"))
+    await wait.begun.wait()
+    with pytest.raises(ConversationBusy):
+        await runtime.invoke("2")
+    wait.go.set()
+    assert (await task).text == "a"
+
+
+@pytest.mark.parametrize("kind", ["sqlite:{}/runs.db", "jsonl:{}/runs"])
+async def test_another_process_goes_on_with_it(kind: str, tmp_path: Path) -> None:
+    """A runtime made anew on the same store, by the conversation's id, has its messages and goes on with it."""
+    for number, reply in enumerate(("a", "b", "c")):
+        store = open_store(kind.format(tmp_path))
+        model = ScriptedModel([reply])
+        runtime = ChatRuntime(ANN, store=store, conversation="c", resources=[model])
+        await runtime.invoke(f"say {reply}")
+        assert len(model.requests[0].messages) == 2 * number + 1
+        assert len(runtime.messages) == 2 * number + 2
+        store.close()
+
+
+async def test_a_turn_that_was_cut_off_is_finished_or_given_up() -> None:
+    """After a crash the conversation says so, until the turn is resumed or discarded."""
+    for finish in (True, False):
+        store, wait = MemoryStore(), Hanging()
+        crashed = ChatRuntime(ANN, store=store, conversation="c", resources=[ScriptedModel(["x"], sleep=wait)])
+        task = asyncio.create_task(crashed.invoke("1"))
+        await wait.begun.wait()
+        assert leave(store, "c-1")
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        runtime = ChatRuntime(ANN, store=store, conversation="c", resources=[ScriptedModel(["a", "b"])])
+        with pytest.raises(TurnOpen, match="was cut off"):
+            await runtime.invoke("2")
+        if finish:
+            assert (await runtime.resume()).text == "a"
+        else:
+            await runtime.discard()
+        await runtime.invoke("2")
+        assert [m.text for m in runtime.messages] == (["1", "a", "2", "b"] if finish else ["2", "a"])
+
+
+async def test_clearing_begins_anew_for_everybody() -> None:
+    """After `clear` no turn sees what was said before, also in a runtime that knew it; the runs stay."""
+    store = MemoryStore()
+    model = ScriptedModel(["a", "b"])
+    one, two = (ChatRuntime(ANN, store=store, conversation="c", resources=[model]) for _ in range(2))
+    await one.invoke("1")
+    assert [m.text for m in two.messages] == ["1", "a"]
+    await one.clear()
+    assert [*one.messages, *two.messages] == []
+    await two.invoke("2")
+    assert [m.text for m in model.requests[1].messages] == ["2"]
+    assert [m.text for m in one.messages] == ["2", "b"]
+    assert len(one.runs) == 3
+
+
+async def test_old_messages_are_left_out_of_a_turn_but_kept() -> None:
+    """A turn sees the last `keep` messages, so that it costs the same in a long conversation; all are in `messages`."""
+    runtime, model = talking(*("abcdefgh"), keep=3)
+    sizes: list[int] = []
+    for n in range(8):
+        await runtime.invoke(str(n))
+        sizes.append(len(str([r.input for r in runtime.store.records(runtime.runs[-1])])))
+    assert [m.text for m in model.requests[-1].messages] == ["6", "g", "7"]
+    assert max(sizes[2:]) - min(sizes[2:]) < 40
+    assert len(runtime.messages) == 16
+
+
+class Own(ChatState):
+    remembered: ClassVar[tuple[str, ...]] = ("count",)
+    count: int = 0
+    decision: Literal["yes", "no"] | None = None
+
+
+def counting() -> Flow[Own]:
+    """Return an own flow over a chat state: it asks before it answers, and counts."""
+    flow = Flow("counting", Own)
+    s = flow.state
+    ask = flow.ask("ask", "Shall I?", reads=s.count, writes=s.decision)
+
+    @flow.task(writes=(s.messages, s.count))
+    def say(decision: str | None, count: int) -> tuple[Message, int]:
+        return assistant(f"{decision} {count}"), count + 1
+
+    flow.edge(ask, say)
+    return flow
+
+
+async def test_an_own_flow_asks_and_remembers() -> None:
+    """Any flow over a chat state can be talked to; its questions are answered, and what it declares is remembered."""
+    runtime = ChatRuntime(counting())
+    with pytest.raises(RunFailed, match="suspended"):
+        await runtime.invoke("Go")
+    assert [q for _, q in runtime.questions] == ["Shall I?"]
+    with pytest.raises(TurnOpen, match="waits for an answer"):
+        await runtime.invoke("Go on")
+    assert (await runtime.answer("yes")).text == "yes 0"
+    with pytest.raises(RunFailed):
+        await runtime.invoke("Again")
+    assert (await runtime.answer("no")).text == "no 1"
+    with pytest.raises(UseError, match="no questions are open"):
+        await runtime.answer("yes")
+
+
+def test_what_cannot_be_talked_to_is_refused_with_all_problems(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flow without messages, options out of range, and an agent without a model are found at construction."""
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "GRAPHRT_MODEL"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(DefinitionError, match="expected a Flow or an Agent"):
+        ChatRuntime("hello")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # the mistake under test
+    with pytest.raises(DefinitionError, match=r"(?s)keep=0.*busy='wait'"):
+        ChatRuntime(counting(), keep=0, busy="wait")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # the mistake under test
+    with pytest.raises(DefinitionError, match="no endpoint is known"):
+        ChatRuntime(Agent("I.", model="some-model"))
+    with pytest.raises(UseError, match="cannot be the id of a conversation"):
+        ChatRuntime(counting(), conversation="a/b")
+
+
+async def test_many_conversations_do_not_mix() -> None:
+    """Conversations that run at the same time each hear only themselves, and leave no task behind."""
+
+    def echo(request: ModelRequest) -> str:
+        return "/".join(m.text for m in request.messages if m.role == "user")
+
+    store, model = MemoryStore(), ScriptedModel(echo)
+    runtimes = [ChatRuntime(ANN, store=store, conversation=f"c{n}", resources=[model]) for n in range(100)]
+    before = len(asyncio.all_tasks())
+    for turn in ("a", "b"):
+        await asyncio.gather(*(r.invoke(f"{n}{turn}") for n, r in enumerate(runtimes)))
+    assert [r.messages[-1].text for r in runtimes] == [f"{n}a/{n}b" for n in range(100)]
+    assert len(asyncio.all_tasks()) == before
+
+
+def test_the_systems_messages_and_whole_pairs_are_kept() -> None:
+    """Trimming keeps what the system said, and no tool's answer without its request."""
+    from graphrt.agents import ToolCall, tool_result
+    from graphrt.chat.conversation import trimmed
+
+    call = ToolCall(id="1", name="look")
+    said: list[Message] = [system("Be kind."), user("a"), assistant("", call), tool_result(call, "x"), user("b")]
+    assert trimmed(said, 2) == [system("Be kind."), user("b")]
+    assert trimmed(said, 3) == [system("Be kind."), *said[2:]]
+    assert trimmed(said, None) == said
