@@ -407,7 +407,7 @@ class Stepper:
         for other, each in self._all_live():
             if each.phase == READY and before == "running":
                 each.attempt = max(each.attempt - 1, 0)  # Commanded, and never begun in the run that goes on here.
-            self._restart(other, each)
+            self._restart(other, each, own=False)
         if before == "failed":
             self._settle_everything()
 
@@ -828,15 +828,24 @@ class Stepper:
         if visit.phase == READY:
             self._command_attempt(frame, visit)
         elif visit.phase == RUNNING:
-            then = _policy(visit, frame, "on_crash")
-            if self.script is not None and visit.id in self.script.lost:
-                then = self.script.lost[visit.id].then
-            self._events.append(AttemptLost(visit.id, visit.node.name, self.attempts.pop(visit.id), then))
-            self._then(self._lost, frame, visit, then)
+            del self.attempts[visit.id]
+            self._lose(frame, visit, self._on_crash(frame, visit))
         elif visit.phase in {PAUSED, WAITING}:
             for kind in ("retry", "deadline"):
                 if (due := self.timers.get((visit.id, kind))) is not None:
                     self._commands.append(StartTimer(visit.id, kind, due))
+
+    def _on_crash(self, frame: _Frame, visit: Visit) -> OnCrash:
+        """Return what becomes of an attempt that began and was cut off."""
+        if self.script is not None:
+            lost = self.script.lost.get(visit.id)
+            return lost.then if lost is not None else "retry"
+        then: OnCrash = _policy(visit, frame, "on_crash")
+        return then
+
+    def _lose(self, frame: _Frame, visit: Visit, then: OnCrash) -> None:
+        self._events.append(AttemptLost(visit.id, visit.node.name, visit.attempt, then))
+        self._then(self._lost, frame, visit, then)
 
     def _lost(self, frame: _Frame, visit: Visit, then: OnCrash) -> None:
         """Decide about an attempt that started before a crash and has no recorded end."""
@@ -887,8 +896,11 @@ class Stepper:
         )
         self._failed(frame, visit, error_info(error))
 
-    def _restart(self, frame: _Frame, visit: Visit) -> None:
-        """Give a visit of a halted run a new round; what had completed and could not go on tries to go on again."""
+    def _restart(self, frame: _Frame, visit: Visit, *, own: bool = True) -> None:
+        """Give a visit of a halted run a new round; what had completed and could not go on tries to go on again.
+
+        An attempt of the run's own that was stopped in the middle may have had its effect, as if it had crashed.
+        """
         node = visit.node
         self.attempts.pop(visit.id, None)
         visit.tries = 0
@@ -911,7 +923,12 @@ class Stepper:
             self._then(self._completed, frame, visit, None, {})
         else:
             self._stop_timer(visit, "retry")
-            self._start_attempt(frame, visit)
+            then = self._on_crash(frame, visit) if own and visit.phase == RUNNING else "retry"
+            if then == "retry":
+                self._start_attempt(frame, visit)
+            else:
+                visit.tries = 1
+                self._lose(frame, visit, then)
 
     def _settle_everything(self) -> None:
         """A run that failed where branches met tries to let them meet again."""

@@ -874,6 +874,25 @@ class TestTakingUpAgain:
         again.answer("0", answer)
         assert again.status == status
 
+    @pytest.mark.parametrize(("then", "status"), [("ask", "suspended"), ("fail", "failed"), ("retry", "running")])
+    def test_doubts_an_attempt_that_was_stopped_in_the_middle(self, then: str, status: str) -> None:
+        """A cancelled run that goes on treats an attempt that had begun as a crash would: its effect may be there."""
+        d = Driver(build([("a", "b")], nodes={"a": {"on_crash": then}})).start()
+        d.begin("0")
+        d.cancel()
+        d.resume()
+        assert d.status == status
+        assert [(e.visit, e.then) for e in d.of(AttemptLost)] == ([("0", then)] if then != "retry" else [])
+        assert ("0" in d.ready) == (then == "retry")
+
+    def test_does_not_doubt_an_attempt_that_had_not_begun(self) -> None:
+        """What was commanded and never called has had no effect."""
+        d = Driver(build([("a", "b")], nodes={"a": {"on_crash": "ask"}})).start()
+        d.cancel()
+        d.resume()
+        assert d.status == "running"
+        assert d.ready["0"].attempt == 1
+
     def test_goes_on_asking_about_a_lost_attempt(self) -> None:
         """Neither another crash nor a cancellation makes the doubt go away."""
         d = Driver(build([("a", "b")], nodes={"a": {"on_crash": "ask"}})).start()
