@@ -10,9 +10,11 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
+
+from graphrt.checks.settings import Settings
 
 if TYPE_CHECKING:
     from graphrt.checks.finding import Found, Severity
@@ -32,7 +34,7 @@ from graphrt import add, append, contains, extend, is_none, let, matches, merge,
 _SECTIONS = re.compile(r"^(Example|Instead):$", re.MULTILINE)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Rule:
     """One rule of the checker."""
 
@@ -46,6 +48,8 @@ class Rule:
     """The docstring of its module; None where Python was told to drop docstrings."""
     mistakes: tuple[str, ...] = ()
     """Mistakes that freezing reports and that are this rule's as well: such a flow cannot be frozen at all."""
+    settings: Settings = field(default_factory=Settings)
+    """With what settings the example earns it."""
     beside: tuple[str, ...] = ()
     """Rules whose findings cannot but come along."""
 

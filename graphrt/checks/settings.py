@@ -16,3 +16,9 @@ class Settings:
     """Of these, codes, names or beginnings of codes that are left out."""
     outputs: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     """Per graph, the fields of its final state that somebody looks at. Only the author knows; until said, all are."""
+    max_visits: int | None = None
+    """Budget of a run, in visits; None for none."""
+    max_requests: int | None = None
+    """Budget of a run, in requests to models; None for none."""
+    items: int | None = None
+    """How many items a list has at most whose type does not say it, where costs are bounded; None for any number."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from graphrt.checks import unused_ignore
+from graphrt.checks.cost import over_budget
 from graphrt.checks.dataflow import (
     assignment_type,
     lost_write,
@@ -59,6 +60,7 @@ FAMILIES: Final[dict[str, str]] = {
     "GR2": "Guards",
     "GR3": "Data flow",
     "GR4": "Agents and effects",
+    "GR5": "Cost",
 }
 """What the first digit of a code says."""
 
@@ -96,6 +98,7 @@ RULES: Final[tuple[Rule, ...]] = (
     vague_output.RULE,
     unfilled_instructions.RULE,
     uncaught_deadline.RULE,
+    over_budget.RULE,
 )
 
 BY_CODE: Final[dict[str, Rule]] = {r.code: r for r in RULES}

@@ -32,7 +32,7 @@ def _page(source: str) -> Generator[dict[str, Any]]:
 def test_the_example_of_a_rule_earns_it_and_nothing_else(rule: Rule) -> None:
     """Who reads a rule's example sees what the rule is about, and no rule that has nothing to do with it."""
     with _page(rule.example) as names:
-        found = check(names["flow"])
+        found = check(names["flow"], settings=rule.settings)
     assert rule.code in {f.code for f in found}
     assert {f.code for f in found} <= {rule.code, *rule.beside}
     assert all(f.name == rule.name for f in found if f.code == rule.code)
@@ -42,7 +42,7 @@ def test_the_example_of_a_rule_earns_it_and_nothing_else(rule: Rule) -> None:
 def test_the_mended_example_earns_nothing(rule: Rule) -> None:
     """The repair that a rule proposes satisfies this rule and all others."""
     with _page(rule.instead) as names:
-        assert check(names["flow"]) == []
+        assert check(names["flow"], settings=rule.settings) == []
 
 
 @pytest.mark.parametrize("rule", RULES, ids=NAMES)
@@ -66,7 +66,7 @@ def test_codes_are_in_order_and_belong_to_a_family() -> None:
 def test_a_finding_names_its_place(rule: Rule) -> None:
     """A finding about a node or an edge says the line of the call that made it."""
     with _page(rule.example) as names:
-        found = [f for f in check(names["flow"]) if f.code == rule.code]
+        found = [f for f in check(names["flow"], settings=rule.settings) if f.code == rule.code]
     assert found
     for one in found:
         assert one.node is None or (one.place or "").startswith("example.py:")

@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 from graphrt import append, guards
 from graphrt.checks import Settings, check
 from graphrt.checks.subject import Subject
+from graphrt.checks.worst import worst
 from graphrt.events import Routed, RunFailed, VisitFailed
 from graphrt.fields import fields_of
 from graphrt.graph import Graph
@@ -286,3 +287,12 @@ def test_a_write_conflict_is_reported_before_the_run(graph: Graph, world: World,
         note(conflicts[0].message)
         told = [f.message for f in check(graph, select=["GR304"])]
         assert any(f"{name!r}" in message for name in fields for message in told)
+
+
+@given(graphs(PLAIN) | graphs(RACING) | graphs(WILD), worlds(), ORDERS)
+def test_no_run_visits_more_than_the_worst_case(graph: Graph, world: World, order: int) -> None:
+    """However a run goes, it makes no more visits than the bound says, those inside of nodes included."""
+    driver = run(graph, world, order)
+    bound = worst(graph, "visits", items=3)
+    note(str(bound))
+    assert len(driver.visits) <= bound.most

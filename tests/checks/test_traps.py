@@ -139,7 +139,7 @@ def test_misspelt_route() -> None:
 
 
 def test_parallel_write() -> None:
-    """Two branches write one plain field, which elsewhere fails in the middle of the run, or loses one of the values."""
+    """Two branches write one plain field, which elsewhere fails in the middle of the run, or loses a value."""
     flow = Flow("report", Report)
     s = flow.state
     start = flow.task(name="start")(begin)
