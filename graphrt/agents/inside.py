@@ -37,7 +37,7 @@ from graphrt.agents.messages import (
     user,
 )
 from graphrt.agents.model import Model, ModelRequest, resolve_model
-from graphrt.agents.tools import Tool
+from graphrt.agents.tools import Tool, untitled
 from graphrt.context import Context
 from graphrt.drafts import Expansion, ExpansionSpec
 from graphrt.fields import fields_of
@@ -336,7 +336,7 @@ class Inside:
         before = self._request(values, messages)
         request = self._concluding(before, is_said=bool(refused)) if self.agent.tools else before
         try:
-            reply = await model.fill(request, self.adapter.json_schema())
+            reply = await model.fill(request, untitled(self.adapter.json_schema()))
         except ModelBehavior as error:
             answered, wrong = str(error.facts.get("text", "")), error.message
             problem = wrong

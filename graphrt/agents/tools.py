@@ -14,12 +14,10 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-import json
 import re
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from hashlib import sha256
 from typing import (
     Any,
     Literal,
@@ -36,7 +34,6 @@ from typing import (
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, PydanticUserError, ValidationError, create_model
 from pydantic.errors import PydanticInvalidForJsonSchema
-from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import PydanticSerializationError, to_json
 
 from graphrt.agents.errors import ArgumentsRefused, ToolDefinitionError, ToolResultRefused, ToolTimeout
@@ -178,8 +175,8 @@ class Tool:
                 text = to_json(result, inf_nan_mode="strings").decode()
             except (PydanticSerializationError, ValueError, RecursionError) as error:
                 raise ToolResultRefused(
-                    f"tool {self.name} returned a {type(result).__name__}, which is neither text nor JSON ({error}); "
-                    "return a str, a number, a list, a dict or a pydantic model",
+                    f"tool {self.name} returned a value of type {type(result).__name__}, which is neither text nor JSON"
+                    f" ({error}); return a str, a number, a list, a dict or a pydantic model",
                     tool=self.name,
                 ) from error
         cut = len(text) - self.max_chars
@@ -252,24 +249,25 @@ def tool_from(
     )
 
 
-def fingerprint(name: str, arguments: Mapping[str, JsonValue]) -> str:
-    """Return a hash that names one call with its arguments: what a person approved, and nothing else."""
-    text = json.dumps([name, arguments], sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return sha256(text.encode()).hexdigest()
-
-
 def is_async(fn: Callable[..., Any]) -> bool:
     """Tell whether calling a function gives an awaitable, also through partials and callable objects."""
     plain = fn.func if isinstance(fn, functools.partial) else fn
     return inspect.iscoroutinefunction(plain) or inspect.iscoroutinefunction(getattr(plain, "__call__", None))  # noqa: B004 - the method is looked at, not called
 
 
-class _Untitled(GenerateJsonSchema):
-    """Leaves out titles, which repeat the names and cost tokens with every request."""
-
-    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ANN401 - the type of the base class
-        del schema
-        return False
+def untitled(schema: JsonSchema) -> JsonSchema:
+    """Leave out titles, which repeat the names and cost tokens with every request."""
+    out: JsonSchema = {}
+    for key, part in schema.items():
+        if key in {"properties", "$defs", "patternProperties"} and isinstance(part, dict):  # names are the author's
+            out[key] = {name: untitled(each) if isinstance(each, dict) else each for name, each in part.items()}
+        elif isinstance(part, dict) and key not in {"default", "const"}:
+            out[key] = untitled(part)
+        elif isinstance(part, list) and key not in {"default", "enum", "examples"}:
+            out[key] = [untitled(each) if isinstance(each, dict) else each for each in part]
+        elif key != "title":
+            out[key] = part
+    return out
 
 
 def _name(fn: Callable[..., Any], given: str | None) -> str:
@@ -341,14 +339,12 @@ def _hints(fn: Callable[..., Any], name: str) -> dict[str, Any]:
 
 def _schema(accepts: type[BaseModel], name: str) -> JsonSchema:
     try:
-        schema: JsonSchema = accepts.model_json_schema(schema_generator=_Untitled)
+        return untitled(accepts.model_json_schema())
     except PydanticInvalidForJsonSchema as error:
         raise ToolDefinitionError(
             f"tool {name} has a parameter that JSON cannot carry: {error.message}; use text, numbers, lists, models",
             tool=name,
         ) from error
-    schema.pop("title", None)
-    return schema
 
 
 def _problem(place: tuple[int | str, ...], message: str) -> str:
