@@ -93,23 +93,15 @@ def be(field: str, value: Json) -> Change:
     return Change(field, Constant(value))
 
 
-def build(
+def drawn(
     edges: Edges,
     *,
     joins: str = "",
     forks: str = "",
     nodes: Mapping[str, Mapping[str, Any]] | None = None,
     fields: tuple[Field, ...] = FIELDS,
-    limits: Limits | None = None,
-    name: str = "g",
-) -> Graph:
-    """Return the graph with these edges: `(source, target)` or `(source, target, {more facts of the edge})`.
-
-    The first node is the start. Nodes are tasks that may write every field, unless `nodes` says otherwise.
-
-    Raises:
-        Refused: it cannot be frozen.
-    """
+) -> tuple[Node, ...]:
+    """Return the nodes of a graph as they are drawn: nobody has asked yet where its joins belong."""
     named: dict[str, Mapping[str, Any]] = dict(nodes or {})
     order = list(dict.fromkeys([n for e in edges for n in e[:2]] + list(named)))
     index = {n: i for i, n in enumerate(order)}
@@ -128,7 +120,27 @@ def build(
         out = tuple(Edge(i, index[e[1]], k, **how[k]) for k, e in enumerate(leaving))
         facts: dict[str, Any] = {"index": i, "name": n, "kind": "task", "edges": out, "fork": n in forks.split()}
         made.append(Node(**(facts | more)))
-    placed, mistakes = place_joins(tuple(made), 0)
+    return tuple(made)
+
+
+def build(
+    edges: Edges,
+    *,
+    joins: str = "",
+    forks: str = "",
+    nodes: Mapping[str, Mapping[str, Any]] | None = None,
+    fields: tuple[Field, ...] = FIELDS,
+    limits: Limits | None = None,
+    name: str = "g",
+) -> Graph:
+    """Return the graph with these edges: `(source, target)` or `(source, target, {more facts of the edge})`.
+
+    The first node is the start. Nodes are tasks that may write every field, unless `nodes` says otherwise.
+
+    Raises:
+        Refused: it cannot be frozen.
+    """
+    placed, mistakes = place_joins(drawn(edges, joins=joins, forks=forks, nodes=nodes, fields=fields), 0)
     if mistakes:
         raise Refused(tuple(m.code for m in mistakes))
     return Graph(name, fields, placed, 0, limits)

@@ -47,6 +47,8 @@ class Kinds:
     inside: bool = True
     disturbed: bool = True
     actions: bool = True
+    local: bool = True
+    """Fields that belong to a branch alone."""
     ends: bool = False
     """Ends that stop the run or fail it: what else was reached depends on the order."""
     doubts: bool = False
@@ -60,7 +62,17 @@ _ENDS: Final[tuple[dict[str, Any], ...]] = (
 )
 PLAIN: Final = Kinds()
 RACING: Final = Kinds(races=True, actions=False)
+BARE: Final = Kinds(asks=False, errors=False, inside=False, actions=False, local=False)
+"""What the executable model knows."""
 WILD: Final = Kinds(races=True, ends=True, doubts=True)
+
+
+@dataclass
+class Drawing:
+    """A graph on paper."""
+
+    edges: list[tuple[str, str, dict[str, Any]]]
+    nodes: dict[str, dict[str, Any]]
 
 
 @dataclass
@@ -157,7 +169,7 @@ class _Plan:
             how["each"] = Each("items", "item", self.one_of((None, None, 1, 2)))
         elif self.chance(25):
             how["when"] = self.guard()
-        if self.chance(20):
+        if self.kinds.local and self.chance(20):
             how["local"] = ("note",)
         return how
 
@@ -223,7 +235,7 @@ class _Plan:
 
     def _inside(self, depth: int) -> tuple[str, str]:
         inner = _Plan(self.draw, self.kinds)
-        graph = inner.graph(depth, disturbed=False)
+        graph = _built(inner.drawing(depth, disturbed=False))
         reads = ("n", "note", "items", "item")
         name = self.node(**subgraph(graph, *self.one_of((("total",), ("total", "note"), ())), reads=reads))
         if self.kinds.errors and self.chance(40):
@@ -236,17 +248,55 @@ class _Plan:
 
     # -- the whole ----------------------------------------------------------------------------------------------------
 
-    def graph(self, depth: int, *, disturbed: bool) -> Graph:
+    def drawing(self, depth: int, *, disturbed: bool) -> Drawing:
+        """Return a graph that may or may not be accepted."""
         start = self.node()
         first, _ = self.block(depth)
         self.edges.insert(0, (start, first, {}))
         if disturbed:
             for _ in range(self.one_of((0, 0, 0, 1, 2))):
                 self._disturb(start)
-        try:
-            return build(self.edges, nodes=self.nodes)
-        except Refused:
-            reject()
+        return Drawing(self.edges, self.nodes)
+
+    def tangle(self) -> Drawing:
+        """Return a graph without any plan: edges forward and some back, with joins and forks anywhere."""
+        count = self.draw(st.integers(3, 9))
+        joins, forks, fans, backs = (self.one_of(p) for p in ((20, 35, 50), (20, 45), (5, 15, 30), (0, 5, 12)))
+        names = [self.node() for _ in range(count)]
+        for i, name in enumerate(names):
+            if i and self.chance(joins):
+                self.nodes[name]["kind"] = "join"
+            if self.chance(forks):
+                self.nodes[name]["fork"] = True
+        for i, name in enumerate(names[:-1]):
+            if i > 1 and self.chance(12):
+                continue  # its branch ends there
+            self._leave(names, i, fans, backs)
+            if all("when" in e[2] for e in self.edges if e[0] == name):
+                self.edge(name, names[self.draw(st.integers(i + 1, count - 1))])
+        for i, name in enumerate(names[1:], 1):
+            if not any(e[1] == name for e in self.edges if names.index(e[0]) < i):
+                self.edge(names[self.draw(st.integers(0, i - 1))], name)
+        for name in names[1:]:
+            if self.nodes[name].get("kind") == "join" and self.chance(15):
+                self.nodes[name]["of"] = self.one_of(names)
+        self.edges.sort(key=lambda e: names.index(e[0]))
+        return Drawing(self.edges, self.nodes)
+
+    def _leave(self, names: list[str], i: int, fans: int, backs: int) -> None:
+        """Add one to three edges that leave a node of a tangle."""
+        for _ in range(self.one_of((1, 1, 2, 2, 3))):
+            if i and self.chance(backs):
+                self.edge(names[i], names[self.draw(st.integers(1, i))], at_most=self.draw(st.integers(1, 2)))
+                continue
+            target = names[self.draw(st.integers(i + 1, len(names) - 1))]
+            draw = self.draw(st.integers(0, 99))
+            if draw < 25:
+                self.edge(names[i], target, when=self.guard())
+            elif draw < 25 + fans:
+                self.edge(names[i], target, each=Each("items", "item"))
+            else:
+                self.edge(names[i], target)
 
     def _disturb(self, start: str) -> None:
         """Change something anywhere: an edge more, a join more or less, a fork more or less, another opener."""
@@ -271,10 +321,25 @@ class _Plan:
                 pass
 
 
+def _built(drawing: Drawing) -> Graph:
+    try:
+        return build(drawing.edges, nodes=drawing.nodes)
+    except Refused:
+        reject()
+
+
 @st.composite
-def graphs(draw: Draw, kinds: Kinds = PLAIN) -> Graph:
-    """Return a random graph that graphrt accepts."""
-    return _Plan(draw, kinds).graph(draw(st.sampled_from((2, 3, 3, 3, 4))), disturbed=kinds.disturbed)
+def drawings(draw: Draw, kinds: Kinds = PLAIN) -> Drawing:
+    """Return a random graph that graphrt may refuse: grown from blocks, or tangled."""
+    plan = _Plan(draw, kinds)
+    if draw(st.integers(0, 3)) == 0:
+        return plan.tangle()
+    return plan.drawing(draw(st.sampled_from((2, 3, 3, 3, 4))), disturbed=kinds.disturbed)
+
+
+def graphs(kinds: Kinds = PLAIN) -> st.SearchStrategy[Graph]:
+    """Return random graphs that graphrt accepts."""
+    return drawings(kinds).map(_built)
 
 
 @dataclass(frozen=True)

@@ -120,7 +120,7 @@ def _perform(driver: Driver, world: World, rnd: random.Random, what: str, visit:
 def test_a_wrong_opener_hides_no_other_join() -> None:
     """A join that names a node which it does not follow is refused, and so are graphs with more joins behind it."""
     edges = [("s", "a"), ("s", "b"), ("a", "x"), ("x", "J"), ("b", "K"), ("J", "L"), ("K", "L"), ("L", "M")]
-    with pytest.raises(Refused, match="^join-of$"):
+    with pytest.raises(Refused, match=r"^join-of$"):
         build(edges, joins="J K L M", forks="s", nodes={"L": {"of": "J"}})
 
 
