@@ -69,11 +69,6 @@ def find(text: str) -> tuple[str, list[str]]:
 """
 
 EXAMPLES: dict[str, dict[str, str]] = {
-    "Configurations": {
-        "configuration": (
-            'from graphrt import sequential\n\nflow = sequential(Agent("Research."), Flow("own", Ticket))'
-        ),
-    },
     "The state": {
         "state-type": 'flow = Flow("support", dict)',
         "no-json-form": 'class Odd(BaseModel):\n    lock: type\n\n\nflow = Flow("odd", Odd)',
@@ -194,6 +189,11 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "reduced-output": INNER + 'flow.subflow("inner", inner, inputs=let(i.text).be(s.message))',
         "map-type": INNER
         + ('flow.subflow("inner", inner, inputs=let(i.text).be(s.rounds), outputs=let(s.reply).be(i.answer))'),
+    },
+    "Configurations": {
+        "configuration": (
+            'from graphrt import sequential\n\nflow = sequential(Agent("Research."), Flow("own", Ticket))'
+        ),
     },
 }
 

@@ -122,6 +122,9 @@ class Other(BaseModel):
     question: str = ""
 
 
+A_FLOW: Any = single(ANN)
+
+
 class Talk(BaseModel):
     messages: Annotated[list[Message], append] = []
 
@@ -142,8 +145,8 @@ class Talk(BaseModel):
         (lambda: switching([ANN, BEN], at_least=0.5), ["at_least=0.5 is for a router that is a function"]),
         (lambda: handoff(ANN, BEN, at_most=0, to={"eve": ["ann"]}), ["at_most=0", "'eve', which is none of ann, ben"]),
         (lambda: handoff(ANN, BEN, to={"ann": ["ann"]}), ["hand over to itself"]),
-        (lambda: refine(ANN, single(BEN), rounds=0), ["rounds=0", "the critic 'single' is a flow"]),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # the mistake under test
-        (lambda: supervisor(single(ANN)), ["at least 1 agent", "the boss 'single' is a flow"]),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # the mistake under test
+        (lambda: refine(ANN, A_FLOW, rounds=0), ["rounds=0", "the critic 'single' is a flow"]),
+        (lambda: supervisor(A_FLOW), ["at least 1 agent", "the boss 'single' is a flow"]),
         (lambda: sequential(Agent("I.", max_turns=0), Agent("J.", prompt="{x}")), ["max_turns is 0", "names {x}"]),
     ],
 )
