@@ -119,29 +119,29 @@ class ChatRuntime:
             raise DefinitionError("chat", (found,))
         mistakes = list(flow.check())
 
-        def wrong(message: str) -> None:
+        def problem(message: str) -> None:
             mistakes.append(Mistake("configuration", message, place))
 
         if keep is not None and (not isinstance(keep, int) or isinstance(keep, bool) or keep < 1):
-            wrong(f"keep={keep!r}; it is a number of messages from 1, or None for all")
+            problem(f"keep={keep!r}; it is a number of messages from 1, or None for all")
         if busy not in {"queue", "refuse"}:
-            wrong(f"busy={busy!r}; it is 'queue' or 'refuse'")
+            problem(f"busy={busy!r}; it is 'queue' or 'refuse'")
         if not mistakes:
             graph = flow.freeze()
             if not hears(graph.field.get("messages")):
-                wrong(
+                problem(
                     f"flow {flow.name!r} cannot be talked to: its state {flow.state_type.__name__} has no field"
                     " messages: Annotated[list[Message], append]; derive it from ChatState"
                 )
             for name in getattr(flow.state_type, "remembered", ()):
                 if name not in graph.field:
-                    wrong(f"{flow.state_type.__name__}.remembered names {name!r}, which is no field of it")
+                    problem(f"{flow.state_type.__name__}.remembered names {name!r}, which is no field of it")
             if not any(isinstance(each, Model) for each in self._resources):
                 for agent in agents_in(graph):
                     try:
                         resolve_model(agent.model)
                     except NoModel as missing:
-                        wrong(f"{agent!r}: {missing}")
+                        problem(f"{agent!r}: {missing}")
         if mistakes:
             raise DefinitionError(flow.name, tuple(mistakes))
 

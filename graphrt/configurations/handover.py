@@ -139,17 +139,17 @@ def _targets(
     for name, there in (to or {}).items():
         for target in (name, *there):
             if target not in names:
-                crew.wrong(f"to= names {target!r}, which is none of {', '.join(names)}")
+                crew.problem(f"to= names {target!r}, which is none of {', '.join(names)}")
         if name in there:
-            crew.wrong(f"to= lets {name!r} hand over to itself")
+            crew.problem(f"to= lets {name!r} hand over to itself")
     for seat in seats:
         if seat.output is not None:
-            crew.wrong(f"member {seat.name!r} has output=, which only sequential hands on")
+            crew.problem(f"member {seat.name!r} has output=, which only sequential hands on")
         if isinstance(seat.who, Agent):
             default = [n for n in names if n != seat.name] if to is None and by_tool else []
             found[seat.name] = list((to or {}).get(seat.name, default))
         elif to is not None and to.get(seat.name):
-            crew.wrong(
+            crew.problem(
                 f"{seat.name!r} is a flow and cannot hand over; let one of its agents speak in this configuration"
             )
     return found

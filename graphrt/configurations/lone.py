@@ -18,7 +18,7 @@ def single(agent: Speaker | Member, *, name: str = "single") -> Flow[ChatState]:
     crew = Crew(name)
     seat = crew.seat(agent, default="assistant")
     if seat.output is not None:
-        crew.wrong("output= needs another agent to read it; ask for the type in an own flow, or use sequential")
+        crew.problem("output= needs another agent to read it; ask for the type in an own flow, or use sequential")
     crew.refuse()
     flow = Flow(name, ChatState)
     s: Any = flow.state

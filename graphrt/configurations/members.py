@@ -75,7 +75,7 @@ class Crew:
         self.mistakes: list[Mistake] = []
         self._names: list[str] = []
 
-    def wrong(self, message: str) -> None:
+    def problem(self, message: str) -> None:
         """Note what is wrong."""
         self.mistakes.append(Mistake("configuration", f"{self.flow}: {message}", self.place))
 
@@ -88,7 +88,7 @@ class Crew:
         else:
             found = [(None, who) for who in given]
         if len(found) < least:
-            self.wrong(f"needs at least {least} agent{'s' * (least > 1)}, got {len(found) or 'none'}")
+            self.problem(f"needs at least {least} agent{'s' * (least > 1)}, got {len(found) or 'none'}")
         return [self.seat(who, name, None if named else f"agent {n}") for n, (name, who) in enumerate(found, 1)]
 
     def seat(self, given: Speaker | Member, name: str | None = None, default: str | None = None) -> Seat:
@@ -97,26 +97,28 @@ class Crew:
         who = cast("object", said.who)
         called = name or said.name or getattr(who, "name", None) or default
         if called is None:
-            self.wrong(f"{brief(who)} has no name, and others must name it; give Agent(…, name=…) or member(…, name=…)")
+            self.problem(
+                f"{brief(who)} has no name, and others must name it; give Agent(…, name=…) or member(…, name=…)"
+            )
             called = f"agent {len(self._names) + 1}"
         if called in self._names:
-            self.wrong(f"two members are named {called!r}; give one of them another name")
+            self.problem(f"two members are named {called!r}; give one of them another name")
         self._names.append(called)
         if isinstance(who, Flow):
             self._check_flow(cast("Flow[Any]", who), called, said)
         elif not isinstance(who, Agent):
-            self.wrong(f"member {called!r} is {brief(who)}; expected an Agent, or a Flow over a chat state")
+            self.problem(f"member {called!r} is {brief(who)}; expected an Agent, or a Flow over a chat state")
         return Seat(called, said.who, said.instructions, said.output)
 
     def _check_flow(self, who: Flow[Any], called: str, said: Member) -> None:
         fields = {f.name: f for f in fields_of(who.state_type)[0]}
         if not hears(fields.get("messages")):
-            self.wrong(
+            self.problem(
                 f"flow {who.name!r} cannot be a member: its state {who.state_type.__name__} has no field"
                 " messages: Annotated[list[Message], append]; derive it from ChatState"
             )
         if said.instructions is not None or said.output is not None:
-            self.wrong(
+            self.problem(
                 f"member {called!r} is a flow, which takes no instructions= and no output=; give them to its agents"
             )
 
@@ -124,7 +126,7 @@ class Crew:
         """Return a number that was given as an option."""
         if isinstance(value, int) and not isinstance(value, bool) and value >= least:
             return value
-        self.wrong(f"{name}={value!r}; it is a number from {least}")
+        self.problem(f"{name}={value!r}; it is a number from {least}")
         return least
 
     def refuse(self) -> None:

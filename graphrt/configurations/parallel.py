@@ -43,7 +43,7 @@ def concurrent(
     seats = crew.seats(agents, least=2)
     for seat in seats:
         if seat.output is not None:
-            crew.wrong(f"member {seat.name!r} has output=, which only sequential hands on")
+            crew.problem(f"member {seat.name!r} has output=, which only sequential hands on")
     combiner = _combiner(crew, combine)
     crew.refuse()
     fields: dict[str, Any] = {"answers": (Annotated[list[Message], append], [])}
@@ -92,7 +92,7 @@ def _combiner(crew: Crew, combine: Combine) -> Seat | Callable[..., object] | No
         return adapted(_vote, _as_reply)
     if callable(cast("object", combine)):
         return adapted(combine, _as_reply)
-    crew.wrong(f"combine={brief(combine)}; expected an agent, a function of the answers, 'all' or 'vote'")
+    crew.problem(f"combine={brief(combine)}; expected an agent, a function of the answers, 'all' or 'vote'")
     return None
 
 

@@ -47,9 +47,9 @@ def refine(
     writing, judging = crew.seat(writer, default="writer"), crew.seat(critic, default="critic")
     for seat in (writing, judging):
         if seat.output is not None:
-            crew.wrong(f"member {seat.name!r} has output=, which only sequential hands on")
+            crew.problem(f"member {seat.name!r} has output=, which only sequential hands on")
     if not isinstance(judging.who, Agent):
-        crew.wrong(f"the critic {judging.name!r} is a flow; it must be an agent, which answers with a Verdict")
+        crew.problem(f"the critic {judging.name!r} is a flow; it must be an agent, which answers with a Verdict")
     crew.refuse()
     assert isinstance(judging.who, Agent)
     asks = judging.instructions or (_JUDGE if judging.who.prompt is None else None)

@@ -35,7 +35,7 @@ def sequential(*agents: Speaker | Member, continue_on_error: bool = False, name:
     seats = crew.seats(agents, least=1)
     fields = {seat.name: _field_name(seat) for seat in seats if seat.output is not None}
     for field in {f for f in fields.values() if list(fields.values()).count(f) > 1 or f in _TAKEN}:
-        crew.wrong(f"the output of a member cannot be kept in a field {field!r}, which there is already; rename it")
+        crew.problem(f"the output of a member cannot be kept in a field {field!r}, which there is already; rename it")
     crew.refuse()
     more: dict[str, Any] = {"skipped": (Annotated[list[str], append], [])} if continue_on_error else {}
     more |= {fields[seat.name]: (seat.output | None, None) for seat in seats if seat.output is not None}

@@ -47,10 +47,10 @@ def supervisor(
     leading = crew.seat(boss, default="boss")
     seats = crew.seats(workers, least=1, named=True)
     if not isinstance(leading.who, Agent):
-        crew.wrong(f"the boss {leading.name!r} is a flow; it must be an agent, which orders and answers")
+        crew.problem(f"the boss {leading.name!r} is a flow; it must be an agent, which orders and answers")
     for seat in (leading, *seats):
         if seat.output is not None:
-            crew.wrong(f"member {seat.name!r} has output=, which only sequential hands on")
+            crew.problem(f"member {seat.name!r} has output=, which only sequential hands on")
     crew.refuse()
     names = [seat.name for seat in seats]
     order = create_model("Order", __base__=Order, worker=(cast("Any", Literal[(*names, DONE)]), ...))

@@ -57,11 +57,11 @@ def switching(
     names = [seat.name for seat in seats]
     for seat in seats:
         if seat.output is not None:
-            crew.wrong(f"member {seat.name!r} has output=, which only sequential hands on")
+            crew.problem(f"member {seat.name!r} has output=, which only sequential hands on")
     if fallback is not None and fallback not in names:
-        crew.wrong(f"fallback={fallback!r} is none of the agents {', '.join(names)}")
+        crew.problem(f"fallback={fallback!r} is none of the agents {', '.join(names)}")
     if at_least and (router is None or isinstance(router, Agent)):
-        crew.wrong(f"at_least={at_least!r} is for a router that is a function; an agent answers with a name")
+        crew.problem(f"at_least={at_least!r} is for a router that is a function; an agent answers with a name")
     check_router(crew, router)
     crew.refuse()
     labels = [*names, NONE_OF_THEM] if fallback is not None and not agentic(router) else names
@@ -91,7 +91,7 @@ def check_router(crew: Crew, router: object) -> None:
     """Note what is wrong with a router."""
     if router is not None and not isinstance(router, Agent) and (isinstance(router, Flow) or not callable(router)):
         found = brief(cast("object", router))
-        crew.wrong(f"router={found}; expected an agent, or a function of the messages that returns a name")
+        crew.problem(f"router={found}; expected an agent, or a function of the messages that returns a name")
 
 
 def add_router(
