@@ -13,7 +13,7 @@ BIN := .venv/bin
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check check-lint check-format check-mypy check-pyright check-imports bench graphs clean
+.PHONY: help demo test check check-lint check-format check-mypy check-pyright check-imports bench graphs web clean
 
 help:  ## print these verbs
 	@sed -n 's/^\([a-z]*\):.*  ## /  make \1|/p' Makefile | while IFS='|' read -r verb says; do printf '%-14s %s\n' "$$verb" "$$says"; done
@@ -55,6 +55,9 @@ bench:  ## measure graphrt beside plain asyncio and other engines
 graphs:  ## draw the committed pictures of graphs/ again
 	@tools/setup.sh $(EXTRAS)
 	@for picture in graphs/*.svg; do $(BIN)/graphrt render "$${picture%.svg}.py" -o "$$picture" || exit 1; done
+
+web:  ## build the script of the report again, from viz/web (needs node and npm)
+	@cd viz/web && npm install --no-package-lock --no-audit --no-fund --silent && npm run --silent check && npm run --silent build
 
 clean:  ## remove all that these verbs made, .venv too
 	rm -rf .venv .venv-bench .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .coverage htmlcov build dist
