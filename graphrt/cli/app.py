@@ -217,7 +217,9 @@ def _tell_usage(error: typer.TyperException) -> int:
     if message.startswith("Usage: "):  # a command without its arguments
         sys.stderr.write(f"{message}\n")
         return exits.WRONG_USE
-    message = re.sub(r" \(Possible options?: (.*)\)$", r"; did you mean \1?", message)
+    message = re.sub(r" \(Possible options?: (.*)\)$", r". Did you mean \1?", message)
+    if found := re.search(r"\. Did you mean (.*)\?$", message):
+        message = f"{message[: found.start()]}; did you mean {' or '.join(found[1].split(', '))}?"
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else NAME
     complain(f"{message[0].lower()}{message[1:]}; see `{path} --help`")

@@ -91,6 +91,8 @@ def _rows(path: Path) -> bytes:
 
     database = sqlite3.connect(path)
     try:
+        if not path.read_bytes().startswith(b"SQLite format 3"):
+            return path.read_bytes()
         return "\n".join(database.iterdump()).encode()
     finally:
         database.close()
