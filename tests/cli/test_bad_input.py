@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,14 @@ import pytest
 from graphrt.cli.commands import GROUPS, import_
 from graphrt.codec import encode_trace
 from graphrt.stores import open_store
+from graphrt.trace import Trace
 from tests.cli import scenes
 from tests.cli.calling import FLOWS, Program
 
 COMMANDS = [command.name for commands in GROUPS.values() for command in commands]
 
 
-RUNS_KEPT = [
+RUNS_KEPT: list[Callable[[], Trace]] = [
     scenes.suspended,
     scenes.completed,
     scenes.failed,
