@@ -11,11 +11,25 @@ from typing import Any, ClassVar, Literal
 import pytest
 
 from graphrt import Agent, ChatRuntime, ChatState, DefinitionError, Flow, RunFailed, UseError, handoff, sequential
-from graphrt.agents import FilePart, ImagePart, Message, ModelRequest, TextPart, assistant, system, user
+from graphrt.agents import (
+    FilePart,
+    ImagePart,
+    Message,
+    ModelRequest,
+    TextPart,
+    ToolCall,
+    assistant,
+    system,
+    tool_result,
+    user,
+)
+from graphrt.agents.models.openai import OpenAIModel
 from graphrt.chat import ConversationBusy, TurnOpen, TurnStopped, events
+from graphrt.chat.conversation import trimmed
 from graphrt.runtime import leave
 from graphrt.stores import open_store
 from graphrt.stores.memory import MemoryStore
+from graphrt.testing.endpoint import Endpoint, chunk, sse
 from graphrt.testing.scripted import Scripted, ScriptedModel, Turn
 
 pytestmark = pytest.mark.anyio
@@ -380,11 +394,27 @@ async def test_many_conversations_do_not_mix() -> None:
 
 def test_the_systems_messages_and_whole_pairs_are_kept() -> None:
     """Trimming keeps what the system said, and no tool's answer without its request."""
-    from graphrt.agents import ToolCall, tool_result
-    from graphrt.chat.conversation import trimmed
-
     call = ToolCall(id="1", name="look")
     said: list[Message] = [system("Be kind."), user("a"), assistant("", call), tool_result(call, "x"), user("b")]
     assert trimmed(said, 2) == [system("Be kind."), user("b")]
     assert trimmed(said, 3) == [system("Be kind."), *said[2:]]
     assert trimmed(said, None) == said
+
+
+async def test_cancelling_reaches_the_socket() -> None:
+    """A stream that has fallen silent is hung up on when the turn is cancelled; the endpoint notices."""
+    silent = sse(chunk({"role": "assistant", "content": "It "}), done=False, ending="hang")
+    async with Endpoint([silent]) as endpoint:
+        model = OpenAIModel("m", base_url=endpoint.url)
+        runtime = ChatRuntime(ANN, resources=[model])
+        told: list[events.ChatEvent] = []
+        async for event in (stream := runtime.stream("Hi")):
+            told.append(event)
+            if isinstance(event, events.OutputDelta):
+                runtime.cancel()
+        with pytest.raises(TurnStopped):
+            await stream.reply()
+        async with asyncio.timeout(30):  # never, if nobody hangs up
+            await endpoint.hung_up.wait()
+        await model.aclose()
+    assert [type(e).__name__ for e in told][2:] == ["OutputDelta", "AgentCancelled", "TurnCancelled"]
