@@ -8,8 +8,17 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from graphrt import codec, replay
-from graphrt.events import AttemptLost, AttemptRetried, Routed, VisitCompleted, VisitStarted
+from graphrt.events import (
+    AttemptLost,
+    AttemptRetried,
+    Routed,
+    RunCancelled,
+    VisitCancelled,
+    VisitCompleted,
+    VisitStarted,
+)
 from graphrt.graph import Graph, graph_from_json
+from graphrt.inputs import AttemptFailed, AttemptStarted, AttemptSucceeded
 from graphrt.stepper import Stepper
 from graphrt.trace import Record, Trace
 from tests.driving import Driver, ended
@@ -17,6 +26,9 @@ from tests.properties import invariants
 from tests.strategies import ORDERS, PLAIN, RACING, TooLong, World, finish, graphs, run, walk, worlds
 
 ANY = graphs(PLAIN) | graphs(RACING)
+SHORT = 40
+"""Moves of the runs that are looked at record by record."""
+ENDS = (AttemptSucceeded, AttemptFailed)
 PLACE = st.floats(0, 1)
 """Somewhere in a run, as a share of its length."""
 
@@ -25,7 +37,7 @@ def _result(driver: Driver) -> tuple[Any, ...]:
     """Return what a run comes to, however often it was interrupted."""
     completed = sorted((e.visit, e.node, e.outcome, repr(e.writes)) for e in driver.of(VisitCompleted))
     routed = sorted({repr((e.visit, e.verdicts, e.error)) for e in driver.of(Routed)})
-    visits = sorted((e.visit, e.node, e.causes) for e in driver.of(VisitStarted))
+    visits = sorted({(e.visit, e.node, e.causes) for e in driver.of(VisitStarted)})
     return driver.status, driver.state, visits, completed, routed
 
 
@@ -143,21 +155,60 @@ def test_mended_world(graph: Graph, world: World, order: int) -> None:
         assert _result(broken) == _result(fresh)
 
 
-@given(graphs(PLAIN), worlds(), ORDERS, PLACE)
-def test_fork_anywhere(graph: Graph, world: World, order: int, place: float) -> None:
-    """A fork from any live visit, with nothing edited, ends as its parent does."""
-    whole = run(graph, world, order)
+@given(graphs(PLAIN), worlds(), ORDERS)
+def test_crash_after_every_record(graph: Graph, world: World, order: int) -> None:
+    """There is no record after which a run that is cut off ends otherwise; no visit with a result runs again."""
+    whole = run(graph, world, order, SHORT)
     assume(whole.status == "completed" and not invariants.order_decided(whole))
-    starts = [e.visit for e in whole.of(VisitStarted)]
-    visit = starts[int(place * (len(starts) - 1))]
-    kept = replay.branch_off(whole.trace, visit)
-    child = whole.folded(kept)
-    assume(visit in child.stepper.visits)
-    assume(all("/" not in v for v in child.stepper.visits))
-    child.fork(visit)
-    finish(child, world, order)
-    assert _result(child) == _result(whole)
-    assert ended(child)
+    expected = _result(whole)
+    for upto in range(1, len(whole.records)):
+        cut = whole.crashed(upto)
+        done = {e.visit for e in cut.of(VisitCompleted)}
+        finish(cut, world, order)
+        assert _result(cut) == expected, upto
+        again = [r.input.visit for r in cut.records[upto:] if isinstance(r.input, AttemptStarted)]
+        assert not done.intersection(again), upto
+
+
+@given(ANY, worlds(), ORDERS)
+def test_cancel_after_every_input(graph: Graph, world: World, order: int) -> None:
+    """Cancelled anywhere, a run is cancelled, each attempt that had started has an end, and nothing is in hand."""
+    whole = run(graph, world, order, SHORT)
+    for upto in range(1, len(whole.records)):
+        driver = Driver(graph)
+        for _ in walk(driver, world, order):
+            if len(driver.records) >= upto:
+                break
+        if driver.status not in {"running", "suspended"}:
+            continue
+        waiting = {*driver.ready, *driver.running, *driver.stepper.questions, *(visit for visit, _ in driver.timers)}
+        events = driver.cancel()
+        assert driver.status == "cancelled"
+        assert events[-1] == RunCancelled("tests")
+        assert {e.visit for e in events if isinstance(e, VisitCancelled)} == waiting
+        invariants.books_balance(driver)
+        assert not {*driver.ready, *driver.running, *driver.timers, *driver.stepper.questions}
+        closed = {(r.input.visit, r.input.attempt) for r in driver.records if isinstance(r.input, ENDS)}
+        begun = {(r.input.visit, r.input.attempt) for r in driver.records if isinstance(r.input, AttemptStarted)}
+        stopped = {e.visit for e in driver.of(VisitCancelled)}
+        assert {visit for visit, _ in begun - closed} <= stopped
+        assert replay.fold(driver.trace).status == "cancelled"
+
+
+@given(graphs(PLAIN), worlds(), ORDERS)
+def test_fork_from_every_visit(graph: Graph, world: World, order: int) -> None:
+    """A fork from any visit that has work to do, with nothing edited, ends as its parent does."""
+    whole = run(graph, world, order, SHORT)
+    assume(whole.status == "completed" and not invariants.order_decided(whole))
+    expected = _result(whole)
+    for visit in whole.visits:
+        child = whole.folded(replay.branch_off(whole.trace, visit))
+        if visit not in child.stepper.visits:
+            continue  # a join or an end: over as soon as it had begun
+        child.fork(visit)
+        finish(child, world, order)
+        assert _result(child) == expected, visit
+        assert ended(child)
 
 
 @given(graphs(PLAIN), worlds(), ORDERS, PLACE)
