@@ -90,9 +90,12 @@ def line(*parts: Part) -> Text:
 def say(*lines: Part, file: IO[str] | None = None) -> None:
     """Print lines. A terminal wraps them at words, a file gets each in one piece."""
     screen = console(file)
+    if not screen.is_terminal:
+        screen.file.write("".join(f"{line(one).plain}\n" for one in lines))
+        screen.file.flush()
+        return
     for one in lines:
-        text = line(one)
-        for part in wrapped(text, screen.width) if screen.is_terminal else [text]:
+        for part in wrapped(line(one), screen.width):
             screen.print(part, soft_wrap=True)
 
 

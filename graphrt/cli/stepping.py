@@ -7,8 +7,9 @@ it was, the state, or the picture of the run up to here. A wide screen has state
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeAlias, cast
 
+import msgspec
 from rich.cells import cell_len
 from rich.text import Text
 
@@ -18,9 +19,10 @@ from graphrt.cli.step_lines import detail, row
 from graphrt.cli.telling import status_text
 from graphrt.cli.which import which_visit
 from graphrt.errors import UseError
+from graphrt.events import Routed, VisitStarted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from graphrt.cli.steps import Step, Walk
     from graphrt_viz.picture import Picture
@@ -31,6 +33,8 @@ WIDE: Final = 110
 """Columns from which on state and picture stand beside the page."""
 _HERE: Final = "◀ here"
 _LONG_VALUE: Final = 2_000
+_UNSOUGHT: Final = frozenset({"type", "duration_s", "due", "seed", "usage", "lineage", "detail"})
+"""What stands in a record, and is not told as it stands there."""
 _PAGES: Final[Mapping[str, Page]] = {"w": "why", "s": "state", "d": "picture", "?": "help", "h": "help"}
 _HELP: Final = (
     ("enter  n  →", "the next step"),
@@ -159,8 +163,15 @@ class Stepping:
             self.note = f"no other step has {self._sought!r}"
 
     def _text_of(self, step: Step) -> str:
-        lines = [line(*(line(c, " ") for c in row(step, self.walk))), *detail(step, self.walk)]
-        return "\n".join(t.plain for t in lines).casefold()
+        """Return the words and values of a step, without what only makes them a page: many are looked through."""
+        told = self.walk.told
+        parts = [step.name, *step.live, *_leaves(msgspec.to_builtins((step.record.input, step.record.events)))]
+        for event in step.record.events:
+            if isinstance(event, VisitStarted):
+                parts.append(told.visits[event.visit].name)
+            elif isinstance(event, Routed):
+                parts += [part for edge in step.edges(told, event) for part in (edge.target, edge.trigger)]
+        return "\n".join(parts).casefold()
 
     def _next_failure(self) -> None:
         if not self._find(lambda step: step.failed, 1):
@@ -365,6 +376,19 @@ class Stepping:
             text.append(f" {says}  " if says else "  ", "dim")
         text.rstrip()
         return text
+
+
+def _leaves(value: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON value
+    """Yield the texts and numbers in a JSON value, as far as somebody may look for them."""
+    if isinstance(value, dict):
+        for name, part in cast("dict[str, Any]", value).items():
+            if name not in _UNSOUGHT:
+                yield from _leaves(part)
+    elif isinstance(value, (list, tuple)):
+        for part in cast("Sequence[Any]", value):
+            yield from _leaves(part)
+    elif value is not None:
+        yield str(value)
 
 
 def _marked(picture: Picture, step: Step) -> Picture:
