@@ -31,7 +31,7 @@ from graphrt import add, append, contains, extend, is_none, let, matches, merge,
 """
 """What stands above every example of a rule."""
 
-_SECTIONS = re.compile(r"^(Example|Instead):$", re.MULTILINE)
+_SECTIONS = re.compile(r"^(Recorded|Example|Instead):$", re.MULTILINE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +70,11 @@ class Rule:
     def why(self) -> str:
         """Why that matters, and what the rule cannot see; paragraphs."""
         return self._parts["head"].partition("\n\n")[2].strip()
+
+    @property
+    def recorded(self) -> str:
+        """Python that makes `flow` as it was once, and a `run` of it; empty for rules that need no recorded run."""
+        return self._parts.get("Recorded", "")
 
     @property
     def example(self) -> str:

@@ -22,6 +22,7 @@ from graphrt.checks.effects import (
     unguarded_tool,
     vague_output,
 )
+from graphrt.checks.evolution import changed_question, not_resumable, other_path
 from graphrt.checks.guards import (
     guard_gap,
     impossible_guard,
@@ -61,6 +62,7 @@ FAMILIES: Final[dict[str, str]] = {
     "GR3": "Data flow",
     "GR4": "Agents and effects",
     "GR5": "Cost",
+    "GR6": "Evolution",
 }
 """What the first digit of a code says."""
 
@@ -99,6 +101,9 @@ RULES: Final[tuple[Rule, ...]] = (
     unfilled_instructions.RULE,
     uncaught_deadline.RULE,
     over_budget.RULE,
+    other_path.RULE,
+    not_resumable.RULE,
+    changed_question.RULE,
 )
 
 BY_CODE: Final[dict[str, Rule]] = {r.code: r for r in RULES}
