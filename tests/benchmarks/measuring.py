@@ -65,12 +65,14 @@ def number(value: float) -> Reading:
 
 
 async def timed(
-    work: Callable[[], Awaitable[object]], units: int, *, wanted: object, samples: int = SAMPLES, scale: float = 1e6
+    work: Callable[[], Awaitable[object]], units: int, *, wanted: object, samples: int = SAMPLES, warm: int = 1
 ) -> Reading:
-    """Return how long a unit of `work` takes, in µs (or 1/`scale` s); its result is compared with `wanted` each time.
+    """Return how long a unit of `work` takes, in µs; its result is compared with `wanted` each time.
 
-    A first call warms up and says how often the work fits into one sample.
+    `warm` calls come before; the last of them says how often the work fits into one sample.
     """
+    for _ in range(warm - 1):
+        expect(await work(), wanted)
     begun = time.perf_counter()
     expect(await work(), wanted)
     first = time.perf_counter() - begun
@@ -87,8 +89,8 @@ async def timed(
         process, took = time.process_time() - process_at, time.perf_counter() - at
         expect(found, wanted)
         spent += took
-        cpu.append(process / (times * units) * scale)
-        wall.append(took / (times * units) * scale)
+        cpu.append(process / (times * units) * 1e6)
+        wall.append(took / (times * units) * 1e6)
     return Reading(statistics.median(cpu), statistics.median(wall), min(cpu))
 
 

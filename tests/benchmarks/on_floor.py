@@ -152,7 +152,7 @@ async def durable() -> m.Readings:
         normal, full = table("normal"), table("full")
         turn = iter(range(1_000_000))
         for key, db in (("step normal", normal), ("step full", full)):
-            found[key] = await m.timed(partial(again, db), w.DURABLE_STEPS, wanted=w.DURABLE_STEPS)
+            found[key] = await m.timed(partial(again, db), w.DURABLE_STEPS, wanted=w.DURABLE_STEPS, warm=w.DURABLE_WARM)
         found["step group"] = await m.timed(
             lambda: together(table("full")), w.GROUP_RUNS * w.GROUP_STEPS, wanted=w.GROUP_RUNS * w.GROUP_STEPS
         )

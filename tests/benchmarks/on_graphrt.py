@@ -190,7 +190,7 @@ async def durable() -> m.Readings:
         for mode in ("normal", "full"):
             store = SqliteStore(Path(folder, f"{mode}.db"), synchronous=mode)
             found[f"step {mode}"] = await m.timed(
-                partial(counted, graph, store=store), w.DURABLE_STEPS, wanted=w.DURABLE_STEPS
+                partial(counted, graph, store=store), w.DURABLE_STEPS, wanted=w.DURABLE_STEPS, warm=w.DURABLE_WARM
             )
             if mode == "full":
                 steps = w.GROUP_RUNS * w.GROUP_STEPS

@@ -200,7 +200,7 @@ async def durable() -> m.Readings:
         for mode in ("normal", "full"):
             saver = saver_at(Path(folder, f"{mode}.db"), mode)
             found[f"step {mode}"] = await m.timed(
-                partial(looped, graph, saver=saver), w.DURABLE_STEPS, wanted=w.DURABLE_STEPS
+                partial(looped, graph, saver=saver), w.DURABLE_STEPS, wanted=w.DURABLE_STEPS, warm=w.DURABLE_WARM
             )
             if mode == "full":
                 one = partial(looped, short, saver=saver)

@@ -188,7 +188,10 @@ async def durable() -> m.Readings:
                 saver = await _saver(db, mode)
                 graph = loop_of(w.DURABLE_STEPS, checkpointer=saver)
                 found[f"step {mode}"] = await m.timed(
-                    lambda graph=graph: counted(graph, durability="sync"), w.DURABLE_STEPS, wanted=w.DURABLE_STEPS
+                    lambda graph=graph: counted(graph, durability="sync"),
+                    w.DURABLE_STEPS,
+                    wanted=w.DURABLE_STEPS,
+                    warm=w.DURABLE_WARM,
                 )
                 if mode == "full":
                     short = loop_of(w.GROUP_STEPS, checkpointer=saver)
