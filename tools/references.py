@@ -10,9 +10,12 @@ code of a page prints and draws is written as well (see `blocks.py`). All else i
 from __future__ import annotations
 
 import ast
+import contextlib
 import importlib
 import inspect
+import io
 import json
+import os
 import pkgutil
 import re
 import sys
@@ -31,6 +34,8 @@ from pydantic import BaseModel
 
 import graphrt
 from graphrt import Flow, add, append, extend, let, merge, union
+from graphrt.cli import main as program
+from graphrt.cli.commands import GROUPS
 from graphrt.codec import encode_header, encode_record
 from graphrt.errors import DefinitionError, EnvironmentFault, GraphrtError, RunError, UseError
 from graphrt.expressions import Expression, condition_of, contains, is_none, matches, not_, one_of, size
@@ -595,6 +600,32 @@ def context() -> str:
     return parts[0] + "\n" + table(("", "meaning"), rows)
 
 
+def command_line() -> str:
+    """Write the help of the program and of each of its commands, a section a command."""
+    parts = [_help([])]
+    for title, found in GROUPS.items():
+        parts.append(f"## {title}\n")
+        parts += [f"### graphrt {command.name}\n\n{_help([command.name])}" for command in found]
+    return "\n".join(parts)
+
+
+def _help(of: list[str]) -> str:
+    """Return what `--help` prints, a hundred columns wide, on every machine."""
+    printed = io.StringIO()
+    known = {name: os.environ.get(name) for name in ("COLUMNS", "GRAPHRT_STORE")}
+    os.environ["COLUMNS"] = "100"
+    os.environ.pop("GRAPHRT_STORE", None)
+    try:
+        with contextlib.redirect_stdout(printed):
+            program([*of, "--help"])
+    finally:
+        for name, value in known.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+    return f"```text\n{printed.getvalue()}```\n"
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "error-tree": error_tree,
     "errors": error_pages,
@@ -605,6 +636,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "inputs": input_pages,
     "input-parts": input_parts,
     "commands": command_pages,
+    "command-line": command_line,
     "trace": trace_parts,
     "trace-header": trace_header,
     "trace-records": trace_records,
