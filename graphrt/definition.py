@@ -129,6 +129,8 @@ class Definition:
 
     def ends(self, value: object, what: str, place: Place) -> list[int]:
         """Return the indices of one node or several."""
+        if isinstance(value, Node) and value.flow is self.owner:  # nearly always
+            return [value.index]
         if is_nothing(value):
             self.wrong("no-node", f"{what} is missing; give a node", place)
             return []

@@ -180,9 +180,9 @@ class EdgeFreezer:
 
 
 def _names_of(drafts: Sequence[NodeDraft], indices: Sequence[int]) -> str:
-    names = [repr(drafts[i].name) for i in indices[:4]]
-    text = ", ".join(names) + (", …" if len(indices) > 4 else "")
-    return text if len(indices) == 1 else f"[{text}]"
+    if len(indices) == 1:
+        return repr(drafts[indices[0]].name)
+    return f"[{listed(drafts[i].name for i in indices[:4])}{', …' if len(indices) > 4 else ''}]"
 
 
 def _article(verb: str) -> str:
