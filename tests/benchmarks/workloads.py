@@ -18,7 +18,7 @@ RUNS: Final = 1_000
 RUN_NODES: Final = 10
 DURABLE_STEPS: Final = 200
 DURABLE_WARM: Final = 6
-"""Runs before the clock starts: until its first 1,000 pages are full, a write-ahead log grows, and an fsync costs more."""
+"""Runs before the clock starts: while a write-ahead log grows to its 1,000 pages, an fsync costs more."""
 STORED_STEPS: Final = 1_000
 GROUP_RUNS: Final = 100
 GROUP_STEPS: Final = 20
