@@ -147,7 +147,7 @@ def test_labels_that_begin_alike_are_told_apart_where_they_part() -> None:
 
 
 def test_a_label_within_a_longer_one_and_quotes_do_not_confuse() -> None:
-    """ "bug" is not "bug report"; a quote before the label is no part of it."""
+    """A bug is no bug report, and a quote before the label is no part of it."""
     scores = label_scores([position("bug", bug=1.0)], ["bug", "bug report"])
     assert scores == pytest.approx({"bug": 1.0, "bug report": 0.0})
     quoted = label_scores([Position('"', 0.0, (('"', 0.0),)), position("Bug", Bug=0.7, Bill=0.3)], ["billing", "bug"])

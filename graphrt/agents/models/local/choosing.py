@@ -84,7 +84,7 @@ class _Asking:
         for label in labels:
             groups.setdefault(tuple(tokens[label]), []).append(label)
         for alike in groups.values():
-            common = _common(alike)
+            common = _common(alike).rstrip()  # the space is part of the token behind it
             if len(alike) > 1 and len(common) > len(said):
                 for label, weight in self.weights(alike, common).items():
                     total[label] += weight
@@ -114,7 +114,7 @@ class _Asking:
 
 def _begun(rest: str, likeliest: Mapping[str, float]) -> tuple[str, float]:
     """Find the likeliest token that begins a label's rest; the end of a line ends a label."""
-    wanted = rest.casefold()
+    wanted = rest.strip().casefold()
     best = ("", _ABSENT)
     for token, score in likeliest.items():
         text = token.strip(" ").casefold()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -59,5 +60,6 @@ def put_together(path: Path) -> Path:
         )
         raise LocalModelFault(message, path=str(path)) from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # it became the file, or could not even be begun
+            part.unlink()
     return path
