@@ -15,6 +15,7 @@ from graphrt_viz.chronicle import chronicle_of
 from graphrt_viz.collapse import collapsed
 from graphrt_viz.errors import FormatError, LayoutError, PictureError
 from graphrt_viz.exporters import FORMATS, format_named, format_of, refuse_theme
+from graphrt_viz.exporters.html import report
 from graphrt_viz.extract import opened_to, picture_of
 from graphrt_viz.overlay import picture_of_run
 from graphrt_viz.picture import Picture, from_json, to_json
@@ -25,12 +26,15 @@ from graphrt_viz.views.difference import difference_of, difference_of_runs
 from graphrt_viz.views.heat import picture_of_heat
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from graphrt_viz.exporters import Format
     from graphrt_viz.exporters.dot import Direction
     from graphrt_viz.extract import Opened
     from graphrt_viz.looks import Room
     from graphrt_viz.theme import Theme, ThemeName
     from graphrt_viz.views import View
+    from graphrt_viz.views.heat import Measure
 
 __all__ = [
     "FORMATS",
@@ -50,6 +54,7 @@ __all__ = [
     "picture_of_heat",
     "picture_of_run",
     "render",
+    "report_of",
     "save",
     "shared_room",
     "to_json",
@@ -156,6 +161,35 @@ def _written(
     if form.export is None:
         raise FormatError(f"format {form.name!r} has no views; leave the view out")
     return form.export(view.draw(chronicle_of(target, opened=opened)), theme, direction, room)
+
+
+def report_of(
+    runs: Sequence[Trace],
+    *,
+    theme: ThemeName = "auto",
+    by: Measure = "time",
+    opened: Opened = None,
+) -> str:
+    """Return the report of the first of some runs, with what differs from the second and what all of them did.
+
+    Args:
+        runs: at least one.
+        theme: what the page begins with; the reader can change it.
+        by: what colours the picture of all runs.
+        opened: which nodes with a graph inside are drawn open.
+
+    Raises:
+        PictureError: there are no runs.
+        LayoutError: Graphviz is missing or refuses.
+    """
+    if not runs:
+        raise PictureError("no runs to report on; a report needs at least one")
+    return report(
+        chronicle_of(runs[0], opened=opened),
+        theme_named(theme),
+        difference=difference_of_runs(runs[0], runs[1], opened=opened) if len(runs) > 1 else None,
+        heat=picture_of_heat(runs, by=by, opened=opened) if len(runs) > 1 else None,
+    )
 
 
 def save(

@@ -10,6 +10,7 @@ from graphrt.cli.commands import (
     answer,
     cancel,
     check,
+    diff,
     export,
     fork,
     import_,
@@ -19,6 +20,7 @@ from graphrt.cli.commands import (
     run,
     runs,
     show,
+    stats,
     why,
 )
 
@@ -45,12 +47,20 @@ GROUPS: Final[Mapping[str, tuple[Command, ...]]] = {
     ),
     "Look at flows": (
         Command("check", "Find the mistakes in a flow without running it.", check.check, check.EXAMPLES),
-        Command("render", "Draw a flow, or a run on its flow.", render.render, render.EXAMPLES, choices=render.choices),
+        Command(
+            "render",
+            "Draw flows, runs on their flow, and what differs.",
+            render.render,
+            render.EXAMPLES,
+            choices=render.choices,
+        ),
     ),
     "Look at runs": (
         Command("runs", "List the runs of the store.", runs.runs, runs.EXAMPLES, needs_args=False),
         Command("show", "Show a run step by step.", show.show, show.EXAMPLES),
         Command("why", "Tell why a run went where it went.", why.why, why.EXAMPLES),
+        Command("diff", "Tell what differs between two runs, or two flows.", diff.diff, diff.EXAMPLES),
+        Command("stats", "Tell what many runs did.", stats.stats, stats.EXAMPLES),
         Command("replay", "Walk through a run, or check it against today's code.", replay.replay, replay.EXAMPLES),
     ),
     "Change runs": (

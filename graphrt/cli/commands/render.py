@@ -123,30 +123,44 @@ def render(
     """Draw a flow, or a run on its flow: what was taken and why, what was not, attempts, times, tokens, errors.
 
     A run is drawn from its trace alone. Of two flows or two runs it draws what differs. A picture carries the digest of
-    what it shows, so that --check can tell in CI that a committed picture is out of date; nothing else is compared.
+    what it shows, so that --check can tell in CI that a committed picture is out of date; nothing else is compared. A
+    report (html) of several runs is of the first, with what differs from the second and what all of them did.
     """
-    from graphrt.cli.screen import note
     from graphrt.errors import UseError
-    from graphrt_viz import FormatError, PictureError
+    from graphrt.trace import Trace
+    from graphrt_viz import FormatError, PictureError, report_of
     from graphrt_viz import render as draw
     from graphrt_viz.exporters import format_named, format_of
 
     named = " ".join(what)
     try:
         chosen = format_named(form) if form else format_of(output) if output is not None else format_named("text")
-        given = [_shown(one, store) for one in what]
+        given = [shown(one, store) for one in what]
         unfold = _opened(given[-1], opened, depth)
-        shown = _together(given, what, heat, unfold, store)
+        runs = [one for one in given if isinstance(one, Trace)]
+        if chosen.name == "html" and len(runs) == len(given) > 1 and not check:
+            return _written(
+                report_of(runs, theme=theme or "auto", by=heat or "time", opened=unfold), output, chosen.name
+            )
+        drawn = _together(given, what, heat, unfold, store)
         if check:
-            return _check(_picture(shown, view, unfold), output, named)
+            return _check(_picture(drawn, view, unfold), output, named)
         way: Literal["LR", "TB"] = "LR" if direction == "right" else "TB"
-        content = draw(shown, chosen.name, theme=theme, direction=way, view=view, opened=unfold)
+        content = draw(drawn, chosen.name, theme=theme, direction=way, view=view, opened=unfold)
     except FormatError as error:
         raise UseError(str(error)) from error
     except PictureError as error:
         raise UseError(f"cannot draw {named}: {error}") from error
+    return _written(content, output, chosen.name)
+
+
+def _written(content: str | bytes, output: Path | None, form: str) -> int:
+    """Write a picture to its file, or to standard output."""
+    from graphrt.cli.screen import note
+    from graphrt.errors import UseError
+
     if output is None:
-        _to_screen(content, chosen.name)
+        _to_screen(content, form)
         return 0
     try:
         output.write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -156,7 +170,7 @@ def render(
     return 0
 
 
-def _shown(what: str, store: str) -> Graph | Trace:
+def shown(what: str, store: str) -> Graph | Trace:
     """Return the flow or the run that `what` means."""
     from graphrt.cli.target import is_target, load
     from graphrt.cli.which import read_run
@@ -186,7 +200,7 @@ def _together(
     from graphrt_viz import difference_of, difference_of_runs, picture_of_heat
 
     if heat is not None:
-        return picture_of_heat(_runs(given, store), by=heat, opened=opened)
+        return picture_of_heat(runs_of(given, store), by=heat, opened=opened)
     match given:
         case [one]:
             return one
@@ -200,7 +214,7 @@ def _together(
             raise UseError(f"{len(given)} given; two show what differs, more than two runs need --heat time")
 
 
-def _runs(given: Sequence[Graph | Trace], store: str) -> list[Trace]:
+def runs_of(given: Sequence[Graph | Trace], store: str) -> list[Trace]:
     """Return the runs that were given, or all of the store that are of the flow that was."""
     from graphrt.cli.which import opened
     from graphrt.errors import UseError
@@ -209,11 +223,11 @@ def _runs(given: Sequence[Graph | Trace], store: str) -> list[Trace]:
     runs = [one for one in given if not isinstance(one, Graph)]
     flows = [one for one in given if isinstance(one, Graph)]
     if runs and flows:
-        raise UseError("--heat draws the runs that are named, or all runs of one flow; not both at once")
+        raise UseError("name runs, or one flow for all its runs; not both at once")
     if not flows:
         return runs
     if len(flows) > 1:
-        raise UseError("--heat draws the runs of one flow; name one")
+        raise UseError("name one flow; its runs are looked at")
     with opened(store) as open_:
         found = [open_.trace(info.run) for info in reversed(open_.runs(flow=flows[0].name))]
     if not found:

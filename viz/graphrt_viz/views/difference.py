@@ -60,6 +60,22 @@ def difference_of(first: Graph, second: Graph, *, opened: Opened = None) -> Pict
     return Picture(second.name, " · ".join(said), nodes, edges, clusters, "diff")
 
 
+def changes_in(picture: Picture) -> list[tuple[str, Change, tuple[str, ...]]]:
+    """Return what a picture of two definitions shows to differ: what, how, and the notes on it."""
+    names = story.names_of(picture)
+    found: list[tuple[str, Change, tuple[str, ...]]] = []
+    parts: list[PNode | PCluster] = [*picture.nodes, *picture.clusters]
+    for p in parts:
+        if p.change:
+            found.append((names[p.id], p.change, p.notes))  # noqa: PERF401 - as a comprehension it is no list of Change
+    for e in picture.edges:
+        if e.change:
+            words = story.condition(e)
+            way = f"{names[e.source]} → {names[e.target]}" + (f" [{words}]" if words else "")
+            found.append((way, e.change, e.notes))
+    return found
+
+
 def _facts(graph: Mapping[str, Json], path: str) -> list[tuple[str, dict[str, Json]]]:
     """Return what the JSON form says of each node itself, by the node's id."""
     found: list[tuple[str, dict[str, Json]]] = []

@@ -15,6 +15,7 @@ from graphrt.trace import graph_of
 from graphrt_viz.errors import PictureError
 from graphrt_viz.extract import edge_of, picture_of, start_of, step_into
 from graphrt_viz.picture import PCluster, PNode
+from graphrt_viz.story import condition
 from graphrt_viz.wording import count, duration, money, plural
 
 if TYPE_CHECKING:
@@ -164,6 +165,19 @@ def picture_of_heat(traces: Sequence[Trace], *, by: Measure = "time", opened: Op
         raise PictureError("no runs to draw; a heat map needs at least one")
     graph = graph_of(traces[-1])
     return hot(picture_of(graph, opened=opened), heat_of(traces, graph), by)
+
+
+def edges_of(picture: Picture, heat: Heat) -> list[tuple[PEdge, str, int, str]]:
+    """Return each edge of a definition with its condition, how often it was crossed, and the share of its source's."""
+    counts = [0 if e.retry else heat.edges.get(_key(e), 0) for e in picture.edges]
+    leaving: dict[str, int] = {}
+    for e, number in zip(picture.edges, counts, strict=True):
+        leaving[e.source] = leaving.get(e.source, 0) + number
+    return [
+        (e, condition(e), number, _share(number, leaving[e.source]) if leaving[e.source] else "")
+        for e, number in zip(picture.edges, counts, strict=True)
+        if not e.retry
+    ]
 
 
 def hot(picture: Picture, heat: Heat, by: Measure = "time") -> Picture:

@@ -1,0 +1,80 @@
+"""`graphrt diff` and `graphrt stats`: two runs or flows compared, and many runs counted."""
+
+from __future__ import annotations
+
+import json
+
+from tests.cli import scenes
+from tests.cli.calling import Program
+
+
+def test_two_runs_are_compared_in_words(program: Program) -> None:
+    """Where they part, what each has there, how the state differs; the exit code says that they do."""
+    good, bad = program.file("good.jsonl", scenes.completed()), program.file("bad.jsonl", scenes.failed())
+    ran = program("diff", good, bad)
+    assert (ran.code, ran.err) == (1, "")
+    assert "first difference at triage (visit 0):\n  first:  answers billing\n  second: answers bug\n" in ran.out
+    assert 'topic: "billing" → "bug"' in ran.out
+    told = json.loads(program("diff", good, bad, "--json").out)
+    assert told["parted"] == {"visit": "0", "name": "triage", "first": "answers billing", "second": "answers bug"}
+    assert not told["same"]
+
+
+def test_equal_runs_exit_with_nothing_found(program: Program) -> None:
+    """A script can ask whether two runs are the same."""
+    run = program.file("run.jsonl", scenes.completed())
+    ran = program("diff", run, run)
+    assert (ran.code, ran.err) == (0, "")
+    assert "both runs went the same way with the same results" in ran.out
+    assert json.loads(program("diff", run, run, "--json").out)["same"]
+
+
+def test_two_flows_are_compared_part_by_part(program: Program) -> None:
+    """A line for each node and edge that is new, gone or changed, and what changed about it."""
+    old, new = program.flow("support.py"), program.flow("support.py", ("0.8", "0.9"), to="stricter.py")
+    ran = program("diff", f"{old}:flow", f"{new}:flow")
+    assert ran.code == 1
+    assert "guard: score < 0.8 → score < 0.9" in ran.out
+    told = json.loads(program("diff", f"{old}:flow", f"{new}:flow", "--json").out)
+    assert [c["change"] for c in told["changes"]] == ["changed"]
+    assert program("diff", f"{old}:flow", f"{old}:flow").code == 0
+
+
+def test_a_flow_and_a_run_cannot_be_compared(program: Program) -> None:
+    """One clear line, exit 2."""
+    ran = program("diff", f"{program.flow('support.py')}:flow", program.file("run.jsonl", scenes.completed()))
+    assert (ran.code, ran.out) == (2, "")
+    assert "two of a kind" in ran.err
+
+
+def test_runs_are_counted_node_by_node_and_edge_by_edge(program: Program) -> None:
+    """A row for each node with its numbers, one for each edge with its share; what no run reached is there too."""
+    good, bad = program.file("good.jsonl", scenes.completed()), program.file("bad.jsonl", scenes.failed())
+    ran = program("stats", good, good, bad)
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.startswith("support · 3 runs · 2 completed · 1 failed")
+    rows = [line.split() for line in ran.out.splitlines() if line]
+    assert ["triage", "invoice", "billing", "2", "67", "%"] in rows
+    assert next(row[:4] for row in rows if row[0] == "triage") == ["triage", "3", "100", "%"]
+    told = json.loads(program("stats", good, good, bad, "--json").out)
+    draft = next(n for n in told["nodes"] if n["node"] == "draft")
+    assert (draft["visits"], draft["runs"], draft["failures"]) == (4, 2, 0)
+    loop = next(e for e in told["edges"] if (e["from"], e["to"]) == ("review", "draft"))
+    assert loop["times"] == 2
+    assert told["statuses"] == {"completed": 2, "failed": 1}
+
+
+def test_a_flow_stands_for_its_runs_in_the_store(program: Program) -> None:
+    """No run need be named; a flow without runs is told how to begin."""
+    program.keep(scenes.completed(), scenes.failed())
+    flow = program.flow("support.py")
+    assert program("stats", f"{flow}:flow").out.startswith("support · 2 runs")
+    other = program("stats", f"{program.flow('research.py')}:flow")
+    assert other.code == 2
+    assert "has no run of flow" in other.err
+
+
+def test_nodes_inside_others_stand_below_them(program: Program) -> None:
+    """The graph of an agent or a subgraph is counted too, indented."""
+    out = program("stats", program.file("run.jsonl", scenes.researched())).out
+    assert any(line.startswith("  ") and line.strip() for line in out.splitlines())
