@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,17 @@ def test_a_report_is_one_file(program: Program) -> None:
     assert 'data-theme="auto"' in Path("report.html").read_text("utf-8")
     assert program("render", good, "-o", "report.html", "--theme", "dark").code == 0
     assert 'data-theme="dark"' in Path("report.html").read_text("utf-8")
+
+
+def test_a_report_of_several_runs_compares_them(program: Program) -> None:
+    """It is of the first, with a view of what differs from the second and one of all."""
+    good, bad = _runs(program)
+    assert program("render", good, bad, "-o", "report.html").code == 0
+    page = Path("report.html").read_text("utf-8")
+    assert re.findall(r'data-view="(\w+)" role="tabpanel"', page) == [
+        "flow", "timeline", "unrolled", "difference", "heat",
+    ]  # fmt: skip
+    assert "first difference at triage" in page
 
 
 def test_more_or_less_is_opened(program: Program) -> None:
