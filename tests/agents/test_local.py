@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
+import textwrap
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -315,6 +318,30 @@ async def test_weights_that_cannot_be_loaded_are_an_error_with_a_remedy(tmp_path
     file.write_text("in the way")
     with pytest.raises(LocalModelFault, match=r"cannot be put together.*XDG_CACHE_HOME"):
         await LocalModel(file / weights.FILE).respond(ModelRequest.prompt("Hi"))
+
+
+def test_a_process_that_ends_in_the_middle_of_a_word_ends_as_it_wanted() -> None:
+    """Leaving while the native library works does not abort the process: its exit code is the program's own."""
+    code = """
+        import asyncio
+        from graphrt.agents import ModelRequest
+        from graphrt.agents.models.local import local_model
+
+        story = ModelRequest.prompt("A story.", instructions="Once upon a time,", max_tokens=400)
+
+        async def main() -> None:
+            begun = asyncio.Event()
+            telling = asyncio.ensure_future(local_model().respond(story, lambda _: begun.set()))
+            await begun.wait()
+            telling.cancel()
+            raise SystemExit(5)
+
+        asyncio.run(main())
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False, timeout=300
+    )
+    assert (done.returncode, done.stderr) == (5, "")
 
 
 def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ exactly there, and the ``rest`` is computed from that. Rewinding also saves most
 from __future__ import annotations
 
 import asyncio
+import atexit
 import json
 import os
 import secrets
@@ -21,6 +22,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
+from weakref import WeakSet
 
 from pydantic import JsonValue
 
@@ -39,6 +41,13 @@ _SLOTS: Final = 6
 _LIKELIEST: Final = 200
 
 _ONE_AT_A_TIME: Final = Threads("graphrt-local-model", 1)
+_BUSY: Final = threading.Lock()
+"""Held while the native library works."""
+_STOPS: Final[set[threading.Event]] = set()
+"""Of the call at work."""
+_ENGINES: Final[WeakSet[Engine]] = WeakSet()
+_LAST_S: Final = 30.0
+"""How long the end of the process waits for a prompt to be read: that cannot be stopped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +89,7 @@ class Engine:
         self._path = path
         self._name = name
         self._server: Any = None
+        _ENGINES.add(self)
         self._held: OrderedDict[str, int] = OrderedDict()
         """Starts and the slots that keep them, the one used last at the end."""
 
@@ -93,9 +103,14 @@ class Engine:
         stopped = threading.Event()
 
         def in_turn() -> T:
-            if stopped.is_set():
-                raise asyncio.CancelledError
-            return work(stopped)
+            _STOPS.add(stopped)
+            try:
+                with _BUSY:
+                    if stopped.is_set():
+                        raise asyncio.CancelledError
+                    return work(stopped)
+            finally:
+                _STOPS.discard(stopped)
 
         try:
             return await _ONE_AT_A_TIME.call(in_turn)
@@ -152,7 +167,7 @@ class Engine:
         finish: FinishReason = "length" if heard.get("finish") == "length" else "stop"
         return Written("".join(pieces), finish, _usage(heard))
 
-    def close(self, _stopped: threading.Event) -> None:
+    def close(self, _stopped: threading.Event | None = None) -> None:
         """Give the memory back; the next call loads the weights again."""
         self._server = None
         self._held.clear()
@@ -207,6 +222,16 @@ class Engine:
                 advice="shorten it, give fewer examples, or use a larger model",
             )
         return LocalModelFault(f"the embedded model {self._name} failed: {json.dumps(error)[:300]}")
+
+
+@atexit.register
+def _end() -> None:
+    """Stop the native library before the process ends: a thread that is killed inside it takes the process down."""
+    for stopped in tuple(_STOPS):
+        stopped.set()
+    if _BUSY.acquire(timeout=_LAST_S):  # never given back: nothing begins any more
+        for engine in tuple(_ENGINES):
+            engine.close()
 
 
 def _load(path: Path) -> Any:
