@@ -89,6 +89,34 @@ def load_all(text: str) -> list[Loaded]:
         return [Loaded(f"{text}:{n}", n, _named(place, module, n)) for n in flows]
 
 
+def load_folder(text: str) -> list[Loaded]:
+    """Return every flow in the Python files of a folder and of the folders below it, file by file.
+
+    Files without a flow are passed over; so is what is hidden, and environments.
+
+    Raises:
+        UseError: a file cannot be imported, or no file has a flow.
+    """
+    found: list[Loaded] = []
+    with _quiet():
+        for path in _files(Path(text)):
+            module = _module(str(path), str(path))
+            found += [Loaded(f"{path}:{n}", n, _named(str(path), module, n)) for n in _flows(module)]
+    if not found:
+        raise UseError(f"no file in {text} has a flow; expected a variable that holds a Flow or a Graph")
+    return found
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or path.name == "__pycache__" or (path / "pyvenv.cfg").is_file():
+            continue
+        if path.is_dir():
+            yield from _files(path)
+        elif path.suffix == ".py":
+            yield path
+
+
 def _parts(text: str) -> tuple[str, str | None]:
     """Split `place:name`; the colon of a drive letter is none."""
     place, colon, name = text.rpartition(":")

@@ -1,8 +1,10 @@
-"""`graphrt check`: every mistake of a flow with its place, and whether there is any by the exit code."""
+"""`graphrt check`: what is wrong with flows, for people and for programs; whether anything is, by the exit code."""
 
 from __future__ import annotations
 
 import json
+
+import pytest
 
 from tests.cli.calling import Program
 
@@ -34,45 +36,217 @@ other.task(writes=other.state.text, name="only")(first.fn)
 """
 
 
-def test_a_flow_without_mistakes_is_one_line(program: Program) -> None:
+GAP = """
+from pydantic import BaseModel
+
+from graphrt import Flow
+
+
+class State(BaseModel):
+    text: str
+    score: float = 0.0
+
+
+flow = Flow("gap", State)
+s = flow.state
+
+
+@flow.task(writes=s.score)
+def grade(text: str) -> float:
+    return float(len(text))
+
+
+@flow.task
+def praise() -> None: ...
+
+
+@flow.task
+def thank() -> None: ...
+
+
+low, high = flow.end("low"), flow.end("high")
+flow.edge(grade, low, when=s.score < 4)
+flow.edge(grade, praise, when=s.score > 4)
+flow.edge(praise, thank)
+flow.edge(thank, praise, at_most=2)
+flow.edge(thank, high)
+"""
+
+
+FINE = GAP.replace("when=s.score > 4", "")
+
+SAID = (
+    "score = 4.0: no edge of 'grade' matches, and the run fails with NoRoute; add a last edge without when=,"
+    " or widen a guard"
+)
+
+
+def write(program: Program, name: str, text: str) -> None:
+    """Write a file of flows."""
+    path = program.folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, "utf-8")
+
+
+def test_a_flow_without_findings_is_one_line(program: Program) -> None:
     """Exit code 0, and the name by which the flow can be run."""
-    program.flow("support.py")
-    ran = program("check", "support.py")
-    assert (ran.code, ran.out, ran.err) == (0, "✓ support.py:flow\n", "")
+    write(program, "fine.py", FINE)
+    ran = program("check", "fine.py")
+    assert (ran.code, ran.out, ran.err) == (0, "✓ fine.py:flow\n", "")
 
 
 def test_every_mistake_has_place_and_code(program: Program) -> None:
-    """All mistakes are told at once, each with file and line first and its code last; the exit code is 1."""
-    (program.folder / "broken.py").write_text(BROKEN)
+    """What freezing refuses is told all at once, each with file and line and its code; the exit code is 1."""
+    write(program, "broken.py", BROKEN)
     ran = program("check", "broken.py:flow")
     assert ran.code == 1
     first, *rest = ran.out.splitlines()
-    assert first.startswith("✗ broken.py:flow: 2 mistakes")
-    assert len(rest) == 2
-    assert all(row.startswith("  ") for row in rest)
-    assert all(row.endswith("]") for row in rest)
+    assert first == "✗ broken.py:flow: 2 errors"
+    assert [row.split()[:2] for row in rest] == [["broken.py:19:", "unknown-field"], ["no-start", "nothing"]]
+
+
+def test_a_finding_has_place_code_state_and_name(program: Program) -> None:
+    """A finding of a rule says where, which rule, in which state, and what to do; all on one line."""
+    write(program, "gap.py", GAP)
+    ran = program("check", "gap.py")
+    assert ran.code == 1
+    assert ran.out.splitlines() == [
+        "✗ gap.py:flow: 1 error",
+        f"  gap.py:16: GR201 {SAID} [guard-gap]",
+    ]
 
 
 def test_every_flow_of_every_target_is_checked(program: Program) -> None:
     """A file without a name stands for all its flows; the last line counts."""
-    (program.folder / "broken.py").write_text(BROKEN)
-    program.flow("support.py")
-    ran = program("check", "broken.py", "support.py")
+    write(program, "broken.py", BROKEN)
+    write(program, "fine.py", FINE)
+    ran = program("check", "broken.py", "fine.py")
     assert ran.code == 1
     assert [row.partition(":")[2].partition(":")[0] for row in ran.out.splitlines() if row.startswith(("✓", "✗"))] == [
         "flow",
         "other",
         "flow",
     ]
-    assert ran.out.splitlines()[-1] == "3 flows checked, 1 with mistakes"
+    assert ran.out.splitlines()[-1] == "3 flows checked, 2 findings in 1"
 
 
-def test_json_lists_targets_and_mistakes(program: Program) -> None:
-    """Programs get code, message and place of each mistake."""
-    (program.folder / "broken.py").write_text(BROKEN)
-    ran = program("check", "broken.py", "--json")
-    found = json.loads(ran.out)
+def test_a_folder_stands_for_the_flows_below_it(program: Program) -> None:
+    """Files without a flow, hidden ones and environments are passed over; a flow that a file only imports is not."""
+    write(program, "flows/gap.py", GAP)
+    write(program, "flows/deep/again.py", GAP.replace('"gap"', '"again"'))
+    write(program, "flows/deep/imports.py", "from again import flow\n")
+    write(program, "flows/tools.py", "x = 1\n")
+    write(program, "flows/.hidden.py", "raise RuntimeError\n")
+    write(program, "flows/env/lib.py", "raise RuntimeError\n")
+    write(program, "flows/env/pyvenv.cfg", "")
+    ran = program("check", "flows")
+    assert [row for row in ran.out.splitlines() if row.startswith("✗")] == [
+        "✗ flows/deep/again.py:flow: 1 error",
+        "✗ flows/gap.py:flow: 1 error",
+    ]
+    assert program("check", "flows/env").err.startswith("graphrt: cannot load flows/env/lib.py")
+    write(program, "empty/readme.txt", "")
+    assert "no file in empty has a flow" in program("check", "empty").err
+
+
+def test_json_has_every_fact(program: Program) -> None:
+    """Programs get code, place, message and witness of each finding, and with --cost the bounds."""
+    write(program, "gap.py", GAP)
+    ran = program("check", "gap.py", "--json", "--cost")
+    (found,) = json.loads(ran.out)
     assert ran.code == 1
-    assert [f["target"] for f in found] == ["broken.py:flow", "broken.py:other"]
-    assert found[1]["mistakes"] == []
-    assert all(set(m) == {"code", "message", "place"} for m in found[0]["mistakes"])
+    assert found["target"] == "gap.py:flow"
+    (gap,) = found["findings"]
+    assert (gap["code"], gap["file"], gap["line"], gap["witness"]) == ("GR201", "gap.py", 16, {"score": 4.0})
+    assert found["worst"]["visits"] == {
+        "most": 8,
+        "loop": {"nodes": ["praise", "thank", "praise"], "rounds": 2, "cost": 6},
+        "unbounded": [],
+    }
+    assert found["worst"]["requests"]["most"] == 0
+    assert program("check", "gap.py", "--format", "json").code == 1
+
+
+def test_sarif_and_github(program: Program) -> None:
+    """Code hosts get SARIF, GitHub Actions commands; without findings GitHub gets nothing."""
+    write(program, "gap.py", GAP)
+    log = json.loads(program("check", "gap.py", "--format", "sarif").out)
+    assert [r["ruleId"] for r in log["runs"][0]["results"]] == ["GR201"]
+    ran = program("check", "gap.py", "--format", "github")
+    assert ran.out.startswith("::error file=gap.py,line=16,title=GR201 guard-gap::score = 4.0: no edge")
+    write(program, "fine.py", FINE)
+    assert program("check", "fine.py", "-f", "github").out == ""
+
+
+def test_rules_are_selected_and_left_out(program: Program) -> None:
+    """Codes, beginnings of codes and names, several with commas; a name that no rule has is refused before loading."""
+    write(program, "gap.py", GAP)
+    assert program("check", "gap.py", "--select", "GR3,GR1").code == 0
+    assert program("check", "gap.py", "--select", "guard-gap").code == 1
+    assert program("check", "gap.py", "--ignore", "GR2").code == 0
+    ran = program("check", "nowhere.py", "--select", "GR2,guard-gab")
+    assert (ran.code, ran.err) == (2, "graphrt: there is no rule 'guard-gab'. Did you mean 'guard-gap'?\n")
+
+
+def test_settings_of_the_project(program: Program) -> None:
+    """[tool.graphrt.check] of the nearest pyproject.toml holds; --select comes before it, --ignore adds to it."""
+    write(program, "gap.py", GAP)
+    write(program, "pyproject.toml", '[tool.graphrt.check]\nignore = ["GR201"]\nmax-visits = 7\n')
+    ran = program("check", "gap.py")
+    assert "a run may make 8 visits, more than the 7 of the budget" in ran.out
+    assert "GR201" not in ran.out
+    assert program("check", "gap.py", "--max-visits", "8").code == 0
+    assert program("check", "gap.py", "--ignore", "over-budget").code == 0
+
+
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [
+        ('[tool.graphrt.check]\nselekt = ["GR2"]', "there is no setting 'selekt'. Did you mean 'select'?"),
+        ('[tool.graphrt.check]\nselect = "GR2"', "select = 'GR2'; expected a list of codes or names of rules"),
+        ("[tool.graphrt.check]\nmax-visits = -1", "max-visits = -1; expected a number from 0"),
+        ("[tool.graphrt.check]\noutputs = 3", "outputs = 3; expected a table of flows, each with a list of fields"),
+        ("[tool.graphrt]\ncheck = 3", "[tool.graphrt.check] is no table"),
+        ("[tool", "cannot be read"),
+        ('[tool.graphrt.check]\nselect = ["GR9"]', "there is no rule 'GR9'"),
+    ],
+)
+def test_settings_that_cannot_be(program: Program, table: str, says: str) -> None:
+    """A misspelt key or a wrong value is one line that names it, and exit code 2."""
+    write(program, "gap.py", GAP)
+    write(program, "pyproject.toml", table)
+    ran = program("check", "gap.py")
+    assert ran.code == 2
+    assert says in ran.err
+    assert len(ran.err.splitlines()) == 1
+
+
+def test_cost_and_picture(program: Program) -> None:
+    """--cost tells the bounds and what is behind them; --picture draws the part of the flow that a finding is about."""
+    text = GAP.replace("at_most=2", "").replace("flow.edge(thank, high)", "flow.edge(grade, high)")
+    write(program, "gap.py", text)
+    ran = program("check", "gap.py", "--cost", "--picture")
+    assert ran.out.splitlines()[1:3] == [
+        "  any number of visits: nothing bounds the cycle praise → thank → praise",
+        "  at most 0 requests to models",
+    ]
+    assert "GR103 no edge leaves the cycle praise → thank → praise" in ran.out
+    assert [row.strip() for row in ran.out.splitlines() if row.startswith("      ")] == [
+        "▢ praise · task",
+        "└──▶ thank",
+        "▢ thank · task",
+        "└──▶ praise",
+    ]
+
+
+def test_recorded_runs_against_a_changed_flow(program: Program) -> None:
+    """--against names the runs that would go another way under today's definition; under their own there are none."""
+    write(program, "gap.py", GAP)
+    assert program("run", "gap.py", "--input", '{"text": "a kettle"}').code == 0
+    assert program("check", "gap.py", "--against", ".graphrt/runs.db", "--select", "GR6").code == 0
+    write(program, "later.py", GAP.replace("s.score < 4", "s.score < 9"))
+    ran = program("check", "later.py", "--against", ".graphrt/runs.db", "--select", "GR6")
+    assert ran.code == 1
+    assert "GR601 run" in ran.out
+    assert "would go another way at visit 0 (grade)" in ran.out
+    assert program("check", "later.py", "--against", "nowhere.db").code == 2

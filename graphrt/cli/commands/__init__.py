@@ -11,6 +11,7 @@ from graphrt.cli.commands import (
     cancel,
     check,
     diff,
+    explain,
     export,
     fork,
     import_,
@@ -47,6 +48,7 @@ GROUPS: Final[Mapping[str, tuple[Command, ...]]] = {
     ),
     "Look at flows": (
         Command("check", "Find the mistakes in a flow without running it.", check.check, check.EXAMPLES),
+        Command("explain", "Tell about a rule of the check.", explain.explain, explain.EXAMPLES),
         Command(
             "render",
             "Draw flows, runs on their flow, and what differs.",

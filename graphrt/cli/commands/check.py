@@ -1,21 +1,33 @@
-"""`graphrt check`: every mistake in the definition of a flow."""
+"""`graphrt check`: what is wrong with a flow, found without running it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import math
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
 from graphrt.cli.arguments import JsonOption, complete_targets
 
 if TYPE_CHECKING:
-    from graphrt.errors import Mistake
+    from collections.abc import Iterator
+
+    from graphrt.checks import Finding
+    from graphrt.checks.worst import Worst
+    from graphrt.cli.checking import Looked
+    from graphrt.cli.screen import Part
+    from graphrt.inputs import Json
 
 EXAMPLES = (
     "graphrt check flows/support.py",
-    "graphrt check flows/*.py --json",
-    "graphrt check shop.flows:refunds",
+    "graphrt check flows/ --picture",
+    "graphrt check shop.flows:refunds --select GR2,GR301",
+    "graphrt check flows/ --format sarif > findings.sarif",
+    "graphrt check flows/support.py --cost --max-requests 20",
+    "graphrt check flows/support.py --against .graphrt/runs.db",
 )
+
+_RulesHelp: Final = "by code (GR201), beginning of a code (GR2) or name (guard-gap); several with commas."
 
 
 def check(
@@ -23,61 +35,179 @@ def check(
         list[str],
         typer.Argument(
             metavar="TARGET...",
-            help="file.py (every flow in it), file.py:name, or package.module:name.",
+            help="file.py (every flow in it), file.py:name, package.module:name, or a folder (every flow below it).",
             autocompletion=complete_targets,
             show_default=False,
         ),
     ],
+    select: Annotated[
+        list[str] | None,
+        typer.Option("--select", metavar="RULES", help=f"Look for these only: {_RulesHelp}", show_default="all"),
+    ] = None,
+    ignore: Annotated[
+        list[str] | None, typer.Option("--ignore", metavar="RULES", help="Leave these out.", show_default=False)
+    ] = None,
+    form: Annotated[
+        Literal["text", "json", "sarif", "github"],
+        typer.Option("--format", "-f", help="For people; for programs; for code hosts; for GitHub Actions."),
+    ] = "text",
     as_json: JsonOption = False,
+    picture: Annotated[
+        bool, typer.Option("--picture", help="Draw below each finding the part of the flow that it is about.")
+    ] = False,
+    cost: Annotated[
+        bool, typer.Option("--cost", help="Tell how many visits and requests to models a run makes at most.")
+    ] = False,
+    max_visits: Annotated[
+        int | None, typer.Option("--max-visits", min=0, help="A run must not be able to make more.", show_default=False)
+    ] = None,
+    max_requests: Annotated[
+        int | None,
+        typer.Option("--max-requests", min=0, help="As --max-visits, for requests to models.", show_default=False),
+    ] = None,
+    items: Annotated[
+        int | None,
+        typer.Option(
+            "--items", min=0, help="How long a list is at most whose type does not say it.", show_default="any length"
+        ),
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            "--against",
+            metavar="RUNS",
+            help="A store or a trace file: would its runs go another way now, could they be resumed?",
+            show_default=False,
+        ),
+    ] = None,
 ) -> int:
-    """Check flows without running them: every mistake, each with its place. Exit code 1 if there is any."""
-    from graphrt.cli.screen import say, say_json
+    """Check flows without running them. Exit code 1 if anything is found.
 
-    found = [one for target in targets for one in _check(target)]
-    wrong = sum(bool(mistakes) for _, mistakes in found)
-    if as_json:
-        say_json([{"target": target, "mistakes": [_plain(m) for m in mistakes]} for target, mistakes in found])
-        return 1 if wrong else 0
-    for target, mistakes in found:
-        _say(target, mistakes)
-    if len(found) > 1:
-        say("", f"{len(found)} flows checked, {f'{wrong} with mistakes' if wrong else 'no mistakes'}")
-    return 1 if wrong else 0
+    What cannot be run at all is told first; of what can, what would go wrong: ways that are never taken, states in
+    which no way matches, fields that are read too early, branches that write the same, and more. `graphrt explain CODE`
+    tells about a rule. Settings stand in [tool.graphrt.check] of pyproject.toml; options come before them, --ignore
+    adds to them.
+    """
+    from dataclasses import replace
 
+    from graphrt.checks.table import rules_of
+    from graphrt.cli.checking import look, project_settings
 
-def _check(target: str) -> list[tuple[str, tuple[Mistake, ...]]]:
-    """Return the mistakes of each flow that a target names."""
-    from graphrt.cli.target import load_all
-    from graphrt.errors import DefinitionError
-
-    found: list[tuple[str, tuple[Mistake, ...]]] = []
-    try:
-        flows = load_all(target)
-    except DefinitionError as error:  # refused while its file was loaded
-        return [(target, error.mistakes)]
-    for flow in flows:
-        try:
-            flow.graph()
-        except DefinitionError as error:
-            found.append((flow.target, error.mistakes))
-        else:
-            found.append((flow.target, ()))
-    return found
+    given = project_settings()
+    settings = replace(
+        given,
+        select=_names(select) or given.select,
+        ignore=(*given.ignore, *_names(ignore)),
+        max_visits=given.max_visits if max_visits is None else max_visits,
+        max_requests=given.max_requests if max_requests is None else max_requests,
+        items=given.items if items is None else items,
+    )
+    rules_of(settings.select, settings.ignore)  # refuse what names no rule before anything is loaded
+    looked = look(targets, settings, against)
+    _report(looked, "json" if as_json else form, picture=picture, cost=cost, items=settings.items)
+    return 1 if any(one.checked.findings for one in looked) else 0
 
 
-def _say(target: str, mistakes: tuple[Mistake, ...]) -> None:
-    """Print place first, as compilers do."""
+def _names(given: list[str] | None) -> tuple[str, ...]:
+    return tuple(name.strip() for text in given or () for name in text.split(",") if name.strip())
+
+
+def _report(looked: list[Looked], form: str, *, picture: bool, cost: bool, items: int | None) -> None:
+    from graphrt.cli.screen import say_json, write
+
+    checked = [one.checked for one in looked]
+    if form == "json":
+        from graphrt.checks.reports.plain import plain
+
+        found = plain(checked)
+        if cost:
+            for entry, one in zip(found, looked, strict=True):
+                entry["worst"] = {what: _worst_json(bound) for what, bound in _worst(one, items)}
+        say_json(found)
+    elif form == "sarif":
+        from importlib.metadata import version
+
+        from graphrt.checks.reports.sarif import sarif
+
+        say_json(sarif(checked, version("graphrt")))
+    elif form == "github":
+        from graphrt.checks.reports.github import github
+
+        write(github(checked))
+    else:
+        _say(looked, picture=picture, cost=cost, items=items)
+
+
+def _say(looked: list[Looked], *, picture: bool, cost: bool, items: int | None) -> None:
+    from graphrt.checks.reports.text import lines
     from graphrt.cli.screen import line, say
+
+    total = lines([one.checked for one in looked])[-2:] if len(looked) > 1 else []
+    for one in looked:
+        head, *rest = lines([one.checked])
+        say(line(*head))
+        if cost:
+            say(*_cost(one, items))
+        for row, finding in zip(rest, one.checked.findings, strict=True):
+            say(line(*row))
+            if picture:
+                say(*_picture(one, finding))
+    for row in total:
+        say(line(*row))
+
+
+def _picture(looked: Looked, finding: Finding) -> Iterator[Part]:
+    """Draw the nodes that a finding is about, and the edges between them."""
+    from dataclasses import replace
+
+    from graphrt.checks.engine import graphs_in
+    from graphrt_viz import picture_of, render
+
+    graphs = {name: part for name, part, _ in graphs_in(looked.graph)} if looked.graph is not None else {}
+    if finding.graph not in graphs or len(finding.nodes) < 2:
+        return
+    whole = picture_of(graphs[finding.graph])
+    ids = set(finding.nodes)
+    part = replace(
+        whole,
+        nodes=tuple(n for n in whole.nodes if n.id in ids),
+        edges=tuple(e for e in whole.edges if e.source in ids and e.target in ids),
+        clusters=(),
+    )
+    _, *body = str(render(part, "text")).rstrip().splitlines()
+    yield from (f"      {text}" for text in body[:-2] if text.strip())
+
+
+# -- cost -------------------------------------------------------------------------------------------------------------
+
+
+def _worst(looked: Looked, items: int | None) -> list[tuple[str, Worst]]:
+    from graphrt.checks.worst import worst
+
+    if looked.graph is None:
+        return []
+    return [("visits", worst(looked.graph, "visits", items)), ("requests", worst(looked.graph, "requests", items))]
+
+
+def _cost(looked: Looked, items: int | None) -> Iterator[Part]:
     from graphrt_viz.wording import plural
 
-    if not mistakes:
-        say(line(("✓ ", "green"), target))
-        return
-    say(line(("✗ ", "red"), (target, "bold"), f": {plural(len(mistakes), 'mistake')}"))
-    for mistake in mistakes:
-        place = f"{mistake.place}: " if mistake.place else ""
-        say(line("  ", (place, "bold"), mistake.message, (f" [{mistake.code}]", "dim")))
+    for what, bound in _worst(looked, items):
+        called = "visits" if what == "visits" else "requests to models"
+        if math.isinf(bound.most):
+            yield f"  any number of {called}: {'; '.join(bound.unbounded)}"
+            continue
+        loop = bound.loop
+        rounds = plural(loop.rounds, "more round") if loop is not None else ""
+        more = f"; {loop.cost:,.0f} in the loop {' → '.join(loop.nodes)}, with {rounds}" if loop is not None else ""
+        yield f"  at most {bound.most:,.0f} {called}{more}"
 
 
-def _plain(mistake: Mistake) -> dict[str, str | None]:
-    return {"code": mistake.code, "message": mistake.message, "place": mistake.place}
+def _worst_json(bound: Worst) -> dict[str, Json]:
+    loop = bound.loop
+    shown = None if loop is None else {"nodes": list(loop.nodes), "rounds": loop.rounds, "cost": _finite(loop.cost)}
+    return {"most": _finite(bound.most), "loop": shown, "unbounded": list(bound.unbounded)}
+
+
+def _finite(number: float) -> int | None:
+    return None if math.isinf(number) else int(number)
