@@ -55,7 +55,7 @@ def refine(
     asks = judging.instructions or (_JUDGE if judging.who.prompt is None else None)
     fields: dict[str, Any] = {
         "drafts": (Annotated[list[Message], append], []),
-        "verdict": (Verdict, Verdict(accepted=False)),
+        "verdict": (Verdict, Verdict(accepted=False, advice="")),
     }
     flow = Flow(name, state_with("RefineState", fields))
     s: Any = flow.state

@@ -318,7 +318,7 @@ def test_what_cannot_be_run_is_told_and_nothing_happens(
     program: Program, monkeypatch: pytest.MonkeyPatch, target: str, args: list[str], says: str
 ) -> None:
     """One line on standard error, exit code 2, no traceback; neither a store nor a run comes into being."""
-    monkeypatch.setattr("graphrt.agents.model.find_spec", no_package)
+    monkeypatch.setattr("graphrt.agents.models.local.weights.find_spec", no_package)
     write(program, "greet.py", GREET.replace('print("a node prints")', "__import__('pathlib').Path('ran').touch()"))
     write(program, "breaks.py", BREAKS)
     write(program, "title.py", AGENT)
