@@ -89,8 +89,7 @@ def next_steps(results: list[Result[support.Ticket]]) -> Iterator[tuple[str, str
     yield f"{graphrt} replay {first} --verify", "the same run again, without the model"
     for waiting in results:
         for question in waiting.questions:
-            yield f"{graphrt} answer {waiting.run} {question.visit} approve", "answer the question that is open"
-            yield f"{graphrt} resume {waiting.run}", "… and let that run go on"
+            yield f"{graphrt} answer {waiting.run} {question.visit} approve", "answer the question; the run goes on"
     yield f'{graphrt} run {TARGET} --input "Has C-3007 been shipped?"', "a message of your own"
 
 
