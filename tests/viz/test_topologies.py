@@ -106,4 +106,6 @@ def test_what_mermaid_cannot_draw_is_collapsed_and_says_so() -> None:
     content = render(picture, "mermaid")
     assert digest_in(content.encode()) == picture.digest
     assert "more like it" in content
+    assert "%% collapsed: 546 nodes and 1 344 edges shown as " in content
+    assert "for Mermaid draws at most 500 edges; svg, dot and text show all" in content
     assert content.count("-->") <= mermaid.MOST_EDGES

@@ -14,7 +14,7 @@ from graphrt_viz import story
 from graphrt_viz.collapse import collapsed
 from graphrt_viz.looks import TAGS, tag
 from graphrt_viz.spine import spine
-from graphrt_viz.wording import shorten, visible
+from graphrt_viz.wording import plural, shorten, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -61,11 +61,23 @@ def _text(picture: Picture, drawn: Picture, theme: Theme, direction: Direction, 
     lines = [
         f"%% graphrt-picture sha256:{picture.digest} theme={theme.name} direction={direction}",
         f"%% {re.sub(r'[^ -z|~]', '', shorten(picture.title, 80))}",
+        *collapse_note(picture, drawn),
         f"flowchart {'LR' if direction == 'LR' else 'TD'}",
         *_body(drawn, most),
         *_styles(drawn, theme),
     ]
     return "\n".join(lines) + "\n"
+
+
+def collapse_note(picture: Picture, drawn: Picture) -> list[str]:
+    """Return a comment that says how much is hidden, if anything is."""
+    if drawn is picture:
+        return []
+    size = f"{plural(len(picture.nodes), 'node')} and {plural(len(picture.edges), 'edge')} shown as"
+    return [
+        f"%% collapsed: {size} {plural(len(drawn.nodes), 'node')} and {plural(len(drawn.edges), 'edge')},"
+        f" for Mermaid draws at most {MOST_EDGES} edges; svg, dot and text show all"
+    ]
 
 
 def safe(text: str) -> str:

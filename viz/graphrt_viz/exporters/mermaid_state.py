@@ -34,6 +34,7 @@ def export(picture: Picture, theme: Theme, direction: Direction = "TB", room: Ro
     lines = [
         f"%% graphrt-picture sha256:{picture.digest} theme={theme.name} direction={direction}",
         f"%% {re.sub(r'[^ -z|~]', '', shorten(picture.title, 80))}",
+        *mermaid.collapse_note(picture, drawn),
         "stateDiagram-v2",
         f"  direction {direction}",
         *_inside(drawn, None, ids, "  "),
