@@ -73,11 +73,10 @@ def collapse_note(picture: Picture, drawn: Picture) -> list[str]:
     """Return a comment that says how much is hidden, if anything is."""
     if drawn is picture:
         return []
-    size = f"{plural(len(picture.nodes), 'node')} and {plural(len(picture.edges), 'edge')} shown as"
-    return [
-        f"%% collapsed: {size} {plural(len(drawn.nodes), 'node')} and {plural(len(drawn.edges), 'edge')},"
-        f" for Mermaid draws at most {MOST_EDGES} edges; svg, dot and text show all"
-    ]
+    hidden = f"{plural(len(picture.nodes), 'node')} and {plural(len(picture.edges), 'edge')}"
+    shown = f"{plural(len(drawn.nodes), 'node')} and {plural(len(drawn.edges), 'edge')}"
+    why = f"for Mermaid draws at most {MOST_EDGES} edges; svg, dot and text show all"
+    return [f"%% collapsed: {hidden} shown as {shown}, {why}"]
 
 
 def safe(text: str) -> str:
