@@ -13,7 +13,7 @@ BIN := .venv/bin
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check check-lint check-format check-mypy check-pyright check-imports bench graphs web clean
+.PHONY: help demo test check check-lint check-format check-mypy check-pyright check-imports check-flows bench graphs web clean
 
 help:  ## print these verbs
 	@sed -n 's/^\([a-z]*\):.*  ## /  make \1|/p' Makefile | while IFS='|' read -r verb says; do printf '%-14s %s\n' "$$verb" "$$says"; done
@@ -26,7 +26,7 @@ test:  ## run the whole test suite
 	@tools/setup.sh $(EXTRAS)
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-check: check-lint check-format check-mypy check-pyright check-imports  ## lint, format, types, import contracts
+check: check-lint check-format check-mypy check-pyright check-imports check-flows  ## lint, format, types, import contracts, the flows of graphs/
 
 check-lint:
 	@tools/setup.sh $(EXTRAS)
@@ -47,6 +47,10 @@ check-pyright:
 check-imports:
 	@tools/setup.sh $(EXTRAS)
 	$(BIN)/lint-imports --no-logo
+
+check-flows:
+	@tools/setup.sh $(EXTRAS)
+	$(BIN)/graphrt check graphs
 
 bench:  ## measure graphrt beside plain asyncio and other engines
 	@tools/setup.sh $(EXTRAS)

@@ -9,6 +9,7 @@ what is special about it:
     <!-- picture: NAME -->    a mermaid block: the flow, graph or trace of that name
     <!-- mistake: CODE -->    the block is tried apart, below the page's `setup` block, and must earn the code
     <!-- setup -->            that block
+    <!-- example -->          the block is an example of a rule of the checker; the tests of the rules run it
 
 Code that a reader need not see stands in a comment of its own: `<!-- python`, lines, `-->`. Blocks of other languages
 are left alone, but for console blocks: their `$ graphrt …` lines run, and what they print is compared where
@@ -32,7 +33,7 @@ from pathlib import Path
 from typing import Any
 
 BLOCK = re.compile(
-    r"(?:^<!-- (?P<says>file|raises|prints|picture|mistake|setup|same)(?:: (?P<what>[^\n]*?))? -->\n)?"
+    r"(?:^<!-- (?P<says>file|raises|prints|picture|mistake|setup|same|example)(?:: (?P<what>[^\n]*?))? -->\n)?"
     r"^```(?P<language>\w+)\n(?P<body>.*?)^```$"
     r"|^<!-- python\n(?P<hidden>.*?)^-->$",
     re.MULTILINE | re.DOTALL,
@@ -110,6 +111,8 @@ class Page:
         if block.says == "file":
             Path(block.what).parent.mkdir(parents=True, exist_ok=True)
             Path(block.what).write_text(block.body, "utf-8")
+        if block.says == "example":
+            return None
         if block.says == "setup":
             self.setup = block.body
         elif block.says == "mistake":

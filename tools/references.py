@@ -34,6 +34,8 @@ from pydantic import BaseModel
 
 import graphrt
 from graphrt import Flow, add, append, extend, let, merge, union
+from graphrt.checks import FAMILIES, RULES, Rule
+from graphrt.checks.rule import PREAMBLE
 from graphrt.cli import main as program
 from graphrt.cli.commands import GROUPS
 from graphrt.codec import encode_header, encode_record
@@ -43,7 +45,7 @@ from graphrt.guards import Change, Guard, tree_to_json
 from graphrt.inputs import AttemptStarted, AttemptSucceeded, Input, Started
 from graphrt.stepper import Stepper
 from graphrt.trace import Header, Record
-from tools import mistakes
+from tools import mistakes, rules
 from tools.blocks import Page, PageFailed
 
 ROOT = Path(__file__).parent.parent
@@ -353,6 +355,50 @@ def mistake_setup() -> str:
     return f"<!-- setup -->\n```python\n{mistakes.SETUP}```\n"
 
 
+# -- rules of the checker --------------------------------------------------------------------------------------------
+
+
+def rule_tables() -> str:
+    """Write one table per family."""
+    parts: list[str] = []
+    for family, title in FAMILIES.items():
+        rows = [
+            (f"[{r.code}](#{r.code.lower()}-{r.name})", f"`{r.name}`", r.severity, r.summary)
+            for r in RULES
+            if r.code.startswith(family)
+        ]
+        parts.append(f"**{title}**\n\n{table(('code', 'name', 'severity', 'finds'), rows)}")
+    return "\n".join(parts)
+
+
+def rule_setup() -> str:
+    """Write what stands above every example of a rule."""
+    return f"<!-- example -->\n```python\n{PREAMBLE}```\n"
+
+
+def rule_pages() -> str:
+    """Write each rule: what it finds, why, an example, what the checker says about it, and the same mended."""
+    parts: list[str] = []
+    for family, title in FAMILIES.items():
+        parts.append(f"## {title}\n")
+        parts += [_rule_page(r) for r in RULES if r.code.startswith(family)]
+    return "\n".join(parts)
+
+
+def _rule_page(rule: Rule) -> str:
+    said = "".join(f"{f}\n" for f in rules.found(rule, rule.example) if f.code == rule.code)
+    if not said:
+        raise SystemExit(f"{rule.code}: its example does not earn it")
+    text = f"### {rule.code} {rule.name}\n\n{rule.summary}\n\n{rule.why}\n"
+    if rule.mistakes:
+        known = ", ".join(f"[{m}](mistakes.md#{m})" for m in rule.mistakes)
+        text += f"\nFreezing a flow reports it too: {known}.\n"
+    if rule.recorded:
+        text += f"\nA run is recorded:\n\n<!-- example -->\n```python\n{rule.recorded}```\n"
+    text += f"\n<!-- example -->\n```python\n{rule.example}```\n\n```text\n{said}```\n"
+    return f"{text}\nInstead:\n\n<!-- example -->\n```python\n{rule.instead}```\n"
+
+
 # -- records ---------------------------------------------------------------------------------------------------------
 
 
@@ -631,6 +677,9 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "errors": error_pages,
     "mistake-setup": mistake_setup,
     "mistakes": mistake_pages,
+    "rule-tables": rule_tables,
+    "rule-setup": rule_setup,
+    "rules": rule_pages,
     "events": event_pages,
     "event-parts": event_parts,
     "inputs": input_pages,

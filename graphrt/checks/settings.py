@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from graphrt.errors import UseError
+from graphrt.expressions import did_you_mean
+from graphrt.hints import is_mapping
+from graphrt.items import is_listed
+
+if TYPE_CHECKING:
+    from graphrt.inputs import Json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,3 +62,50 @@ class Settings:
     """Recorded runs that were tried against the definition."""
     items: int | None = None
     """How many items a list has at most whose type does not say it, where costs are bounded; None for any number."""
+
+
+def settings_from(table: Mapping[str, Json], where: str) -> Settings:
+    """Return the settings that a table of a configuration file gives; `where` names it in what is refused.
+
+    Raises:
+        UseError: a key is unknown, or a value is of the wrong kind.
+    """
+    found: dict[str, Any] = {}
+    for key, value in table.items():
+        if key not in _KEYS:
+            hint = did_you_mean(key, _KEYS) or f" There are {', '.join(_KEYS)}"
+            raise UseError(f"{where}: there is no setting {key!r}.{hint}")
+        read, expected = _KEYS[key]
+        try:
+            found[key.replace("-", "_")] = read(value)
+        except TypeError:
+            raise UseError(f"{where}: {key} = {value!r}; expected {expected}") from None
+    return Settings(**found)
+
+
+def _texts(value: Json) -> tuple[str, ...]:
+    if not is_listed(value) or not all(isinstance(v, str) for v in value):
+        raise TypeError
+    return tuple(value)
+
+
+def _count(value: Json) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise TypeError
+    return value
+
+
+def _outputs(value: Json) -> dict[str, tuple[str, ...]]:
+    if not is_mapping(value):
+        raise TypeError
+    return {str(name): _texts(fields) for name, fields in value.items()}
+
+
+_KEYS: Final[dict[str, tuple[Callable[[Json], Any], str]]] = {
+    "select": (_texts, "a list of codes or names of rules"),
+    "ignore": (_texts, "a list of codes or names of rules"),
+    "outputs": (_outputs, "a table of flows, each with a list of fields"),
+    "max-visits": (_count, "a number from 0"),
+    "max-requests": (_count, "a number from 0"),
+    "items": (_count, "a number from 0"),
+}

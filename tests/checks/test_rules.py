@@ -2,48 +2,18 @@
 
 from __future__ import annotations
 
-import sys
-import types
-from collections.abc import Generator
-from contextlib import contextmanager
-from typing import Any
-
 import pytest
 
-from graphrt import Flow
-from graphrt.checks import FAMILIES, RULES, Rule, Settings, check
-from graphrt.checks.rule import PREAMBLE
-from graphrt.cli.against import tried
+from graphrt.checks import FAMILIES, RULES, Rule
+from tools import rules
 
 NAMES = [f"{r.code}-{r.name}" for r in RULES]
-
-
-@contextmanager
-def _page(source: str) -> Generator[dict[str, Any]]:
-    """Run an example as a module of its own, so that the types in its signatures are found."""
-    module = types.ModuleType("example" if "example" not in sys.modules else "recorded")
-    sys.modules[module.__name__] = module
-    try:
-        exec(compile(PREAMBLE + source, "example.py", "exec", dont_inherit=True), module.__dict__)
-        yield module.__dict__
-    finally:
-        del sys.modules[module.__name__]
-
-
-def _settings(rule: Rule, flow: Flow[Any]) -> Settings:
-    """Return the settings of a rule, with the run that it tells of, tried against a flow."""
-    if not rule.recorded:
-        return rule.settings
-    with _page(rule.recorded) as names:
-        trace = names["run"].trace
-    return Settings(against=(tried(trace, flow.freeze()),))
 
 
 @pytest.mark.parametrize("rule", RULES, ids=NAMES)
 def test_the_example_of_a_rule_earns_it_and_nothing_else(rule: Rule) -> None:
     """Who reads a rule's example sees what the rule is about, and no rule that has nothing to do with it."""
-    with _page(rule.example) as names:
-        found = check(names["flow"], settings=_settings(rule, names["flow"]))
+    found = rules.found(rule, rule.example)
     assert rule.code in {f.code for f in found}
     assert {f.code for f in found} <= {rule.code, *rule.beside}
     assert all(f.name == rule.name for f in found if f.code == rule.code)
@@ -52,8 +22,7 @@ def test_the_example_of_a_rule_earns_it_and_nothing_else(rule: Rule) -> None:
 @pytest.mark.parametrize("rule", RULES, ids=NAMES)
 def test_the_mended_example_earns_nothing(rule: Rule) -> None:
     """The repair that a rule proposes satisfies this rule and all others."""
-    with _page(rule.instead) as names:
-        assert check(names["flow"], settings=_settings(rule, names["flow"])) == []
+    assert rules.found(rule, rule.instead) == []
 
 
 @pytest.mark.parametrize("rule", RULES, ids=NAMES)
@@ -76,8 +45,7 @@ def test_codes_are_in_order_and_belong_to_a_family() -> None:
 @pytest.mark.parametrize("rule", RULES, ids=NAMES)
 def test_a_finding_names_its_place(rule: Rule) -> None:
     """A finding about a node or an edge says the line of the call that made it."""
-    with _page(rule.example) as names:
-        found = [f for f in check(names["flow"], settings=_settings(rule, names["flow"])) if f.code == rule.code]
+    found = [f for f in rules.found(rule, rule.example) if f.code == rule.code]
     assert found
     for one in found:
         assert one.node is None or (one.place or "").startswith("example.py:")

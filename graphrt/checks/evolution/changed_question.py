@@ -12,7 +12,7 @@ Recorded:
     flow = Flow("support", Ticket)
     s = flow.state
     approve = flow.ask("approve", "Send it?", reads=s.draft, writes=s.decision)
-    run = flow.run_sync(Ticket(draft="A kettle is a vessel."))
+    run = flow.run_sync(Ticket(draft="A kettle is a vessel."), run_id="k3v9x2mq7p")
 
 Example:
     class Ticket(BaseModel):

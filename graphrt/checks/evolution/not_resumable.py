@@ -20,7 +20,7 @@ Recorded:
 
     approve = flow.ask("approve", "Send it?", reads=s.draft, writes=s.decision)
     flow.edge(begin, approve)
-    run = flow.run_sync(Ticket(draft="A kettle is a vessel."))
+    run = flow.run_sync(Ticket(draft="A kettle is a vessel."), run_id="k3v9x2mq7p")
 
 Example:
     class Ticket(BaseModel):

@@ -22,7 +22,7 @@ Recorded:
     sent, refused = flow.end("sent"), flow.end("refused")
     flow.edge(grade, sent, when=s.score > 0.8)
     flow.edge(grade, refused)
-    run = flow.run_sync(Essay(draft="A kettle is a vessel."))
+    run = flow.run_sync(Essay(draft="A kettle is a vessel."), run_id="k3v9x2mq7p")
 
 Example:
     class Essay(BaseModel):
