@@ -259,6 +259,8 @@ class _Fold:
         account = self.account
         account.ended = max(account.ended, record.at)
         account.totals.wall_s = account.ended - account.started
+        if account.status == "suspended":  # Whatever is taken ends that, unless it says so again.
+            account.status, account.questions = "running", ()
         take = _INPUTS.get(type(record.input))
         if take is not None:
             take(self, record.input)
@@ -299,10 +301,18 @@ class _Fold:
 
     def visit_started(self, event: e.VisitStarted) -> None:
         path = self.path_of(event.visit, event.node)
-        number = self.counts[path] = self.counts.get(path, 0) + 1
-        node = self.node_at(path)
+        before = self.account.visits.get(event.visit)  # of a graph inside a visit that began anew
+        if before is None:
+            self.counts[path] = self.counts.get(path, 0) + 1
         self.account.visits[event.visit] = VisitAccount(
-            event.visit, node, path, number, event.causes, self.at, item=event.item
+            event.visit,
+            self.node_at(path),
+            path,
+            self.counts[path] if before is None else before.number,
+            event.causes,
+            self.at,
+            attempts=[] if before is None else before.attempts,
+            item=event.item,
         )
         self.account.totals.visits += 1
 

@@ -14,7 +14,16 @@ import msgspec
 
 from graphrt.account import EdgeAccount, verdict_text
 from graphrt.errors import GraphChanged, TraceInvalid, UseError
-from graphrt.events import Routed, VisitStarted
+from graphrt.events import (
+    Routed,
+    RunCompleted,
+    RunFailed,
+    RunSuspended,
+    VisitCancelled,
+    VisitCompleted,
+    VisitFailed,
+    VisitStarted,
+)
 from graphrt.inputs import Resumed
 from graphrt.script import Script
 from graphrt.stepper import Stepper
@@ -90,15 +99,27 @@ def fold(trace: Trace, graph: Graph | None = None, *, upto: int | None = None) -
             raise _gone(trace, stepper.graph, record, error.message) from error
         if events == record.events:
             continue
-        was, now = _places(record.events), _places(events)
+        was, now = _course(record.events), _course(events)
         if was != now:
-            found = f"recorded {', '.join(was) or 'no new visit'}, now {', '.join(now) or 'none'}"
+            found = f"recorded {', '.join(was) or 'nothing more'}, now {', '.join(now) or 'nothing'}"
             raise _gone(trace, stepper.graph, record, found)
     return stepper
 
 
-def _places(events: Iterable[Event]) -> list[str]:
-    return [f"{x.visit} ({x.node})" for x in events if isinstance(x, VisitStarted)]
+_COURSE: dict[type, str] = {
+    VisitStarted: "visit {0.visit} ({0.node})",
+    VisitCompleted: "{0.visit} completed",
+    VisitFailed: "{0.visit} failed",
+    VisitCancelled: "{0.visit} cancelled",
+    RunCompleted: "the run completed",
+    RunFailed: "the run failed",
+    RunSuspended: "the run suspended",
+}
+"""What must have happened under any definition for a run to stand where its trace ends."""
+
+
+def _course(events: Iterable[Event]) -> list[str]:
+    return [_COURSE[type(x)].format(x) for x in events if type(x) in _COURSE]
 
 
 def _gone(trace: Trace, graph: Graph, record: Record, found: str) -> GraphChanged:
