@@ -272,6 +272,8 @@ class Inside:
     def _calls(self, name: str, tools: Sequence[Tool]) -> Node:
         work = Work(self._call, (("call", "call"),), "context", is_async=True)
         about: dict[str, Json] = {"tools": [t.name for t in tools]}
+        if keyed := [t.name for t in tools if t.context is not None and t in self.acting]:
+            about["keyed"] = keyed  # they may hand on the key that is the same for every attempt
         return Node(0, name, "task", ("call",), ("messages",), about=about, work=work)
 
     # -- requests to the model ----------------------------------------------------------------------------------------

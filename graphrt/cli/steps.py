@@ -270,6 +270,7 @@ class _Reader:
                 written[around(event.visit)] = self._written(event, before[around(event.visit)])
             elif isinstance(event, e.RunCompleted) and stepper.state is not None:
                 after[""] = stepper.state
+                met.add("")  # its branches, if it had some that no join gathered
         after = written | after
         for level in sorted(set(after) | set(before), key=lambda v: (-v.count("/") - bool(v), v)):
             inside = self.told.visits[level].node.graph if level else self.told.graph

@@ -138,7 +138,8 @@ def page(measured: Measured) -> str:
         "",
         (
             f"Measured on {where['day']}: {where['processor']}, {where['memory']}, {where['system']},"
-            f" Python {where['python']}. {rounds} rounds at most, contenders in turn, each workload in its own process."
+            f" Python {where['python']}, load average {where['load']} (on a busy machine times on the wall say little)."
+            f" {rounds} rounds at most, contenders in turn, each workload in its own process."
             " Figures are medians of processor time unless they say otherwise; `N×` is the ratio to the floor of the"
             " same round. The floor is the same work in plain asyncio, written by hand."
         ),

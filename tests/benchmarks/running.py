@@ -73,6 +73,7 @@ def machine() -> dict[str, str]:
         "memory": memory,
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
+        "load": f"{os.getloadavg()[0]:.1f}",
         "day": time.strftime("%Y-%m-%d", time.gmtime()),
     }
 

@@ -51,7 +51,7 @@ def measured(**figures: list[float]) -> Measured:
         for name, values in figures.items()
         for number, value in enumerate(values)
     ]
-    machine = {"processor": "p", "memory": "m", "system": "s", "python": "3", "day": "d"}
+    machine = {"processor": "p", "memory": "m", "system": "s", "python": "3", "load": "0.1", "day": "d"}
     return Measured(machine, cannot={"burr": {"W2": "is on holiday"}}, taken=taken)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 import pytest
 
-from graphrt import Flow
+from graphrt import Context, Flow
 from graphrt.errors import AnswerRefused, RunLocked, RunNotFound, WrongInput
 from graphrt.events import RunCancelled, VisitWaiting
 from graphrt.graph import Graph
@@ -169,6 +170,37 @@ def test_a_driven_run_is_cancelled(two: tuple[Store, Store], flow: Callable[[Gat
         assert result.trace.events()[-1] == RunCancelled("ann", "too slow")
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("beside", [False, True], ids=["alone", "side by side"])
+def test_a_cancellation_reaches_synchronous_nodes(beside: bool) -> None:
+    """The run ends without waiting for the thread; the function sees in its Context that nobody wants the result."""
+    begun, release, ended = threading.Event(), threading.Event(), threading.Event()
+    seen: list[bool] = []
+
+    def work(ctx: Context) -> str:
+        seen.append(ctx.cancelled)
+        begun.set()
+        release.wait(10)
+        seen.append(ctx.cancelled)
+        ended.set()
+        return "too late"
+
+    async def main() -> Result[Work]:
+        store = MemoryStore()
+        graph = (parallel(work, saying("x")) if beside else chain(work)).freeze()
+        going = asyncio.ensure_future(run(graph, Work(), store=store, run_id="r"))
+        assert await asyncio.to_thread(begun.wait, 10)
+        assert await cancel(store, "r") == "cancelled"
+        return await going
+
+    result = asyncio.run(main())
+    assert result.status == "cancelled"
+    assert not ended.is_set()
+    release.set()
+    assert ended.wait(10)
+    assert seen == [False, True]
+    assert "too late" not in result.partial["log"]
 
 
 def test_a_suspended_run_is_cancelled(two: tuple[Store, Store]) -> None:
