@@ -363,6 +363,7 @@ class _Fold:
     def resumed(self, _: e.RunResumed) -> None:
         account = self.account
         account.status, account.error, account.failed_at, account.questions = "running", None, None, ()
+        self.account.cancelled_by = None
 
     def forked(self, event: e.RunForked) -> None:
         account = self.account

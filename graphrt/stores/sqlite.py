@@ -75,6 +75,7 @@ MIGRATIONS = (
 """Statements that lead from each version of the schema to the next; the version stands in `user_version`."""
 
 _BUSY_S = 10.0
+_PAUSE_S = 0.01
 _POLL_S = 0.25
 _PAGE = 500
 _ROW = "select no, epoch, owner, until, next_seq, last_hash from runs where run = ?"
@@ -373,7 +374,7 @@ class SqliteStore:
         if version > len(MIGRATIONS):
             message = f"{self.path} has schema {version}, this release knows {len(MIGRATIONS)}; use the later release"
             raise StoreFault(message, store=str(self.path), found=version, expected=len(MIGRATIONS))
-        db.execute("pragma journal_mode = wal")
+        _write_ahead(db)
         if version == len(MIGRATIONS):
             return
         db.execute("begin immediate")
@@ -571,6 +572,20 @@ _HINTS = (
 def _plain(text: str | None) -> str | None:
     """Return text that SQLite takes; the name of a file may hold what is no character."""
     return None if text is None else text.encode("utf-8", "backslashreplace").decode()
+
+
+def _write_ahead(db: sqlite3.Connection) -> None:
+    """Switch to the write-ahead log, once nobody else is making the file: SQLite itself does not wait for that."""
+    patience = time.monotonic() + _BUSY_S
+    while True:
+        try:
+            db.execute("pragma journal_mode = wal")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > patience:
+                raise
+            time.sleep(_PAUSE_S)
+        else:
+            return
 
 
 def _statements(script: str) -> list[str]:

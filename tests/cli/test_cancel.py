@@ -46,7 +46,7 @@ def test_a_run_that_a_process_drives_is_asked_to_stop(program: Program, in_time:
     process = start(program.folder, "run", "held.py:" + ("plain" if in_time else "blocking"), "--run-id", "r1", "-q")
     try:
         hold.wait(process)
-        ran = program("cancel", "r1", *([] if in_time else ["--wait", "0.2"]))
+        ran = program("cancel", "r1", *([] if in_time else ["--wait", "2"]))
         if in_time:
             assert (ran.code, ran.out) == (0, "run r1 is cancelled\n")
         else:  # its node blocks the event loop, so it hears of nothing until that ends

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from graphrt import events as ev
 from graphrt import inputs as inp
-from graphrt.graph import graph_from_json
+from graphrt.trace import graph_of
 from graphrt_viz.extract import named, picture_of, start_of, step_into, tools_of
 from graphrt_viz.picture import EdgeMark, Failure, NodeMark, ToolMark
 from graphrt_viz.wording import count, duration, money, plural, shorten
@@ -104,14 +104,14 @@ def picture_of_run(trace: Trace, *, opened: Opened = None, until: int | None = N
     """Return the picture of a run.
 
     Args:
-        trace: the run; its header holds the graph.
+        trace: the run; it holds the graph. A run that went on under a changed definition is drawn on the changed one.
         opened: which nodes with a graph inside are drawn open; by default subgraphs.
         until: how many records to look at, for showing a run as it was; None for all.
 
     Raises:
-        KeyError, TypeError, ValueError: the header does not hold the JSON form of a graph.
+        KeyError, TypeError, ValueError: the trace does not hold the JSON form of a graph.
     """
-    graph = graph_from_json(trace.header.graph)
+    graph = graph_of(trace)
     picture = picture_of(graph, opened=opened)
     shown = frozenset(n.id for n in picture.nodes) | frozenset(c.id for c in picture.clusters)
     tally = _Tally(graph, shown, run=trace.header.run)

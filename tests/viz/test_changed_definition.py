@@ -1,0 +1,64 @@
+"""A run that went on under another definition than it began with."""
+
+import asyncio
+from typing import Literal
+
+from pydantic import BaseModel
+
+from graphrt import Flow
+from graphrt.account import account
+from graphrt.graph import Graph
+from graphrt.runtime import answer, cancel, resume, run
+from graphrt.stores.memory import MemoryStore
+from graphrt.trace import Trace
+from graphrt_viz import render
+
+
+class Count(BaseModel):
+    n: int = 0
+    more: Literal["yes", "no"] | None = None
+
+
+def counting(most: int) -> Graph:
+    """Return a flow that counts while it is told to, below `most`."""
+    flow = Flow("counting", Count)
+    s = flow.state
+
+    @flow.task(writes=s.n)
+    def grow(n: int) -> int:
+        return n + 2
+
+    ask = flow.ask("ask", "More?", reads=s.n, writes=s.more)
+    flow.start(grow)
+    flow.edge(grow, ask)
+    flow.edge(ask, grow, on="yes", when=s.n < most, at_most=5)
+    flow.edge(ask, flow.end("done"))
+    return flow.freeze()
+
+
+def changed_run() -> Trace:
+    """Cancel a run, and let it go on with a narrower guard."""
+
+    async def main() -> Trace:
+        store = MemoryStore()
+        await run(counting(9), Count(), store=store, run_id="r")
+        await cancel(store, "r", by="zoe")
+        await resume(store, "r", counting(3), allow_changed=True)
+        await answer(store, "r", "1", "yes")
+        await resume(store, "r", counting(3))
+        return store.trace("r")
+
+    return asyncio.run(main())
+
+
+def test_the_picture_has_the_guard_that_decided() -> None:
+    """What is drawn is the definition that the run went on under, not the one that it began with."""
+    drawn = str(render(changed_run(), "text"))
+    assert "n < 3" in drawn
+    assert "n < 9" not in drawn
+
+
+def test_who_cancelled_is_not_who_ended_it() -> None:
+    """A run that went on after it was cancelled is nobody's cancellation any more."""
+    told = account(changed_run())
+    assert (told.status, told.cancelled_by) == ("suspended", None)
