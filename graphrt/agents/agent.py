@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from graphrt.agents.errors import ModelError
-from graphrt.agents.inside import Inside
+from graphrt.agents.inside import agent_at, expansion_of
 from graphrt.agents.model import Model
 from graphrt.agents.tools import Tool, tool_from
 from graphrt.graph import Graph, Retry
@@ -98,7 +98,7 @@ class Agent:
 
     def expand(self, spec: ExpansionSpec) -> Expansion:
         """Return the graph of this agent as a node that reads and writes the fields in `spec`."""
-        return Inside(self, spec).expansion()
+        return expansion_of(self, spec)
 
     def __repr__(self) -> str:
         """Show what tells agents apart."""
@@ -114,7 +114,7 @@ def agents_in(graph: Graph) -> Iterator[Agent]:
         for node in todo.pop().nodes:
             if node.graph is not None:
                 todo.append(node.graph)
-            expander = getattr(node.work.fn, "__self__", None) if node.work is not None else None
-            if isinstance(expander, Inside) and id(expander.agent) not in seen:
-                seen.add(id(expander.agent))
-                yield expander.agent
+            agent = agent_at(node)
+            if agent is not None and id(agent) not in seen:
+                seen.add(id(agent))
+                yield agent

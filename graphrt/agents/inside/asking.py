@@ -1,0 +1,163 @@
+"""The nodes of an agent that ask its model: one request each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from graphrt.agents import errors
+from graphrt.agents.errors import ModelBehavior, OutputRefused, TurnLimit
+from graphrt.agents.inside.requests import Requests
+from graphrt.agents.messages import MEND, RUNTIME, AssistantMessage, Message, user
+from graphrt.agents.model import Model, resolve_model
+from graphrt.agents.tools import untitled
+from graphrt.inputs import Usage
+
+if TYPE_CHECKING:
+    from graphrt.agents.agent import Agent
+    from graphrt.agents.inside.place import Place
+    from graphrt.agents.model import Choice, ModelRequest, Reply
+    from graphrt.context import Context
+
+
+class Asking:
+    """Does the work of these nodes for one agent in its place."""
+
+    def __init__(self, place: Place) -> None:
+        """Ask for an agent in `place`."""
+        self.place = place
+        self.requests = Requests(place)
+
+    async def once(self, context: Context, **values: Any) -> Any:  # noqa: ANN401 - a value of the written field
+        """Make the one request of an agent that writes text or a label, and has no tools."""
+        if self.place.spec.answers:
+            return await self._choice(context, self.requests.request(values, ()))
+        model = model_of(self.place.agent, context)
+        reply = await model.respond(self.requests.request(values, ()), context.emit)
+        _report(context, model, reply)
+        return self._as_said(reply.text)
+
+    async def turn(
+        self,
+        context: Context,
+        messages: Sequence[Message],
+        **values: Any,  # noqa: ANN401 - values of the fields read
+    ) -> dict[str, Any]:
+        """Make the next request of a tool-calling agent: it ends in calls, or in the last words."""
+        model = model_of(self.place.agent, context)
+        request = self.requests.request(values, messages)
+        reply = await model.respond(request, context.emit)
+        _report(context, model, reply)
+        said = AssistantMessage(text=reply.text, tool_calls=reply.tool_calls, name=self.place.spec.node)
+        asked = self.requests.asked(request, messages)
+        if (last := next((c for c in reply.tool_calls if c.name in self.place.ending), None)) is not None:
+            # It comes alone: what else was asked for in the same breath has nobody left to hear its result.
+            said = said.model_copy(update={"tool_calls": (last,)})
+            none: dict[str, Any] = {"calls": [], "acts": []} if self.place.acting else {"calls": []}
+            return {"messages": [*asked, said], "output": said, **none}
+        acting = {t.name for t in self.place.acting}
+        out: dict[str, Any] = {
+            "messages": [*asked, said],
+            "calls": [c for c in reply.tool_calls if c.name not in acting],
+        }
+        if self.place.acting:
+            out["acts"] = [c for c in reply.tool_calls if c.name in acting]
+        if self.place.is_text and not reply.tool_calls:
+            out["output"] = self._as_said(reply.text)
+        return out
+
+    async def chosen(self, context: Context, messages: Sequence[Message], **values: Any) -> Any:  # noqa: ANN401 - values of fields
+        """Choose the answer of a tool-calling agent, when it has heard enough."""
+        return await self._choice(
+            context, self.requests.concluding(self.requests.request(values, messages), is_said=False)
+        )
+
+    async def _choice(self, context: Context, request: ModelRequest) -> Any:  # noqa: ANN401 - a value of the written field
+        model = model_of(self.place.agent, context)
+        choice = await model.choose(request, self.place.spec.answers)
+        _report(context, model, choice)
+        return value_of_answer(self.place.adapter, choice.label)
+
+    async def filled(
+        self,
+        context: Context,
+        messages: Sequence[Message],
+        refused: str,
+        **values: Any,  # noqa: ANN401 - values of the fields read
+    ) -> dict[str, Any]:
+        """Ask for data; what does not fit is kept with the reason, to be given back."""
+        model = model_of(self.place.agent, context)
+        before = self.requests.request(values, messages)
+        request = self.requests.concluding(before, is_said=bool(refused)) if self.place.agent.tools else before
+        try:
+            reply = await model.fill(request, untitled(self.place.adapter.json_schema()))
+        except ModelBehavior as error:
+            answered, wrong = str(error.facts.get("text", "")), error.message
+            problem = wrong
+        else:
+            _report(context, model, reply)
+            try:
+                return {"output": self.place.adapter.validate_json(json.dumps(reply.data)), "refused": ""}
+            except ValidationError as error:
+                answered = reply.text or json.dumps(reply.data, ensure_ascii=False)
+                wrong = _wrong(error)
+                field = self.place.spec.writes[0]
+                problem = (
+                    f"model {model.name} answered {errors.excerpt(answered)}, which does not fit field {field.name!r}"
+                    f" ({field.takes_text}): {wrong}"
+                )
+        new = request.messages[len(before.messages) :]
+        said = AssistantMessage(text=answered, name=self.place.spec.node)
+        mend = user(f"{MEND} {wrong}", name=RUNTIME)
+        return {"messages": [*self.requests.asked(before, messages), *new, said, mend], "refused": problem}
+
+    def refuse(self, refused: str) -> None:
+        """Fail: what came does not fit, also after all repairs."""
+        tries = f", {self.place.agent.repairs + 1} times over" if self.place.agent.repairs else ""
+        message = f"{refused}{tries}; give examples, a type that is easier to fill, or another model"
+        raise OutputRefused(message, node=self.place.spec.node, field=self.place.spec.writes[0].name)
+
+    def over(self) -> None:
+        """Fail: it still wants to call tools."""
+        message = (
+            f"agent {self.place.spec.node!r} made {self.place.agent.max_turns} requests and still wants to call tools;"
+            " raise max_turns, or lead an edge away from it with on=TurnLimit"
+        )
+        raise TurnLimit(message, node=self.place.spec.node, turns=self.place.agent.max_turns)
+
+    def _as_said(self, text: str) -> str | AssistantMessage:
+        """Return text as the written field takes it."""
+        return AssistantMessage(text=text.strip(), name=self.place.spec.node) if self.place.speaks else text.strip()
+
+
+def model_of(agent: Agent, context: Context) -> Model:
+    """Find the model that an agent asks: the run's own before the agent's, and that before the environment's."""
+    return context.find(Model) or resolve_model(agent.model)
+
+
+def value_of_answer(adapter: TypeAdapter[Any], label: str) -> Any:  # noqa: ANN401 - a value of the written field
+    """Return the value that an answer's text stands for: itself, an Enum member, or the JSON value it spells."""
+    try:
+        return adapter.validate_python(label)
+    except ValidationError:
+        return adapter.validate_python(json.loads(label))
+
+
+def _wrong(error: ValidationError) -> str:
+    """List what is wrong with data, for a person and a model to read."""
+    found = error.errors(include_url=False, include_input=False)
+    return "; ".join(f"{'.'.join(map(str, each['loc'])) or 'the value'}: {each['msg']}" for each in found)
+
+
+def _report(context: Context, model: Model, answer: Reply | Choice) -> None:
+    """Put into the record what a request consumed, the scores of a choice, and whether the answer was cut."""
+    tokens = answer.usage
+    usage = Usage(answer.model or model.name, tokens.input_tokens, tokens.output_tokens, model.cost_usd(answer))
+    context.report(usage)
+    if answer.scores is not None:
+        context.report(scores={label: round(score, 4) for label, score in answer.scores.items()})
+    if getattr(answer, "finish", "stop") == "length":
+        context.report(finish="length")

@@ -1,0 +1,62 @@
+"""What an agent finds where it is put: what it reads and writes there, and which of its tools are for what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, cast, get_args, get_origin
+
+from pydantic import TypeAdapter
+
+from graphrt import hints
+from graphrt.agents.messages import AssistantMessage, Message
+
+if TYPE_CHECKING:
+    from graphrt.agents.agent import Agent
+    from graphrt.drafts import ExpansionSpec
+
+_OWN: Final = ("messages", "calls", "acts", "call", "output", "refused", "consent", "verdict")
+"""Names of fields that the graph inside an agent needs for itself."""
+_SAID: Final[tuple[Any, ...]] = (hints.bare(Message), AssistantMessage)
+
+
+class Place:
+    """One agent in one node of a flow."""
+
+    def __init__(self, agent: Agent, spec: ExpansionSpec) -> None:
+        """Look at what the node reads and writes."""
+        self.agent = agent
+        self.spec = spec
+        self.output: Any = spec.writes[0].takes if spec.writes else str
+        self.speaks = not spec.answers and hints.bare(self.output) in _SAID
+        """Whether it writes what it says as a message of a conversation."""
+        self.is_text = self.speaks or (self.output is str and not spec.answers)
+        self.heard = tuple(f.name for f in spec.reads if _is_conversation(f.annotation))
+        """The fields that are the conversation so far, one behind the other."""
+        self.names = {f.name: f.name if f.name not in _OWN else f"{f.name}_" for f in spec.reads}
+        """Outer field to inner field."""
+        self.adapter: TypeAdapter[Any] = TypeAdapter(self.output)
+        self.ending = {t.name for t in agent.tools if t.ends}
+        self.asking = tuple(t for t in agent.tools if t.approval != "never" and not t.ends)
+        """Tools about which a person may have to be asked …"""
+        self.acting = tuple(t for t in agent.tools if (t.writes or t in self.asking) and not t.ends)
+        """… those whose calls come after the others of their turn …"""
+        self.reading = tuple(t for t in agent.tools if t not in self.acting and not t.ends)
+        """… and the others."""
+
+    @property
+    def is_data(self) -> bool:
+        """Whether it writes neither text nor one of several answers."""
+        return not self.is_text and not self.spec.answers
+
+
+def call_in(wanted: object) -> str | None:
+    """Return the name of the tool that an example calls; None if its output is none."""
+    if not isinstance(wanted, Mapping):
+        return None
+    call = cast("Mapping[str, object]", wanted)
+    return str(call["tool"]) if set(call) <= {"tool", "arguments"} and "tool" in call else None
+
+
+def _is_conversation(annotation: Any) -> bool:  # noqa: ANN401 - an annotation may be anything
+    plain = hints.bare(annotation)
+    return get_origin(plain) is list and hints.bare(get_args(plain)[0]) == _SAID[0]

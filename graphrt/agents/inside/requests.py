@@ -1,0 +1,97 @@
+"""What a request to a model says: the fields read as its input, the conversation, the examples."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from pydantic import JsonValue
+from pydantic_core import to_jsonable_python
+
+from graphrt.agents.inside.place import call_in
+from graphrt.agents.messages import CONCLUDE, GO_ON, RUNTIME, AssistantMessage, Message, user
+from graphrt.agents.model import ModelRequest
+
+if TYPE_CHECKING:
+    from graphrt.agents.inside.place import Place
+
+PLACEHOLDER: Final = re.compile(r"\{([A-Za-z_]\w*)\}")
+"""A field in a prompt; a plain name, so that a prompt cannot reach into what it is given."""
+
+
+class Requests:
+    """Writes the requests of one agent in its place."""
+
+    def __init__(self, place: Place) -> None:
+        """Write for an agent in `place`."""
+        self.place = place
+
+    def request(self, values: Mapping[str, Any], messages: Sequence[Message]) -> ModelRequest:
+        """Return the next request: what the node reads, and what was said in this visit since."""
+        place, agent = self.place, self.place.agent
+        outer = {name: values[inner] for name, inner in place.names.items()}
+        return ModelRequest(
+            instructions=agent.instructions,
+            examples=tuple((self._text(given), self._example(wanted)) for given, wanted in agent.examples),
+            messages=self._conversation(outer, messages),
+            tools=tuple(t.spec for t in agent.tools),
+            model=agent.model if isinstance(agent.model, str) and agent.model != "local" else None,
+            temperature=agent.temperature,
+            seed=agent.seed,
+            max_tokens=agent.max_tokens,
+        )
+
+    def concluding(self, request: ModelRequest, *, is_said: bool) -> ModelRequest:
+        """Return the request that ends a tool-calling agent: no more calls, and no examples of them."""
+        examples = tuple(e for e in request.examples if call_in(e[1]) is None)
+        last = () if is_said else (user(CONCLUDE, name=RUNTIME),)
+        return request.asking(tools=(), examples=examples, messages=(*request.messages, *last))
+
+    def asked(self, request: ModelRequest, since: Sequence[Message]) -> list[Message]:
+        """Return what the first request begins with, to be kept; a conversation is in the state already."""
+        return [] if since or self.place.heard else list(request.messages)
+
+    def _conversation(self, outer: Mapping[str, Any], since: Sequence[Message]) -> tuple[Message, ...]:
+        """Return what the model is to react to: the conversation so far, or the fields read as a message."""
+        if not self.place.heard:
+            return tuple(since) or (user(self._text(outer)),)
+        before: list[Message] = [message for name in self.place.heard for message in outer[name]]
+        rest = {name: value for name, value in outer.items() if name not in self.place.heard}
+        if rest or self.place.agent.prompt is not None:
+            before.append(user(self._text(rest), name=RUNTIME))
+        elif not before or before[-1].role == "assistant":
+            before.append(user(GO_ON, name=RUNTIME))
+        return (*before, *since)
+
+    def _text(self, given: str | Mapping[str, Any]) -> str:
+        """Return values of the fields read as the model's input."""
+        if isinstance(given, str):
+            return given
+        if self.place.agent.prompt is not None:
+            return PLACEHOLDER.sub(
+                lambda m: _plain(given[m.group(1)]) if m.group(1) in given else m.group(0), self.place.agent.prompt
+            )
+        if len(given) == 1:
+            return _plain(next(iter(given.values())))
+        return "\n".join(f"{name}: {_plain(value)}" for name, value in given.items())
+
+    def _example(self, wanted: Any) -> JsonValue:  # noqa: ANN401 - whatever the author gave
+        if call_in(wanted) is not None:
+            return dict(cast("Mapping[str, JsonValue]", wanted))
+        if isinstance(wanted, str):
+            return wanted
+        if self.place.speaks and isinstance(wanted, AssistantMessage):
+            return wanted.text
+        value: JsonValue = self.place.adapter.dump_python(self.place.adapter.validate_python(wanted), mode="json")
+        return value if isinstance(value, str) or not self.place.spec.answers else json.dumps(value)
+
+
+def _plain(value: Any) -> str:  # noqa: ANN401 - a value of the state
+    """Return a value as text for a model: text as it is, lists as lines, the rest as JSON."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Sequence):
+        return "\n".join(f"- {_plain(item)}" for item in cast("Sequence[object]", value))
+    return json.dumps(to_jsonable_python(value), ensure_ascii=False)
