@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from graphrt.checks import unused_ignore
 from graphrt.checks.finding import Finding, Found
 from graphrt.checks.settings import Settings
 from graphrt.checks.subject import Subject
 from graphrt.checks.table import BY_MISTAKE, RULES, rules_of
+from graphrt.checks.unused_ignore import unused_ignore
 from graphrt.errors import DefinitionError, Mistake
 from graphrt.graph import Graph
 
@@ -102,11 +102,11 @@ def _checked(at: Subject, rules: Collection[Rule]) -> list[Finding]:
                 found.append(_finding(at, rule, one))
             else:
                 used.add(entry)
-    if unused_ignore.RULE in rules:
+    if unused_ignore in rules:
         looked_for = {r.code for r in rules} | {r.name for r in rules}
         for n, code, reason in ignored:
             if (n.name, code) not in used and (code in looked_for or not _is_rule(code)):
-                found.append(_finding(at, unused_ignore.RULE, _unused(n, code, reason)))
+                found.append(_finding(at, unused_ignore, _unused(n, code, reason)))
     order = {n.name: n.index for n in at.nodes}
     return sorted(
         found,
@@ -133,7 +133,7 @@ def _is_rule(code: str) -> bool:
 
 def _unused(node: Node, code: str, reason: str) -> Found:
     why = "finds nothing here" if _is_rule(code) else "is no rule"
-    return Found(message=f"{node.name!r} ignores {code} ({reason}), which {why}; remove ignore=", node=node)
+    return Found(f"{node.name!r} ignores {code} ({reason}), which {why}; remove ignore=", node=node)
 
 
 def _finding(at: Subject, rule: Rule, one: Found) -> Finding:

@@ -19,7 +19,7 @@ Severity: TypeAlias = Literal["error", "warning"]
 class Found:
     """What a rule says about one graph, in that graph's own terms."""
 
-    message: str
+    message: str = field(kw_only=False)
     """What was found, what was expected, what to do; one line."""
     node: Node | None = None
     edge: Edge | None = None

@@ -22,7 +22,7 @@ from graphrt.openers import Shape, reached
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
 
-    from graphrt.checks.settings import Settings
+    from graphrt.checks.settings import Recorded, Settings
     from graphrt.graph import Edge, Graph
 
 
@@ -201,6 +201,11 @@ class Subject:
             for name in dict.fromkeys((*n.writes, *(f for e in n.edges for f in assigned(e)))):
                 found.setdefault(name, []).append(n.index)
         return found
+
+    @property
+    def runs(self) -> tuple[Recorded, ...]:
+        """The recorded runs that were tried against it; a flow inside another has none of its own."""
+        return () if self.is_inside else self.settings.against
 
     @property
     def outputs(self) -> tuple[str, ...] | None:

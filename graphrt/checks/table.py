@@ -4,49 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from graphrt.checks import unused_ignore
-from graphrt.checks.cost import over_budget
-from graphrt.checks.dataflow import (
-    assignment_type,
-    lost_write,
-    parallel_write,
-    read_before_write,
-    unused_field,
-)
-from graphrt.checks.effects import (
-    boundless_agent,
-    boundless_fan_out,
-    repeated_effect,
-    uncaught_deadline,
-    unfilled_instructions,
-    unguarded_tool,
-    vague_output,
-)
-from graphrt.checks.evolution import changed_question, not_resumable, other_path
-from graphrt.checks.guards import (
-    guard_gap,
-    impossible_guard,
-    impossible_trigger,
-    needless_guard,
-    no_otherwise,
-    raising_guard,
-    shadowed_edge,
-    unanswered_choice,
-    unwritten_field,
-)
-from graphrt.checks.structure import (
-    dropped_writes,
-    duplicate_edge,
-    endless_cycle,
-    frozen_exit,
-    idle_join,
-    join_short,
-    joins_wait,
-    no_way_out,
-    unbounded_cycle,
-    unjoined_branches,
-    unreachable,
-)
+from graphrt.checks import cost, dataflow, effects, evolution, guards, structure
+from graphrt.checks.unused_ignore import unused_ignore
 from graphrt.errors import UseError
 from graphrt.expressions import did_you_mean
 
@@ -67,43 +26,13 @@ FAMILIES: Final[dict[str, str]] = {
 """What the first digit of a code says."""
 
 RULES: Final[tuple[Rule, ...]] = (
-    unused_ignore.RULE,
-    unreachable.RULE,
-    no_way_out.RULE,
-    endless_cycle.RULE,
-    frozen_exit.RULE,
-    unbounded_cycle.RULE,
-    duplicate_edge.RULE,
-    idle_join.RULE,
-    joins_wait.RULE,
-    unjoined_branches.RULE,
-    dropped_writes.RULE,
-    join_short.RULE,
-    guard_gap.RULE,
-    shadowed_edge.RULE,
-    impossible_guard.RULE,
-    needless_guard.RULE,
-    raising_guard.RULE,
-    no_otherwise.RULE,
-    unwritten_field.RULE,
-    impossible_trigger.RULE,
-    unanswered_choice.RULE,
-    read_before_write.RULE,
-    lost_write.RULE,
-    unused_field.RULE,
-    parallel_write.RULE,
-    assignment_type.RULE,
-    unguarded_tool.RULE,
-    repeated_effect.RULE,
-    boundless_agent.RULE,
-    boundless_fan_out.RULE,
-    vague_output.RULE,
-    unfilled_instructions.RULE,
-    uncaught_deadline.RULE,
-    over_budget.RULE,
-    other_path.RULE,
-    not_resumable.RULE,
-    changed_question.RULE,
+    unused_ignore,
+    *structure.RULES,
+    *guards.RULES,
+    *dataflow.RULES,
+    *effects.RULES,
+    *cost.RULES,
+    *evolution.RULES,
 )
 
 BY_CODE: Final[dict[str, Rule]] = {r.code: r for r in RULES}

@@ -1,6 +1,9 @@
-"""Every rule keeps the promise of its docstring: its example earns it, the mended example earns nothing."""
+"""Every rule keeps the promise of its page: its example earns it, the mended example earns nothing."""
 
 from __future__ import annotations
+
+import inspect
+from pathlib import Path
 
 import pytest
 
@@ -32,6 +35,22 @@ def test_a_rule_says_what_it_finds_and_why(rule: Rule) -> None:
     assert len(rule.summary) <= 120
     assert len(rule.why) > len(rule.summary)
     assert rule.example != rule.instead
+
+
+@pytest.mark.parametrize("rule", RULES, ids=NAMES)
+def test_the_page_of_a_rule_is_one_reason_and_one_listing(rule: Rule) -> None:
+    """A page holds nothing that is not shown: the reason, a recorded run where one is needed, and one listing."""
+    page = inspect.getfile(inspect.unwrap(rule.find)).removesuffix(".py") + ".md"
+    recorded = f"```python\n{rule.recorded}```\n\n" if rule.recorded else ""
+    assert Path(page).read_text("utf-8") == f"{rule.why}\n\n{recorded}```diff\n{rule.repair}```\n"
+    assert all(line[:1] in {"", " ", "+", "-"} for line in rule.repair.splitlines())
+
+
+def test_every_page_belongs_to_a_rule() -> None:
+    """A rule that leaves takes its page with it, and none is missing from the table."""
+    folder = Path(inspect.getfile(Rule)).parent
+    pages = {inspect.getfile(inspect.unwrap(r.find)).removesuffix(".py") for r in RULES}
+    assert {str(p.with_suffix("")) for p in folder.rglob("*.md")} == pages
 
 
 def test_codes_are_in_order_and_belong_to_a_family() -> None:

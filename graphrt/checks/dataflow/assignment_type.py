@@ -1,89 +1,38 @@
-"""An assignment on an edge whose value cannot be of the field's type.
-
-It is computed when the edge is crossed, and a value that does not fit fails the run. The type of the expression is
-followed as far as annotations tell it; a value that may be None does not fit a field that cannot be, unless the guard
-has asked for it.
-
-Example:
-    class Job(BaseModel):
-        text: str
-        total: float = 0.0
-        half: int = 0
-
-
-    flow = Flow("job", Job)
-    s = flow.state
-
-
-    @flow.task(writes=s.total)
-    def measure(text: str) -> float: ...
-
-
-    @flow.task
-    def report(half: int) -> None: ...
-
-
-    flow.edge(measure, report, set=let(s.half).be(s.total / 2))
-
-Instead:
-    class Job(BaseModel):
-        text: str
-        total: float = 0.0
-        half: float = 0.0
-
-
-    flow = Flow("job", Job)
-    s = flow.state
-
-
-    @flow.task(writes=s.total)
-    def measure(text: str) -> float: ...
-
-
-    @flow.task
-    def report(half: float) -> None: ...
-
-
-    flow.edge(measure, report, set=let(s.half).be(s.total / 2))
-"""
+"""An assignment on an edge whose value cannot be of the field's type."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Union
 
 from graphrt import guards, hints
-from graphrt.checks.finding import Found
-from graphrt.checks.rule import Rule
+from graphrt.checks.rule import Finds, Found, Node, Subject, each_node, rule
 from graphrt.checks.wording import edge_text
 from graphrt.guards import CONDITIONS, Arithmetic, Attribute, Constant, IsNone, Negative, Not, Read, Size, Tree
 from graphrt.signatures import UNSAID, fits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from graphrt.checks.subject import Subject
     from graphrt.graph import Edge, Graph
 
 
-def _find(at: Subject) -> Iterator[Found]:
-    for n in at.nodes:
-        for e in n.edges:
-            for c in e.set:
-                if isinstance(c.tree, Constant):
-                    continue  # looked at when the flow was frozen
-                have, want = _type_of(at.graph, c.tree), at.graph.field[c.field].annotation
-                if want is None or have is UNSAID:
-                    continue
-                if _is_asked(at, e, c.tree):
-                    have = _without_none(have)
-                if not fits(have, want):
-                    yield Found(
-                        message=f"edge {e.index} ({edge_text(at.graph, e)}) sets {c.text}, which is"
-                        f" {hints.text_of(have)}, but {c.field!r} is {hints.text_of(want)}; the run fails when it is"
-                        " crossed; compute it in a task, or change the type of the field",
-                        node=n,
-                        edge=e,
-                    )
+@rule("GR305", "assignment-type", "error", mistakes=("set-value", "returns", "reads-type"))
+@each_node
+def assignment_type(at: Subject, node: Node) -> Finds:
+    for e in node.edges:
+        for c in e.set:
+            if isinstance(c.tree, Constant):
+                continue  # looked at when the flow was frozen
+            have, want = _type_of(at.graph, c.tree), at.graph.field[c.field].annotation
+            if want is None or have is UNSAID:
+                continue
+            if _is_asked(at, e, c.tree):
+                have = _without_none(have)
+            if not fits(have, want):
+                yield Found(
+                    f"edge {e.index} ({edge_text(at.graph, e)}) sets {c.text}, which is"
+                    f" {hints.text_of(have)}, but {c.field!r} is {hints.text_of(want)}; the run fails when it is"
+                    " crossed; compute it in a task, or change the type of the field",
+                    edge=e,
+                )
 
 
 def _type_of(graph: Graph, tree: Tree) -> Any:  # noqa: ANN401 - an annotation
@@ -131,6 +80,3 @@ def _is_asked(at: Subject, edge: Edge, tree: Tree) -> bool:
 def _without_none(annotation: Any) -> Any:  # noqa: ANN401 - an annotation
     members: Any = hints.without_none(annotation)
     return Union[members] if members else annotation  # noqa: UP007 - of a tuple that is only known now
-
-
-RULE = Rule("GR305", "assignment-type", "error", _find, __doc__, mistakes=("set-value", "returns", "reads-type"))

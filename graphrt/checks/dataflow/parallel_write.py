@@ -1,61 +1,4 @@
-"""Two branches that run side by side and write one field which has no reducer.
-
-Where they meet, the run fails with `WriteConflict`: one of the two values would be lost. Of a branch per item, two
-items are enough. Assignments by `set=` replace, so they conflict with every other write, also where the field has a
-reducer.
-
-Example:
-    class Claim(BaseModel):
-        text: str
-        verdict: str = ""
-
-
-    flow = Flow("claim", Claim)
-    s = flow.state
-
-
-    @flow.task
-    def begin() -> None: ...
-
-
-    @flow.task(writes=s.verdict)
-    def policy(text: str) -> str: ...
-
-
-    @flow.task(writes=s.verdict)
-    def history(text: str) -> str: ...
-
-
-    known = flow.join("known")
-    flow.fork(begin, [policy, history])
-    flow.edge([policy, history], known)
-
-Instead:
-    class Claim(BaseModel):
-        text: str
-        verdicts: Annotated[list[str], append] = []
-
-
-    flow = Flow("claim", Claim)
-    s = flow.state
-
-
-    @flow.task
-    def begin() -> None: ...
-
-
-    @flow.task(writes=s.verdicts)
-    def policy(text: str) -> str: ...
-
-
-    @flow.task(writes=s.verdicts)
-    def history(text: str) -> str: ...
-
-
-    known = flow.join("known")
-    flow.fork(begin, [policy, history])
-    flow.edge([policy, history], known)
-"""
+"""Two branches that run side by side and write one field which has no reducer."""
 
 from __future__ import annotations
 
@@ -63,15 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from graphrt.checks.branching import beside
-from graphrt.checks.finding import Found
-from graphrt.checks.rule import Rule
+from graphrt.checks.rule import Finds, Found, Subject, rule
 from graphrt.checks.wording import edge_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from graphrt.checks.branching import Branch
-    from graphrt.checks.subject import Subject
     from graphrt.graph import Edge, Node
 
 
@@ -88,7 +27,8 @@ class _Write:
         return repr(self.node.name) if self.edge is None else f"the edge {edge_text(at.graph, self.edge)}"
 
 
-def _find(at: Subject) -> Iterator[Found]:
+@rule("GR304", "parallel-write", "error")
+def parallel_write(at: Subject) -> Finds:
     told: set[tuple[str, int, int]] = set()
     for index, branches in at.branches.items():
         fork = at.nodes[index]
@@ -123,7 +63,7 @@ def _found(at: Subject, fork: Node, name: str, branches: tuple[Branch, Branch], 
     why = "an assignment replaces the value" if has == "replace" else "it has no reducer"
     way = at.path([one.edge.target], first.node.index.__eq__) if one.edge is not None else ()
     return Found(
-        message=f"{who}, side by side, and {why}: the run fails with WriteConflict where they meet; give it a reducer"
+        f"{who}, side by side, and {why}: the run fails with WriteConflict where they meet; give it a reducer"
         " (Annotated[…, append]), write different fields, or make it local= to the branches",
         node=second.node,
         edge=second.edge,
@@ -162,6 +102,3 @@ def _writes(at: Subject, branch: Branch) -> dict[str, list[_Write]]:
         for c in branch.edge.set:
             found.setdefault(c.field, []).append(_Write(branch.opener, branch.edge, replaces=True))
     return found
-
-
-RULE = Rule("GR304", "parallel-write", "error", _find, __doc__)

@@ -1,85 +1,22 @@
-"""A node that reads a field which on some way to it nobody has written.
-
-The field begins empty (None, an empty text, list or dict) and is there to be filled on the way; on the way in the
-finding nobody fills it, and the node gets the emptiness. Fields that the caller must give, fields with a reducer, and
-defaults that mean something (a number, a switch, a word) are left alone. So is what a loop writes for its next round,
-what a node only rewrites, and a parameter whose type admits None.
-
-Example:
-    class Ticket(BaseModel):
-        message: str
-        topic: Literal["billing", "praise"] | None = None
-        invoice: str = ""
-
-
-    flow = Flow("support", Ticket)
-    s = flow.state
-
-
-    def topic_of(message: str) -> Literal["billing", "praise"]: ...
-
-
-    @flow.task(writes=s.invoice)
-    def look_up(message: str) -> str: ...
-
-
-    @flow.task
-    def answer(invoice: str) -> None: ...
-
-
-    triage = flow.router("triage", topic_of, writes=s.topic)
-    flow.edge(triage, look_up, on="billing")
-    flow.edge(triage, answer, on="praise")
-    flow.edge(look_up, answer)
-
-Instead:
-    class Ticket(BaseModel):
-        message: str
-        topic: Literal["billing", "praise"] | None = None
-        invoice: str | None = None
-
-
-    flow = Flow("support", Ticket)
-    s = flow.state
-
-
-    def topic_of(message: str) -> Literal["billing", "praise"]: ...
-
-
-    @flow.task(writes=s.invoice)
-    def look_up(message: str) -> str: ...
-
-
-    @flow.task
-    def answer(invoice: str | None) -> None: ...
-
-
-    triage = flow.router("triage", topic_of, writes=s.topic)
-    flow.edge(triage, look_up, on="billing")
-    flow.edge(triage, answer, on="praise")
-    flow.edge(look_up, answer)
-"""
+"""A node that reads a field which on some way to it nobody has written."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from graphrt import hints
-from graphrt.checks.finding import Found
-from graphrt.checks.rule import Rule
+from graphrt.checks.rule import Finds, Found, Subject, rule
 from graphrt.checks.wording import value_text
 from graphrt.openers import reached
 from graphrt.signatures import signature_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from graphrt.checks.subject import Subject
     from graphrt.fields import Field
     from graphrt.graph import Node
 
 
-def _find(at: Subject) -> Iterator[Found]:
+@rule("GR301", "read-before-write", "warning")
+def read_before_write(at: Subject) -> Finds:
     for f in at.graph.fields:
         if f.reducer is not None or f.required or f.name in at.filled or not _is_empty(f):
             continue
@@ -100,7 +37,7 @@ def _find(at: Subject) -> Iterator[Found]:
                 else f"it is written only later (by {at.nodes[writers[0]].name!r}); change the order"
             )
             yield Found(
-                message=f"{n.name!r} reads {f.name!r}, which {on} nobody has written: it gets"
+                f"{n.name!r} reads {f.name!r}, which {on} nobody has written: it gets"
                 f" {value_text(f.default_json)}; {remedy}",
                 node=n,
                 path=at.names(way),
@@ -133,6 +70,3 @@ def _is_carried(at: Subject, node: Node, writers: list[int]) -> bool:
     """Tell whether every write comes behind the node: a loop brings it what its last round wrote."""
     behind = [w for w in writers if node.index in reached(at.after, at.after[w])]
     return bool(behind) and all(at.shape.dominates(node.index, w) for w in behind)
-
-
-RULE = Rule("GR301", "read-before-write", "warning", _find, __doc__)

@@ -1,34 +1,4 @@
-"""An agent that writes a field whose type says nothing to a model.
-
-What a model must answer is told to it as a JSON schema. `Any`, a bare `dict` or a bare `list` allow everything, so
-nothing is told and nothing is checked, and whoever reads the field finds out. Name the keys: a model with fields, or
-`dict[str, float]`, `list[str]`.
-
-Example:
-    class Ticket(BaseModel):
-        message: str
-        facts: dict[str, Any] | None = None
-
-
-    flow = Flow("support", Ticket)
-    s = flow.state
-    flow.agent("extract", Agent("Extract the facts."), reads=s.message, writes=s.facts)
-
-Instead:
-    class Facts(BaseModel):
-        order: str
-        amount: float
-
-
-    class Ticket(BaseModel):
-        message: str
-        facts: Facts | None = None
-
-
-    flow = Flow("support", Ticket)
-    s = flow.state
-    flow.agent("extract", Agent("Extract the facts."), reads=s.message, writes=s.facts)
-"""
+"""An agent that writes a field whose type says nothing to a model."""
 
 from __future__ import annotations
 
@@ -37,31 +7,29 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter
 
 from graphrt.checks.elements import is_model
-from graphrt.checks.finding import Found
-from graphrt.checks.rule import Rule
+from graphrt.checks.rule import Finds, Found, Node, Subject, each_node, rule
 from graphrt.hints import is_mapping
 from graphrt.items import is_listed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
-    from graphrt.checks.subject import Subject
     from graphrt.fields import Field
 
 
-def _find(at: Subject) -> Iterator[Found]:
-    for n in at.nodes:
-        if not is_model(n) or n.answers or n.about.get("speaks"):
-            continue  # who speaks answers with text, which becomes a message
-        for name in n.writes:
-            where = _vague(_written(at.graph.field[name]), name)
-            if where is not None:
-                yield Found(
-                    message=f"{n.name!r} has a model write {name!r} ({at.graph.field[name].takes_text}), but {where}"
-                    " may be anything, so the model is told nothing and nothing is checked; give it a type that names"
-                    " what is in it",
-                    node=n,
-                )
+@rule("GR405", "vague-output", "warning")
+@each_node
+def vague_output(at: Subject, node: Node) -> Finds:
+    if not is_model(node) or node.answers or node.about.get("speaks"):
+        return  # who speaks answers with text, which becomes a message
+    for name in node.writes:
+        where = _vague(_written(at.graph.field[name]), name)
+        if where is not None:
+            yield Found(
+                f"{node.name!r} has a model write {name!r} ({at.graph.field[name].takes_text}), but {where}"
+                " may be anything, so the model is told nothing and nothing is checked; give it a type that names"
+                " what is in it",
+            )
 
 
 def _written(field: Field) -> Mapping[str, Any]:
@@ -117,6 +85,3 @@ def _in_definitions(schema: Mapping[str, Any], where: str, depth: int) -> str | 
             if found is not None:
                 return found
     return None
-
-
-RULE = Rule("GR405", "vague-output", "warning", _find, __doc__)

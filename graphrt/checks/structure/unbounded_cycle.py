@@ -1,59 +1,13 @@
-"""A cycle that only a model decides to leave, without a bound.
-
-A model that never says the right word keeps the run going, and every round costs tokens. `at_most` on an edge of the
-cycle gives the other edges their turn; `Limits` of the flow stop the whole run. Cycles that code or a person decides
-about are left alone: only their author knows whether they end.
-
-Example:
-    class Essay(BaseModel):
-        topic: str
-        draft: str = ""
-        verdict: Literal["good", "bad"] | None = None
-
-
-    flow = Flow("essay", Essay)
-    s = flow.state
-    write = flow.agent("write", Agent("Write an essay."), reads=s.topic, writes=s.draft)
-    grade = flow.router("grade", Agent("Is it good?"), reads=s.draft, writes=s.verdict)
-    done = flow.end("done")
-    flow.start(write)
-    flow.edge(write, grade)
-    flow.edge(grade, write, on="bad")
-    flow.edge(grade, done, on="good")
-
-Instead:
-    class Essay(BaseModel):
-        topic: str
-        draft: str = ""
-        verdict: Literal["good", "bad"] | None = None
-
-
-    flow = Flow("essay", Essay)
-    s = flow.state
-    write = flow.agent("write", Agent("Write an essay."), reads=s.topic, writes=s.draft)
-    grade = flow.router("grade", Agent("Is it good?"), reads=s.draft, writes=s.verdict)
-    done = flow.end("done")
-    flow.start(write)
-    flow.edge(write, grade)
-    flow.edge(grade, write, on="bad", at_most=3)
-    flow.edge(grade, done)
-"""
+"""A cycle that only a model decides to leave, without a bound."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from graphrt.checks.elements import assigned, is_model
-from graphrt.checks.finding import Found
-from graphrt.checks.rule import Rule
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from graphrt.checks.subject import Subject
+from graphrt.checks.rule import Finds, Found, Subject, rule
 
 
-def _find(at: Subject) -> Iterator[Found]:
+@rule("GR105", "unbounded-cycle", "warning")
+def unbounded_cycle(at: Subject) -> Finds:
     if at.has_limits:
         return
     for part in at.unbounded:
@@ -65,7 +19,7 @@ def _find(at: Subject) -> Iterator[Found]:
         first = at.nodes[exits[0].source]
         cycle = at.cycle(first.index, part)
         yield Found(
-            message=f"nothing bounds the cycle {at.trail(cycle)}: only a model decides when it ends; give an edge of"
+            f"nothing bounds the cycle {at.trail(cycle)}: only a model decides when it ends; give an edge of"
             " it at_most=…, or the flow Limits(visits=…)",
             node=first,
             edge=next((e for e in first.edges if e.target in part), None),
@@ -84,6 +38,3 @@ def _by_model(at: Subject, part: frozenset[int], index: int) -> bool:
         return False  # a counter, most likely
     writers = [at.nodes[i] for name in reads for i in at.writers[name] if i in part]
     return bool(writers) and all(is_model(n) for n in writers)
-
-
-RULE = Rule("GR105", "unbounded-cycle", "warning", _find, __doc__)

@@ -1,85 +1,18 @@
-"""Branches of a fork that come together at a node which is no join.
-
-The node is not where they meet: it is visited once by each branch, and everything behind it too. An agent is asked as
-often, a mail is sent as often. A join before it makes one line of the branches.
-
-Example:
-    class Claim(BaseModel):
-        text: str
-        facts: Annotated[list[str], append] = []
-
-
-    flow = Flow("claim", Claim)
-    s = flow.state
-
-
-    @flow.task
-    def begin() -> None: ...
-
-
-    @flow.task(writes=s.facts)
-    def policy(text: str) -> str: ...
-
-
-    @flow.task(writes=s.facts)
-    def history(text: str) -> str: ...
-
-
-    @flow.task
-    def report(facts: list[str]) -> None: ...
-
-
-    flow.fork(begin, [policy, history])
-    flow.edge([policy, history], report)
-
-Instead:
-    class Claim(BaseModel):
-        text: str
-        facts: Annotated[list[str], append] = []
-
-
-    flow = Flow("claim", Claim)
-    s = flow.state
-
-
-    @flow.task
-    def begin() -> None: ...
-
-
-    @flow.task(writes=s.facts)
-    def policy(text: str) -> str: ...
-
-
-    @flow.task(writes=s.facts)
-    def history(text: str) -> str: ...
-
-
-    @flow.task
-    def report(facts: list[str]) -> None: ...
-
-
-    known = flow.join("known")
-    flow.fork(begin, [policy, history])
-    flow.edge([policy, history], known)
-    flow.edge(known, report)
-"""
+"""Branches of a fork that come together at a node which is no join."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from graphrt.checks.branching import beside
-from graphrt.checks.finding import Found
-from graphrt.checks.rule import Rule
+from graphrt.checks.rule import Finds, Found, Subject, rule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from graphrt.checks.branching import Branch
-    from graphrt.checks.subject import Subject
 
 
-def _find(at: Subject) -> Iterator[Found]:
+@rule("GR109", "unjoined-branches", "warning")
+def unjoined_branches(at: Subject) -> Finds:
     for opener, branches in at.branches.items():
         fork = at.nodes[opener]
         told: set[int] = set()
@@ -93,7 +26,7 @@ def _find(at: Subject) -> Iterator[Found]:
                 told.add(i)
                 ways = [at.path([b.edge.target], i.__eq__) for b in (one, other) if b.edge is not None]
                 yield Found(
-                    message=f"{at.nodes[i].name!r} is visited once by each branch of {fork.name!r}"
+                    f"{at.nodes[i].name!r} is visited once by each branch of {fork.name!r}"
                     f" ({at.trail((opener, *ways[0]))} and {at.trail((opener, *ways[1]))}), and so is what follows;"
                     " put a join before it, if it is meant to run once",
                     node=at.nodes[i],
@@ -111,6 +44,3 @@ def _goes_on(at: Subject, index: int, both: frozenset[int], one: Branch, other: 
 def _is_gathered(at: Subject, index: int, branch: Branch) -> bool:
     """Tell whether the visits of a node are gathered later: then it is shared by the branches on purpose."""
     return bool(at.path([index], lambda i: i in branch.stops))
-
-
-RULE = Rule("GR109", "unjoined-branches", "warning", _find, __doc__)

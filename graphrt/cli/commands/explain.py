@@ -81,14 +81,27 @@ def _text(rule: Rule) -> Iterator[Part]:
     for paragraph in rule.why.split("\n\n"):
         yield " ".join(paragraph.split())
         yield ""
-    for title, code in (("Recorded", rule.recorded), ("Example", rule.example), ("Instead", rule.instead)):
-        if code:
-            yield line((title, "bold"))
-            yield ""
-            yield from (f"    {text}".rstrip() for text in code.rstrip().splitlines())
-            yield ""
+    if rule.recorded:
+        yield from _listing("Recorded", [(text, "") for text in rule.recorded.splitlines()])
+    yield from _listing("Example", _side(rule, without="+", style="red"))
+    yield from _listing("Instead", _side(rule, without="-", style="green"))
     if rule.mistakes:
         yield f"Freezing a flow reports it too, as {', '.join(rule.mistakes)}: such a flow cannot be run."
+
+
+def _side(rule: Rule, *, without: str, style: str) -> list[tuple[str, str]]:
+    """Return the example or its repair, with the lines in colour that the other has not."""
+    lines = [text for text in rule.repair.splitlines() if not text.startswith(without)]
+    return [(text[1:], "" if text[:1].isspace() else style) for text in lines]
+
+
+def _listing(title: str, code: list[tuple[str, str]]) -> Iterator[Part]:
+    from graphrt.cli.screen import line
+
+    yield line((title, "bold"))
+    yield ""
+    yield from (line((f"    {text}".rstrip(), style)) for text, style in code)
+    yield ""
 
 
 def _plain(rule: Rule) -> dict[str, Json]:
