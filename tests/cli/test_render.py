@@ -32,6 +32,15 @@ def test_a_run_file_needs_no_code(program: Program) -> None:
     assert "known_bugs · task · not visited" in ran.out
 
 
+def test_a_run_whose_process_is_gone_is_cut_off(program: Program) -> None:
+    """The store knows that nobody drives it; of a file that is not known, so it is only unfinished."""
+    program.keep(scenes.cut_off())
+    stored = program("render", "crashed").out
+    assert "support · run crashed · cut off" in stored
+    assert "draft · task · cut off" in stored
+    assert "support · run crashed · unfinished" in program("render", program.file("run.jsonl", scenes.cut_off())).out
+
+
 @pytest.mark.parametrize("form", [f for f in FORMATS if f not in BINARY])
 def test_every_text_format_can_be_printed(program: Program, form: str) -> None:
     """Each format that is text goes to standard output, the same bytes each time."""

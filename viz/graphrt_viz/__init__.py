@@ -79,6 +79,7 @@ def render(
     room: Room | None = None,
     view: str | None = None,
     opened: Opened = None,
+    live: bool | None = None,
 ) -> str: ...
 @overload
 def render(
@@ -90,6 +91,7 @@ def render(
     room: Room | None = None,
     view: str | None = None,
     opened: Opened = None,
+    live: bool | None = None,
 ) -> bytes: ...
 @overload
 def render(
@@ -101,6 +103,7 @@ def render(
     room: Room | None = None,
     view: str | None = None,
     opened: Opened = None,
+    live: bool | None = None,
 ) -> str | bytes: ...
 def render(
     target: Target,
@@ -111,13 +114,15 @@ def render(
     room: Room | None = None,
     view: str | None = None,
     opened: Opened = None,
+    live: bool | None = None,
 ) -> str | bytes:
     """Return a picture in the format `form`: text, or bytes for `png` and `pdf`.
 
     Without a theme it is light, but for a report, which is as its reader prefers. `room` comes from `shared_room` and
     keeps things in place over several pictures of one graph. `view` is a way to look at a run (`VIEWS`); None for the
     format's own, which mostly is the run on its definition. `opened` says which nodes with a graph inside are drawn
-    open: by default subgraphs, if there are not too many nodes in them.
+    open: by default subgraphs, if there are not too many nodes in them. `live` says whether somebody drives a run that
+    has not ended, which its trace cannot tell; one that nobody drives is drawn as cut off.
 
     Raises:
         FormatError: the format, theme, direction or view is unknown, or they do not go together.
@@ -128,7 +133,8 @@ def render(
     chosen = format_named(form)
     colours = theme_named(theme or ("auto" if form == "html" else "light"))
     refuse_theme(chosen, colours)
-    return _written(target, chosen, colours, direction, room, view_named(view) if view is not None else None, opened)
+    seen = view_named(view) if view is not None else None
+    return _written(target, chosen, colours, direction, room, seen, opened, live=live)
 
 
 def _written(
@@ -139,6 +145,8 @@ def _written(
     room: Room | None,
     view: View | None,
     opened: Opened,
+    *,
+    live: bool | None,
 ) -> str | bytes:
     if not isinstance(target, Trace):
         if view is not None:
@@ -150,17 +158,17 @@ def _written(
         )
     if view is None:
         if form.tell is not None:
-            return form.tell(chronicle_of(target, opened=opened), theme)
+            return form.tell(chronicle_of(target, opened=opened, live=live), theme)
         assert form.export is not None, "a format that does not write pictures writes runs"
-        return form.export(picture_of_run(target, opened=opened), theme, direction, room)
+        return form.export(picture_of_run(target, opened=opened, live=live), theme, direction, room)
     if view.draw is None:
         if form.name not in view.writes:
             known = ", ".join(view.writes)
             raise FormatError(f"view {view.name!r} cannot be written as {form.name}; choose one of {known}")
-        return view.writes[form.name](chronicle_of(target, opened=opened), theme)
+        return view.writes[form.name](chronicle_of(target, opened=opened, live=live), theme)
     if form.export is None:
         raise FormatError(f"format {form.name!r} has no views; leave the view out")
-    return form.export(view.draw(chronicle_of(target, opened=opened)), theme, direction, room)
+    return form.export(view.draw(chronicle_of(target, opened=opened, live=live)), theme, direction, room)
 
 
 def report_of(
@@ -169,6 +177,7 @@ def report_of(
     theme: ThemeName = "auto",
     by: Measure = "time",
     opened: Opened = None,
+    live: bool | None = None,
 ) -> str:
     """Return the report of the first of some runs, with what differs from the second and what all of them did.
 
@@ -177,6 +186,7 @@ def report_of(
         theme: what the page begins with; the reader can change it.
         by: what colours the picture of all runs.
         opened: which nodes with a graph inside are drawn open.
+        live: whether somebody drives the first run now, if it has not ended.
 
     Raises:
         PictureError: there are no runs.
@@ -185,7 +195,7 @@ def report_of(
     if not runs:
         raise PictureError("no runs to report on; a report needs at least one")
     return report(
-        chronicle_of(runs[0], opened=opened),
+        chronicle_of(runs[0], opened=opened, live=live),
         theme_named(theme),
         difference=difference_of_runs(runs[0], runs[1], opened=opened) if len(runs) > 1 else None,
         heat=picture_of_heat(runs, by=by, opened=opened) if len(runs) > 1 else None,
@@ -201,6 +211,7 @@ def save(
     room: Room | None = None,
     view: str | None = None,
     opened: Opened = None,
+    live: bool | None = None,
 ) -> Path:
     """Write a picture to a file in the format that the file's ending stands for, and return its path.
 
@@ -210,7 +221,7 @@ def save(
     """
     file = Path(path)
     content = render(
-        target, format_of(file).name, theme=theme, direction=direction, room=room, view=view, opened=opened
+        target, format_of(file).name, theme=theme, direction=direction, room=room, view=view, opened=opened, live=live
     )
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
     return file

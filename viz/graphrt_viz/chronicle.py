@@ -23,6 +23,7 @@ from graphrt.errors import GraphrtError
 from graphrt.fields import plain
 from graphrt.replay import states
 from graphrt_viz import story
+from graphrt_viz.course import Course, counterpart
 from graphrt_viz.extract import edge_of, start_of, step_into, tools_of
 from graphrt_viz.overlay import error_text, picture_of_run, reason_text, values_text
 from graphrt_viz.wording import shorten
@@ -96,6 +97,8 @@ class Step:
     via: tuple[int, ...] = ()
     """The edges of the picture that were crossed to it, by their places."""
     exits: tuple[Exit, ...] = ()
+    definition: str = ""
+    """Digest of the definition that it ran under; empty if the run had only one."""
     causes: tuple[int, ...] = ()
     """Places of the steps it follows from."""
     base: int | None = None
@@ -133,19 +136,20 @@ class Chronicle:
     """Whether the states are known: not for a trace that cannot be folded, such as a cut one."""
 
 
-def chronicle_of(trace: Trace, *, opened: Opened = None) -> Chronicle:
+def chronicle_of(trace: Trace, *, opened: Opened = None, live: bool | None = None) -> Chronicle:
     """Return the steps of a run.
 
     Args:
         trace: the run; its header holds the graph.
         opened: which nodes with a graph inside are drawn open in the picture; by default subgraphs.
+        live: whether somebody drives the run now; None if it is not known. See `picture_of_run`.
 
     Raises:
         KeyError, TypeError, ValueError: the header does not hold the JSON form of a graph.
     """
     told = account(trace)
-    picture = picture_of_run(trace, opened=opened)
-    writer = _Writer(told, picture)
+    picture = picture_of_run(trace, opened=opened, live=live)
+    writer = _Writer(told, picture, Course(trace))
     folded = states(trace)
     has_states = True
     for record in trace.records:
@@ -157,13 +161,13 @@ def chronicle_of(trace: Trace, *, opened: Opened = None) -> Chronicle:
                 has_states = False
             else:
                 writer.look(record, stepper)
-    writer.close()
+    writer.close(live=live)
     error = error_text(told.error) if told.error is not None else None
     return Chronicle(
         picture,
         told.run,
         told.flow,
-        told.status,
+        picture.status,
         told.started,
         round(told.ended - told.started, 6),
         tuple(writer.steps),
@@ -175,8 +179,8 @@ def chronicle_of(trace: Trace, *, opened: Opened = None) -> Chronicle:
 class _Writer:
     """Writes the steps down, record by record."""
 
-    def __init__(self, told: Account, picture: Picture) -> None:
-        self.told, self.picture = told, picture
+    def __init__(self, told: Account, picture: Picture, course: Course) -> None:
+        self.told, self.picture, self.course = told, picture, course
         self.steps: list[Step] = []
         self.at = told.started
         self.number = 0
@@ -195,7 +199,7 @@ class _Writer:
         """The state that each visit began with."""
         self.shown = {n.id for n in picture.nodes} | {c.id for c in picture.clusters}
         self.edges = _edge_places(picture)
-        self.conditions: dict[tuple[str, int], str] = {}
+        self.conditions: dict[tuple[str, str, int], str] = {}
 
     # -- places -------------------------------------------------------------------------------------------------------
 
@@ -220,8 +224,11 @@ class _Writer:
 
     def take(self, record: Record) -> None:
         self.at = record.at - self.told.started
+        self.course.take(record)
         given = record.input
-        if isinstance(given, inp.AttemptStarted):
+        if isinstance(given, inp.Forked):
+            self.leave_behind(given)
+        elif isinstance(given, inp.AttemptStarted):
             self.attempt_started(given)
         elif isinstance(given, (inp.AttemptSucceeded, inp.AttemptFailed)):
             self.attempt_ended(given)
@@ -237,27 +244,53 @@ class _Writer:
 
     def attempt_started(self, given: inp.AttemptStarted) -> None:
         known = self.step_of(given.visit)
-        if known.attempts == 0:
-            known.attempts, known.what, known.started = 1, "attempt", self.at
+        if known.attempts == 0 and not known.question:
+            known.attempts, known.what, known.started, known.definition = 1, "attempt", self.at, self.definition
             return
-        label = self.again.pop(given.visit, f"{known.label}·{given.attempt}")
+        if known.status == "waiting":
+            known.status, known.ended = "good", self.at
+        label = self.again.pop(given.visit, f"{_number_of(known)}·{given.attempt}")
+        step = self.next_of(given.visit, label)
+        step.what, step.attempt, step.attempts = "attempt", given.attempt, given.attempt
+
+    def next_of(self, visit: str, label: str) -> Step:
+        """Add a further step of a visit: another attempt, or a question about it."""
+        known = self.step_of(visit)
         step = Step(
             self.unique(label),
-            "attempt",
-            given.visit,
+            "visit",
+            visit,
             known.ident,
             known.shown,
             known.name,
             known.kind,
             self.at,
-            attempt=given.attempt,
-            attempts=given.attempt,
             item=known.item,
-            causes=(self.latest[given.visit],),
-            base=self.latest[given.visit],
+            definition=self.definition,
+            causes=(self.latest[visit],),
+            base=self.latest[visit],
         )
-        self.latest[given.visit] = len(self.steps)
+        self.latest[visit] = len(self.steps)
         self.steps.append(step)
+        return step
+
+    @property
+    def definition(self) -> str:
+        return self.course.digest if self.course.changed else ""
+
+    def leave_behind(self, given: inp.Forked) -> None:
+        """End the attempts that were under way where a run went off from its parent, in which they went on."""
+        for step in self.steps:
+            if step.what == "attempt" and step.ended is None:
+                self.cut_off(step, f"went on in the parent, run {given.parent}")
+
+    def attempt_lost(self, event: ev.AttemptLost) -> None:
+        self.cut_off(self.step_of(event.visit), "cut off: whether its effect took place is in doubt")
+
+    def cut_off(self, step: Step, why: str) -> None:
+        """End an attempt where it is last known to have lived: nobody knows for how long it really did."""
+        step.status, step.error = "lost", why
+        step.ended = max(step.started, self.course.stopped_at - self.told.started)
 
     def attempt_ended(self, given: inp.AttemptSucceeded | inp.AttemptFailed) -> None:
         step = self.step_of(given.visit)
@@ -290,6 +323,7 @@ class _Writer:
             self.at,
             item=shown_value(event.item) if event.item is not None else "",
             via=via,
+            definition=self.definition,
             causes=causes or ((self.latest[outer],) if outer in self.latest else ()),
             base=causes[0] if causes else None,
         )
@@ -344,6 +378,8 @@ class _Writer:
 
     def visit_waiting(self, event: ev.VisitWaiting) -> None:
         step = self.step_of(event.visit)
+        if step.status == "lost":
+            step = self.next_of(event.visit, f"{_number_of(step)}?")
         step.status, step.question = "waiting", event.question
 
     def attempt_retried(self, event: ev.AttemptRetried) -> None:
@@ -367,17 +403,19 @@ class _Writer:
     def routed(self, event: ev.Routed) -> None:
         step = self.step_of(event.visit)
         visit = self.told.visits[event.visit]
-        graph = self.told.graph
+        drawn = self.told.graph
         for name in visit.path[:-1]:
-            inside = graph.by_name[name].graph
+            inside = drawn.by_name[name].graph
             assert inside is not None, "a visit below another stands in a node with a graph inside"
-            graph = inside
+            drawn = inside
+        graph = self.course.graph_at(visit.path[:-1], drawn)
         tried = {v.edge: v for v in event.verdicts}
         won = next((v.edge for v in event.verdicts if v.result == "taken"), None)
         exits: list[Exit] = []
-        for edge in visit.node.edges:
+        for edge in self.course.node(visit.path, visit.node).edges:
             verdict = tried.get(edge.index)
-            place = self.edges.get((step.ident, edge.index))
+            now = edge if graph is drawn else counterpart(edge, graph, visit.node, drawn)
+            place = self.edges.get((step.ident, now.index)) if now is not None else None
             target = graph.nodes[edge.target]
             if verdict is None:
                 if edge.on_error is None and step.outcome is not None:
@@ -396,7 +434,7 @@ class _Writer:
 
     def condition(self, edge: Edge, ident: str, graph: Graph) -> str:
         """Return what triggers an edge, in the words of its picture."""
-        key = ident, edge.index
+        key = self.course.digest, ident, edge.index
         if key not in self.conditions:
             self.conditions[key] = story.condition(edge_of(graph, edge, ident.rpartition("/")[0]))
         return self.conditions[key]
@@ -499,14 +537,16 @@ class _Writer:
             graph = inside
         return graph.field
 
-    def close(self) -> None:
+    def close(self, *, live: bool | None) -> None:
         """Finish what was open when the records end."""
         over = self.told.status in {"completed", "failed", "cancelled"}
         for step in self.steps:
             if over and step.status in {"running", "waiting"}:
                 step.status = "cancelled"
+            elif live is False and step.status == "running" and self.told.status == "running":
+                step.status, step.ended = "lost", max(step.started, self.at)
             visit = self.told.visits.get(step.visit)
-            if visit is not None and step.what != "arrival":
+            if visit is not None and step.what == "attempt":
                 step.attempts = len(visit.attempts)
         failed = self.told.failed_at
         while failed:
@@ -520,6 +560,7 @@ _EVENTS: Final[Mapping[type, Callable[[_Writer, Any], None]]] = {
     ev.VisitStarted: _Writer.visit_started,
     ev.VisitWaiting: _Writer.visit_waiting,
     ev.AttemptRetried: _Writer.attempt_retried,
+    ev.AttemptLost: _Writer.attempt_lost,
     ev.VisitCompleted: _Writer.visit_completed,
     ev.VisitFailed: _Writer.visit_failed,
     ev.VisitCancelled: _Writer.visit_cancelled,
@@ -553,6 +594,11 @@ def _plain(value: object) -> Json:
 
 def _short(text: str, most: int = LONG_VALUE) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _number_of(step: Step) -> str:
+    """Return the number by which the picture led to a visit, without what tells its later steps apart."""
+    return step.label.partition("·")[0].removesuffix("?")
 
 
 def _kind(node: Node) -> NodeKind:

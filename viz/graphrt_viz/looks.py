@@ -34,6 +34,7 @@ _STATES: Final[Mapping[str, str]] = {
     "waiting": "WAITING",
     "running": "RUNNING",
     "cancelled": "CANCELLED",
+    "lost": "CUT OFF",
 }
 _NAME, _WIDE, _TOOLS, _TOOLS_A_ROW = 28, 34, 6, 3
 _SUBTITLES: Final[Mapping[str, tuple[int, int]]] = {"router": (26, 1), "ask": (26, 2)}
@@ -107,7 +108,7 @@ def node_look(node: PNode, ctx: Context) -> Look:
         attrs |= {"style": "filled,dashed", "penwidth": "2.2"}
     elif node.change in {"added", "changed", "first"}:
         attrs["penwidth"] = "2.2"
-    elif node.mark is not None and node.mark.status == "cancelled":
+    elif node.mark is not None and node.mark.status in {"cancelled", "lost"}:
         attrs["style"] = "filled,dotted"
     if node.kind == "start":
         return Look(attrs | {"shape": "circle", "width": "0.28", "fixedsize": "true"})
@@ -145,7 +146,7 @@ def _bar_look(node: PNode, ctx: Context, attrs: dict[str, str], shade: Shade, *,
     if node.mark is not None and node.mark.visits > 1:
         rest.append(f"×{count(node.mark.visits)}")
     if node.mark is not None and node.mark.status != "good":
-        rest.append(node.mark.status)
+        rest.append(story.STATUSES[node.mark.status])
     rest += story.compared(node)
     if not node.name and not rest:
         return Look(attrs | {across: "0.08", "fixedsize": "true"})

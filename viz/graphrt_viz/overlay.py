@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from graphrt import events as ev
 from graphrt import inputs as inp
-from graphrt.trace import graph_of
+from graphrt_viz.course import Course, counterpart
 from graphrt_viz.extract import named, picture_of, start_of, step_into, tools_of
 from graphrt_viz.picture import EdgeMark, Failure, NodeMark, ToolMark
 from graphrt_viz.wording import count, duration, money, plural, shorten
@@ -32,6 +32,10 @@ _MOST_FAILURES: Final = 20
 _MOST_STEPS: Final = 100
 """Crossings of an edge whose numbers are kept: the first."""
 _LONG_VALUE: Final = 48
+CUT_OFF: Final = "cut off"
+"""Status of a run that had not ended, and that nobody drives."""
+UNFINISHED: Final = "unfinished"
+"""Status of a run that had not ended when its records do; whether it goes on is not known."""
 
 
 @dataclass(slots=True)
@@ -40,6 +44,8 @@ class _Visit:
 
     ident: str
     node: Node
+    path: tuple[str, ...] = ()
+    """Names of the nodes around it and of its own."""
     status: Status = "running"
     outcome: str | None = None
     error: str | None = None
@@ -54,6 +60,7 @@ class _NodeTally:
 
     visits: list[_Visit] = field(default_factory=list[_Visit])
     attempts: int = 0
+    lost: int = 0
     failures: list[Failure] = field(default_factory=list[Failure])
     good_s: float = 0.0
     failed_s: float = 0.0
@@ -81,7 +88,7 @@ class _EdgeTally:
 class _Tally:
     """A run, counted."""
 
-    graph: Graph
+    course: Course
     shown: frozenset[str] = frozenset()
     """The ids in the picture: crossings inside closed nodes are not numbered."""
     nodes: dict[str, _NodeTally] = field(default_factory=dict[str, _NodeTally])
@@ -90,34 +97,40 @@ class _Tally:
     visits: dict[str, _Visit] = field(default_factory=dict[str, _Visit])
     asked: dict[str, float] = field(default_factory=dict[str, float])
     """When each open question was asked."""
+    changed_at: list[int] = field(default_factory=list[int])
+    """The step after which the definition changed, for each change."""
     steps: int = 0
     status: str = "running"
     run: str = ""
-    first: float | None = None
-    last: float = 0.0
+    forked: str = ""
+    """Where the run went off from another, in words."""
     busy_s: float = 0.0
     tokens: int = 0
     cost_usd: float = 0.0
 
 
-def picture_of_run(trace: Trace, *, opened: Opened = None, until: int | None = None) -> Picture:
+def picture_of_run(
+    trace: Trace, *, opened: Opened = None, until: int | None = None, live: bool | None = None
+) -> Picture:
     """Return the picture of a run.
 
     Args:
         trace: the run; it holds the graph. A run that went on under a changed definition is drawn on the changed one.
         opened: which nodes with a graph inside are drawn open; by default subgraphs.
         until: how many records to look at, for showing a run as it was; None for all.
+        live: whether somebody drives the run now, which its trace cannot tell and its store can; None if it is not
+            known. It matters only for a run that has not ended: one that nobody drives was cut off.
 
     Raises:
         KeyError, TypeError, ValueError: the trace does not hold the JSON form of a graph.
     """
-    graph = graph_of(trace)
-    picture = picture_of(graph, opened=opened)
+    course = Course(trace)
+    picture = picture_of(course.drawn, opened=opened)
     shown = frozenset(n.id for n in picture.nodes) | frozenset(c.id for c in picture.clusters)
-    tally = _Tally(graph, shown, run=trace.header.run)
+    tally = _Tally(course, shown, run=trace.header.run)
     for record in list(trace.records)[:until]:
         _count_record(tally, record)
-    _close(tally)
+    _close(tally, live=live if until is None else True)
     return _marked(picture, tally)
 
 
@@ -125,8 +138,8 @@ def picture_of_run(trace: Trace, *, opened: Opened = None, until: int | None = N
 
 
 def _count_record(tally: _Tally, record: Record) -> None:
-    tally.first = record.at if tally.first is None else tally.first
-    tally.last = max(tally.last, record.at)
+    tally.course.take(record)
+    tally.changed_at += [tally.steps] * (len(tally.course.changes) - len(tally.changed_at))
     given = record.input
     if isinstance(given, inp.AttemptStarted):
         for owner in _with_owners(tally, given.visit)[:1]:
@@ -182,12 +195,12 @@ def _started(tally: _Tally, event: ev.VisitStarted, at: float) -> None:
     del at
     outer, _, own = event.visit.rpartition("/")
     around = tally.visits.get(outer) if outer else None
-    graph = around.node.graph if around is not None else tally.graph
+    graph = around.node.graph if around is not None else tally.course.drawn
     path = around.ident if around is not None else ""
     if graph is None or event.node not in graph.by_name:
         return
     node = graph.by_name[event.node]
-    visit = _Visit(step_into(path, event.node), node)
+    visit = _Visit(step_into(path, event.node), node, (*(around.path if around is not None else ()), event.node))
     tally.visits[event.visit] = visit
     tally.nodes.setdefault(visit.ident, _NodeTally()).visits.append(visit)
     if own == "0" and node.index == graph.start and not event.causes:
@@ -242,6 +255,14 @@ def _retried(tally: _Tally, event: ev.AttemptRetried, at: float) -> None:
         owner.failures.append(failure)
 
 
+def _lost(tally: _Tally, event: ev.AttemptLost, at: float) -> None:
+    del at
+    for owner in _with_owners(tally, event.visit):
+        owner.lost += 1
+    if (visit := tally.visits.get(event.visit)) is not None:
+        visit.status = "lost" if event.then != "retry" else "running"
+
+
 def _completed(tally: _Tally, event: ev.VisitCompleted, at: float) -> None:
     _answered(tally, event.visit, at)
     if (visit := tally.visits.get(event.visit)) is not None:
@@ -268,8 +289,15 @@ def _routed(tally: _Tally, event: ev.Routed, at: float) -> None:
     tried = {v.edge: v for v in event.verdicts}
     won = next((v.edge for v in event.verdicts if v.result == "taken"), None)
     visit.caught = event.error is not None and won is not None
-    for edge in visit.node.edges:
-        known = tally.edges.setdefault((visit.ident, edge.index), _EdgeTally())
+    course = tally.course
+    drawn = _graph_around(tally, visit)
+    before = course.graph_at(visit.path[:-1], drawn)
+    for edge in course.node(visit.path, visit.node).edges:
+        now = edge if before is drawn else counterpart(edge, before, visit.node, drawn)
+        if now is None:
+            continue
+        known = tally.edges.setdefault((visit.ident, now.index), _EdgeTally())
+        former = course.former(edge, before, now, drawn)
         verdict = tried.get(edge.index)
         if verdict is None:
             if edge.on is not None and visit.outcome is not None and edge.on != visit.outcome:
@@ -278,12 +306,22 @@ def _routed(tally: _Tally, event: ev.Routed, at: float) -> None:
         elif verdict.result == "taken":
             known.taken += 1
             _step(tally, visit.ident, known)
-            known.values = values_text(verdict.values)
+            known.values = " ".join(text for text in (values_text(verdict.values), former) if text)
             if edge.each is not None and verdict.count is not None:
                 known.branches = (known.branches or 0) + verdict.count
         else:
             known.reasons[verdict.result] = known.reasons.get(verdict.result, 0) + 1
-            known.reason = reason_text(edge.at_most, verdict, won)
+            known.reason = " ".join(text for text in (reason_text(edge.at_most, verdict, won), former) if text)
+
+
+def _graph_around(tally: _Tally, visit: _Visit) -> Graph:
+    """Return the drawn graph that the node of a visit stands in."""
+    graph = tally.course.drawn
+    for name in visit.path[:-1]:
+        inside = graph.by_name[name].graph
+        assert inside is not None, "a visit below another stands in a node with a graph inside"
+        graph = inside
+    return graph
 
 
 def reason_text(bound: int | None, verdict: ev.Verdict, won: int | None) -> str:
@@ -316,6 +354,8 @@ def _set_status(status: str) -> Callable[[_Tally, Any, float], None]:
 def _forked(tally: _Tally, event: ev.RunForked, at: float) -> None:
     del at
     tally.status, tally.run = "running", event.run
+    visit = tally.visits.get(event.visit)
+    tally.forked = f"fork of {event.parent[:12]}" + (f" at {visit.node.name}" if visit is not None else "")
 
 
 _TAKE: Final[Mapping[type, Callable[[_Tally, Any, float], None]]] = {
@@ -330,16 +370,22 @@ _TAKE: Final[Mapping[type, Callable[[_Tally, Any, float], None]]] = {
     ev.VisitWaiting: _waiting,
     ev.VisitCompleted: _completed,
     ev.VisitFailed: _failed,
+    ev.AttemptLost: _lost,
     ev.VisitCancelled: _cancelled,
     ev.AttemptRetried: _retried,
     ev.Routed: _routed,
 }
 
 
-def _close(tally: _Tally) -> None:
+def _close(tally: _Tally, *, live: bool | None) -> None:
     """Account for what was open when the records end: questions still wait, the rest stopped with the run."""
     for visit in list(tally.asked):
-        _answered(tally, visit, tally.last)
+        _answered(tally, visit, tally.course.at or 0.0)
+    if tally.status == "running" and not live:
+        tally.status = UNFINISHED if live is None else CUT_OFF
+        for known in tally.visits.values():
+            if known.status == "running" and live is False:
+                known.status = "lost"
     if tally.status in {"completed", "failed", "cancelled"}:
         for known in tally.visits.values():
             if known.status in {"running", "waiting"}:
@@ -367,10 +413,15 @@ def _value(value: object) -> str:
 
 
 def _headline(tally: _Tally) -> str:
+    course = tally.course
     parts = [f"run {tally.run[:12]}", tally.status, plural(tally.steps, "step")]
-    if tally.first is not None and tally.last > tally.first:
-        parts.append(f"{duration(tally.last - tally.first)} wall")
-    if tally.busy_s > 0:
+    parts += [tally.forked] if tally.forked else []
+    parts += [
+        f"definition {was[:7]} → {now[:7]} after step {step}"
+        for (was, now), step in zip(course.changes, tally.changed_at, strict=True)
+    ]
+    parts += course.times
+    if tally.busy_s > 0 and duration(tally.busy_s) != duration(course.active_s):
         parts.append(f"{duration(tally.busy_s)} busy")
     if tally.tokens:
         parts.append(f"{count(tally.tokens)} tok")
@@ -425,6 +476,7 @@ def _node_mark(tally: _NodeTally | None) -> NodeMark | None:
         failures=tuple(tally.failures[-_MOST_FAILURES:]),
         good_s=round(tally.good_s, 6),
         failed_s=round(tally.failed_s, 6),
+        lost=tally.lost,
         waited_s=None if tally.waited_s is None else round(tally.waited_s, 6),
         tokens=tally.tokens,
         cost_usd=None if tally.cost_usd is None else round(tally.cost_usd, 9),
@@ -440,6 +492,7 @@ def _deciding(visits: Iterable[_Visit]) -> _Visit:
     for group in (
         [v for v in known if v.status == "failed" and not v.caught],
         [v for v in known if v.status == "waiting"],
+        [v for v in known if v.status == "lost"],
         [v for v in known if v.status == "running"],
         [v for v in known if v.status != "cancelled"],
     ):

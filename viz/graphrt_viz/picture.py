@@ -23,7 +23,8 @@ NodeKind: TypeAlias = Literal[
 ]
 Change: TypeAlias = Literal["", "added", "removed", "changed", "first", "second", "both", "neither"]
 """How something differs between two definitions, or which of two runs it was part of; empty if not at all."""
-Status: TypeAlias = Literal["good", "failed", "waiting", "running", "cancelled"]
+Status: TypeAlias = Literal["good", "failed", "waiting", "running", "cancelled", "lost"]
+"""`lost` was cut off: it began, and its process ended without a word. Whether its effect took place is in doubt."""
 NODE_KINDS: Final[tuple[str, ...]] = get_args(NodeKind)
 STATUSES: Final[tuple[str, ...]] = get_args(Status)
 
@@ -67,6 +68,8 @@ class NodeMark:
     """Seconds in attempts that succeeded, over all visits."""
     failed_s: float = 0.0
     """Seconds in attempts that failed, over all visits."""
+    lost: int = 0
+    """Attempts that were cut off by a crash."""
     waited_s: float | None = None
     """Seconds spent waiting for an answer from outside."""
     tokens: int | None = None

@@ -10,7 +10,7 @@ from graphrt_viz.wording import count, duration, money, plural, visible
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from graphrt_viz.picture import NodeMark, PCluster, PEdge, Picture, PNode
+    from graphrt_viz.picture import NodeMark, PCluster, PEdge, Picture, PNode, Status
 
 FEW_STEPS = 3
 """Crossings up to which each is named; more are counted."""
@@ -77,6 +77,8 @@ def brief(mark: NodeMark) -> str:
         parts.append(f"×{count(mark.visits)}")
     if mark.attempts > mark.visits:
         parts.append(plural(mark.attempts, "attempt"))
+    if mark.lost and mark.status != "lost":
+        parts.append(f"{count(mark.lost)} cut off")
     if mark.waited_s:
         parts.append(("waiting " if mark.status == "waiting" else "waited ") + duration(mark.waited_s))
     elif mark.busy_s > 0:
@@ -90,7 +92,7 @@ def brief(mark: NodeMark) -> str:
 
 def node_story(mark: NodeMark) -> list[str]:
     """Return all that a run did at a node, one fact a line."""
-    said: list[str] = ["visited" if mark.status == "good" else mark.status]
+    said: list[str] = ["visited" if mark.status == "good" else STATUSES[mark.status]]
     if mark.visits > 1:
         said[0] += f", {count(mark.visits)} visits"
     if mark.attempts > mark.visits:
@@ -99,6 +101,8 @@ def node_story(mark: NodeMark) -> list[str]:
         said.append(
             duration(mark.busy_s) + (f" ({duration(mark.failed_s)} in failed attempts)" if mark.failed_s else "")
         )
+    if mark.lost:
+        said.append(f"{plural(mark.lost, 'attempt')} cut off, effect in doubt")
     if mark.waited_s is not None:
         said.append(f"waited {duration(mark.waited_s)}")
     if mark.tokens:
@@ -127,6 +131,15 @@ def edge_story(mark: EdgeMark) -> list[str]:
     return said + ([text] if (text := values(mark)) else [])
 
 
+STATUSES: Final[Mapping[Status, str]] = {
+    "good": "good",
+    "failed": "failed",
+    "waiting": "waiting",
+    "running": "running",
+    "cancelled": "cancelled",
+    "lost": "cut off",
+}
+"""The words for what became of a node or a step."""
 CHANGES: Final[Mapping[str, str]] = {
     "added": "NEW",
     "removed": "REMOVED",

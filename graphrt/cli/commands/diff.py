@@ -51,10 +51,11 @@ def diff(
 
 def _runs(first: Trace, second: Trace, *, as_json: bool) -> int:
     from graphrt.cli.screen import say, say_json
+    from graphrt.trace import graph_of
     from graphrt_viz import difference_of_runs
 
     found = difference_of_runs(first, second)
-    same = found.divergence is None and not found.state
+    same = found.divergence is None and not found.state and not found.definitions
     if not as_json:
         say(found.picture.subtitle, "", *found.lines)
         return 0 if same else 1
@@ -63,7 +64,9 @@ def _runs(first: Trace, second: Trace, *, as_json: bool) -> int:
         at = found.divergence
         parted = {"visit": at.visit, "name": at.name, "first": at.first, "second": at.second}
     state = [{"field": name, "first": one, "second": other} for name, one, other in found.state]
-    say_json({"same": same, "first": first.header.run, "second": second.header.run, "parted": parted, "state": state})
+    digests = [graph_of(trace).digest for trace in (first, second)]
+    runs = {"first": first.header.run, "second": second.header.run}
+    say_json({"same": same, **runs, "definitions": digests, "parted": parted, "state": state})
     return 0 if same else 1
 
 

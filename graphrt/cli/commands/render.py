@@ -135,18 +135,22 @@ def render(
     named = " ".join(what)
     try:
         chosen = format_named(form) if form else format_of(output) if output is not None else format_named("text")
-        given = [shown(one, store) for one in what]
+        known = [shown_now(one, store) for one in what]
+        given = [one for one, _ in known]
+        live = known[0][1]
         unfold = _opened(given[-1], opened, depth)
         runs = [one for one in given if isinstance(one, Trace)]
         if chosen.name == "html" and len(runs) == len(given) > 1 and not check:
             return _written(
-                report_of(runs, theme=theme or "auto", by=heat or "time", opened=unfold), output, chosen.name
+                report_of(runs, theme=theme or "auto", by=heat or "time", opened=unfold, live=live),
+                output,
+                chosen.name,
             )
         drawn = _together(given, what, heat, unfold, store)
         if check:
-            return _check(_picture(drawn, view, unfold), output, named)
+            return _check(_picture(drawn, view, unfold, live=live), output, named)
         way: Literal["LR", "TB"] = "LR" if direction == "right" else "TB"
-        content = draw(drawn, chosen.name, theme=theme, direction=way, view=view, opened=unfold)
+        content = draw(drawn, chosen.name, theme=theme, direction=way, view=view, opened=unfold, live=live)
     except FormatError as error:
         raise UseError(str(error)) from error
     except PictureError as error:
@@ -172,10 +176,18 @@ def _written(content: str | bytes, output: Path | None, form: str) -> int:
 
 def shown(what: str, store: str) -> Graph | Trace:
     """Return the flow or the run that `what` means."""
-    from graphrt.cli.target import is_target, load
-    from graphrt.cli.which import read_run
+    return shown_now(what, store)[0]
 
-    return load(what).graph() if is_target(what) else read_run(what, store)
+
+def shown_now(what: str, store: str) -> tuple[Graph | Trace, bool | None]:
+    """Return the flow or the run that `what` means, and of a run of the store whether somebody drives it."""
+    from graphrt.cli.target import is_target, load
+    from graphrt.cli.which import read_known
+
+    if is_target(what):
+        return load(what).graph(), None
+    trace, info = read_known(what, store)
+    return trace, info.live if info is not None else None
 
 
 def _opened(last: Graph | Trace, opened: str, depth: int | None) -> Opened:
@@ -235,7 +247,7 @@ def runs_of(given: Sequence[Graph | Trace], store: str) -> list[Trace]:
     return found
 
 
-def _picture(shown: Picture | Graph | Trace, view: str | None, opened: Opened) -> Picture:
+def _picture(shown: Picture | Graph | Trace, view: str | None, opened: Opened, *, live: bool | None) -> Picture:
     """Return the picture whose digest a file of this has."""
     from graphrt.graph import Graph
     from graphrt.trace import Trace
@@ -244,7 +256,9 @@ def _picture(shown: Picture | Graph | Trace, view: str | None, opened: Opened) -
 
     if isinstance(shown, Trace):
         draw = view_named(view).draw if view is not None else None
-        return picture_of_run(shown, opened=opened) if draw is None else draw(chronicle_of(shown, opened=opened))
+        if draw is None:
+            return picture_of_run(shown, opened=opened, live=live)
+        return draw(chronicle_of(shown, opened=opened, live=live))
     return picture_of(shown, opened=opened) if isinstance(shown, Graph) else shown
 
 

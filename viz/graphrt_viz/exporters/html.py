@@ -218,6 +218,7 @@ def _step(step: Step, place: dict[str, int], loops: dict[str, int], texts: _Text
         "p": step.base,
         "en": {name: _cut(value, most) for name, value in step.entered.items()},
         "wr": {name: _cut(value, most) for name, value in step.wrote.items()},
+        "df": texts.place(step.definition) if step.definition else None,
         "ad": {name: _cut(value, most) for name, value in step.added.items()},
     }
     return {key: value for key, value in form.items() if value not in (None, "", [], {})}

@@ -83,7 +83,7 @@ def _facts(mark: NodeMark | None, picture: Picture) -> list[str]:
     said = [mark.error] if mark.error else [f"answer: {mark.outcome}"] if mark.outcome else []
     said += [f"attempt {f.attempt} failed: {f.error}" for f in mark.failures]
     return [
-        mark.status,
+        story.STATUSES[mark.status],
         count(mark.visits),
         count(mark.attempts) if mark.attempts > mark.visits else "",
         duration(mark.busy_s) if mark.busy_s else "",

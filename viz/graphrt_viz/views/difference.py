@@ -34,6 +34,8 @@ P = TypeVar("P", PNode, PCluster)
 _LONG: Final = 60
 _KINDS: Final[tuple[Change, ...]] = ("added", "removed", "changed")
 _MOST_NOTES: Final = 5
+_MOST_SAID: Final = 12
+"""Differences between two definitions that are told of two runs; `graphrt diff` of the definitions tells all."""
 _OF_EDGES: Final = ("number", "on", "guard", "action", "bound", "each", "at_once", "fork", "otherwise", "error")
 """What an edge says of itself, and may say otherwise in another definition."""
 
@@ -229,14 +231,16 @@ class RunsCompared:
     """None if both have the same visits with the same results."""
     state: tuple[tuple[str, str, str], ...]
     """Fields whose value at the end differs, with both values."""
+    definitions: tuple[str, ...] = ()
+    """If the runs went by different definitions, their digests and what differs between them, in words."""
 
     @property
     def lines(self) -> tuple[str, ...]:
         """All that differs, in words."""
         found = self.divergence
-        said = ["both runs went the same way with the same results"]
+        said = [*self.definitions, "both runs went the same way with the same results"]
         if found is not None:
-            said = [f"first difference at {found.name} (visit {found.visit}):"]
+            said = [*self.definitions, f"first difference at {found.name} (visit {found.visit}):"]
             said += [f"  first:  {found.first}", f"  second: {found.second}"]
         said += ["state at the end:"] if self.state else ["the state at the end is the same"]
         return (*said, *(f"  {name}: {one} → {other}" for name, one, other in self.state))
@@ -258,9 +262,25 @@ def difference_of_runs(first: Trace, second: Trace, *, opened: Opened = None) ->
         note = f"differs first at visit {found.visit}"
         nodes = tuple(replace(n, notes=(*n.notes, note)) if n.id == ident else n for n in nodes)
     said = [f"first {one.run[:12]} {one.status}", f"second {other.run[:12]} {other.status}"]
+    definitions = _definitions_compared(graph_of(first), graph_of(second), opened)
+    if definitions:
+        said.append(definitions[0].removesuffix(":"))
     said.append(f"differ first at {found.name}" if found is not None else "same way, same results")
     picture = Picture(new.title, " · ".join(said), nodes, edges, clusters, "diff")
-    return RunsCompared(picture, found, _states_compared(first, second))
+    return RunsCompared(picture, found, _states_compared(first, second), definitions)
+
+
+def _definitions_compared(first: Graph, second: Graph, opened: Opened) -> tuple[str, ...]:
+    """Return in words how two definitions differ; nothing if they do not."""
+    if first.digest == second.digest:
+        return ()
+    found = changes_in(difference_of(first, second, opened=opened))
+    said = [f"  {how} {what}" + (f" ({'; '.join(notes)})" if notes else "") for what, how, notes in found]
+    fields = _fields_changed(first, second)
+    said += [f"  fields: {', '.join(fields)}"] if fields else []
+    if len(said) > _MOST_SAID:
+        said = [*said[: _MOST_SAID - 1], f"  and {len(said) - _MOST_SAID + 1} more"]
+    return (f"the definitions differ, sha {first.digest[:7]} and {second.digest[:7]}:", *said)
 
 
 def _sided(part: P, old: P | None, new: P | None) -> P:
@@ -279,7 +299,7 @@ def _node_notes(one: NodeMark | None, other: NodeMark | None) -> tuple[str, ...]
         return (said,) if said else ()
     notes: list[str] = []
     if one.status != other.status:
-        notes.append(f"{one.status} | {other.status}")
+        notes.append(f"{story.STATUSES[one.status]} | {story.STATUSES[other.status]}")
     if one.outcome != other.outcome:
         notes.append(f"answer: {one.outcome or 'none'} | {other.outcome or 'none'}")
     first, second = story.brief(one), story.brief(other)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+from graphrt_viz import story
 from graphrt_viz.exporters.markdown import plain, table
 from graphrt_viz.wording import duration, shorten, visible
 
@@ -36,7 +37,7 @@ def to_text(chronicle: Chronicle, theme: Theme) -> str:
     lines += [] if chronicle.has_states else ["the trace cannot be folded, so the states are not known"]
     for step in chronicle.steps:
         took = f" · {duration(step.busy_s)}" if step.busy_s else ""
-        lines += ["", f"{step.label} {visible(step.name)} · {step.status}{took}"]
+        lines += ["", f"{step.label} {visible(step.name)} · {story.STATUSES[step.status]}{took}"]
         lines += [f"  {shorten(step.error, _LONG)}"] if step.error else []
         lines += [f"  {_SIGNS[how]} {name} = {shorten(value, _LONG)}" for how, name, value in changes(step)]
     return "\n".join([*lines, "", f"graphrt-picture sha256:{chronicle.picture.digest}"]) + "\n"
@@ -52,7 +53,7 @@ def to_markdown(chronicle: Chronicle, theme: Theme) -> str:
         [
             plain(step.label),
             plain(step.name),
-            step.status,
+            story.STATUSES[step.status],
             duration(step.busy_s) if step.busy_s else "",
             "; ".join(f"{how} {plain(name)} {plain(shorten(value, _LONG))}" for how, name, value in changes(step)),
             plain(shorten(step.error, _LONG)) if step.error else "",

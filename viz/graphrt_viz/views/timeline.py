@@ -12,15 +12,16 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Final
 
-from graphrt_viz import metrics
+from graphrt_viz import metrics, story
 from graphrt_viz.exporters.svg import SANS, recoloured
+from graphrt_viz.theme import Shade
 from graphrt_viz.wording import count, duration, shorten, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from graphrt_viz.chronicle import Chronicle, Step
-    from graphrt_viz.theme import Shade, Theme
+    from graphrt_viz.theme import Theme
 
 MOST_LANES: Final = 40
 """Of more branches those that do not meet in time share a lane."""
@@ -288,6 +289,8 @@ def shade_of(step: Step, theme: Theme) -> Shade:
         return theme.bad
     if step.status == "cancelled":
         return theme.ghost
+    if step.status == "lost":
+        return Shade(theme.bad.stroke, theme.ghost.fill, theme.bad.ink)
     return theme.kinds[step.kind] if step.kind not in {"join", "fork", "start"} else theme.task
 
 
@@ -298,7 +301,7 @@ def _bars(line: Timeline, chronicle: Chronicle, theme: Theme) -> Iterator[str]:
     for bar in line.bars:
         step = chronicle.steps[bar.step]
         shade = shade_of(step, theme)
-        dash = ' stroke-dasharray="3 2"' if step.status in {"waiting", "running", "cancelled"} else ""
+        dash = ' stroke-dasharray="3 2"' if step.status in {"waiting", "running", "cancelled", "lost"} else ""
         paint = f'<g fill="{shade.fill}" stroke="{shade.stroke}"{dash}>'
         if paint != painted:
             if painted:
@@ -342,6 +345,13 @@ def _text(x: float, y: float, text: str, colour: str, size: float, *, bold: bool
 # ---- as text
 
 
+def _said(step: Step, took: str) -> str:
+    """Return what became of a step that did not end well; how long one that was cut off worked is not known."""
+    if step.status == "lost":
+        return f"{story.STATUSES['lost']}, in doubt after {took}" if step.ended != step.started else "cut off, in doubt"
+    return f"{story.STATUSES[step.status]} {took}"
+
+
 def to_text(chronicle: Chronicle, theme: Theme) -> str:
     """Return the timeline as lines of text, eighty columns wide."""
     del theme
@@ -352,11 +362,12 @@ def to_text(chronicle: Chronicle, theme: Theme) -> str:
         if step.what == "arrival":
             continue
         begin, end = int(bar.begin * 39), int(bar.end * 39)
-        sign = {"failed": "▒", "waiting": "░", "cancelled": "░"}.get(step.status, "█")
+        sign = {"failed": "▒", "waiting": "░", "cancelled": "░", "lost": "╳"}.get(step.status, "█")
         drawn = " " * begin + (sign * (end - begin + 1) if step.what == "attempt" or end > begin else "·")
         name = shorten("  " * line.lanes[bar.lane].depth + f"{step.label} {step.name}", 24)
         took = "" if step.ended is None else duration(step.ended - step.started)
-        lines.append(f"{name:<25}│{drawn:<40}│ {took if step.status == 'good' else f'{step.status} {took}'}".rstrip())
+        said = took if step.status == "good" else _said(step, took)
+        lines.append(f"{name:<25}│{drawn:<40}│ {said}".rstrip())
     axis = [" "] * 40
     for fold in line.folds:
         for k in range(int(fold.begin * 39), int(fold.end * 39) + 1):

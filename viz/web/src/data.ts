@@ -33,6 +33,7 @@ export interface RawStep {
   en?: Record<string, string>;
   wr?: Record<string, string>;
   ad?: Record<string, string>;
+  df?: number; // digest of its definition, if the run had more than one
 }
 
 export interface Data {
@@ -56,7 +57,19 @@ export function readData(): Data | null {
 }
 
 export class Run {
-  constructor(readonly data: Data) {}
+  /** For each node and each edge of the picture that was reached, the place of the first step that did. */
+  readonly reached = new Map<number, number>();
+  readonly crossed = new Map<number, number>();
+  /** The highest number on the edges of the picture: how many steps its headline speaks of. */
+  readonly numbered: number;
+
+  constructor(readonly data: Data) {
+    this.numbered = data.steps.reduce((most, step) => Math.max(most, parseInt(step.l) || 0), 0);
+    data.steps.forEach((step, place) => {
+      if (!this.reached.has(step.n)) this.reached.set(step.n, place);
+      for (const edge of step.via ?? []) if (!this.crossed.has(edge)) this.crossed.set(edge, place);
+    });
+  }
 
   get size(): number {
     return this.data.steps.length;
@@ -80,6 +93,11 @@ export class Run {
     return this.text(step.s);
   }
 
+  /** Whether something went wrong in a step: it failed, or was cut off. */
+  wrong(step: RawStep): boolean {
+    return ["failed", "lost"].includes(this.status(step));
+  }
+
   /** Place of the step that people call `label`; -1 if there is none. */
   find(label: string): number {
     return this.data.steps.findIndex((s) => s.l === label);
@@ -100,10 +118,10 @@ export class Run {
     return { before, after };
   }
 
-  /** The nearest step that failed, before (-1) or after (1) a place; the place itself if there is none. */
+  /** The nearest step that went wrong, before (-1) or after (1) a place; the place itself if there is none. */
   failure(place: number, direction: 1 | -1): number {
     for (let i = place + direction; i >= 0 && i < this.size; i += direction) {
-      if (this.status(this.step(i)) === "failed") return i;
+      if (this.wrong(this.step(i))) return i;
     }
     return place;
   }

@@ -1,7 +1,7 @@
 // The list of steps: the primary control for readers of screens, and where searching happens.
 import { Run } from "./data";
 import { byId, make } from "./dom";
-import { duration } from "./words";
+import { duration, said } from "./words";
 
 export class List {
   private readonly items: HTMLElement[] = [];
@@ -27,7 +27,7 @@ export class List {
           { type: "button", "data-place": String(place) },
           make("span", { class: "label" }, step.l),
           make("span", { class: "name" }, name),
-          make("span", { class: "took" }, status === "good" ? (step.b ? duration(step.b) : "") : status),
+          make("span", { class: "took" }, status === "good" ? (step.b ? duration(step.b) : "") : said(status)),
         ),
       );
       this.items.push(item);
@@ -54,9 +54,9 @@ export class List {
     const wanted = text.trim().toLowerCase();
     this.hits = [];
     this.run.data.steps.forEach((step, place) => {
-      const said = [step.l, step.v, this.run.name(step), this.run.status(step), step.x, step.o, step.it, step.q];
+      const texts = [step.l, step.v, this.run.name(step), said(this.run.status(step)), step.x, step.o, step.it, step.q];
       const values = [step.en, step.wr, step.ad].flatMap((part) => Object.entries(part ?? {}).flat());
-      const hit = wanted === "" || [...said, ...values].some((part) => part?.toLowerCase().includes(wanted));
+      const hit = wanted === "" || [...texts, ...values].some((part) => part?.toLowerCase().includes(wanted));
       this.items[place]!.hidden = !hit;
       if (hit) this.hits.push(place);
     });

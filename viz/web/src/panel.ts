@@ -1,7 +1,7 @@
 // What is known of one step: what it did, why it went on where it did, and the state.
 import { RawStep, Run } from "./data";
 import { make } from "./dom";
-import { count, duration, money } from "./words";
+import { count, duration, money, said } from "./words";
 
 export class Panel {
   private all = false;
@@ -17,22 +17,24 @@ export class Panel {
   }
 
   private whole(): Node[] {
-    const failed = this.run.data.steps.filter((s) => this.run.status(s) === "failed").length;
-    const said = [`${count(this.run.size)} steps`, ...(failed ? [`${count(failed)} failed`] : [])];
+    const wrong = (status: string) => this.run.data.steps.filter((s) => this.run.status(s) === status).length;
+    const words = ["failed", "lost"].flatMap((s) => (wrong(s) ? [`${count(wrong(s))} ${said(s)}`] : []));
+    const listed = `${count(this.run.size)} in the list, one for each visit, attempt and arrival`;
     const hint = make("p", { class: "muted" }, "The whole run. Step through it with the arrow keys; press ? for all keys.");
-    return [make("h2", {}, this.run.data.flow), make("p", { class: "muted" }, said.join(" · ")), hint];
+    return [make("h2", {}, this.run.data.flow), make("p", { class: "muted" }, [this.run.data.facts, listed, ...words].join(" · ")), hint];
   }
 
   private step(place: number): Node[] {
     const step = this.run.step(place);
     const status = this.run.status(step);
-    const number = `step ${place + 1} of ${count(this.run.size)}`;
+    const line = this.run.size === this.run.numbered ? "" : ` · line ${count(place + 1)} of the list`;
+    const number = `step ${step.l} of ${count(this.run.numbered)}${line}`;
     const took = step.b !== undefined ? ` · ${duration(step.b)}` : "";
     const kind = this.run.text(step.k).replace("_", " ").replace("tool agent", "agent with tools");
     const parts: Node[] = [
       make("h2", {}, step.w === "arrival" ? `${this.run.name(step)} ←` : this.run.name(step)),
       make("p", { class: "muted" }, `${step.w === "arrival" ? "arrival at a join" : kind} · ${number}${took}`),
-      make("p", {}, make("span", { class: `status ${status}` }, status + (step.r ? ", tried again" : ""))),
+      make("p", {}, make("span", { class: `status ${status}` }, said(status) + (step.r ? ", tried again" : ""))),
     ];
     if (step.x) parts.push(make("pre", { class: "error" }, step.x));
     parts.push(this.facts(step));
@@ -43,8 +45,8 @@ export class Panel {
 
   private facts(step: RawStep): Node {
     const rows: [string, Node | string | undefined][] = [
-      ["number", step.l],
       ["visit", step.v],
+      ["definition", this.run.text(step.df).slice(0, 7)],
       ["attempt", step.T !== undefined ? `${step.t ?? 1} of ${step.T}` : undefined],
       ["began", `after ${duration(step.a)}`],
       ["waited", step.w === "visit" && step.q && step.e !== undefined ? duration(step.e - step.a) : undefined],

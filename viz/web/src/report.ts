@@ -118,7 +118,7 @@ class Page {
       if (stage === undefined || this.view !== view) continue;
       stage.clear();
       if (place >= 0) {
-        stage.mark(key, "now", run.status(run.step(place)) === "failed" ? "failing" : "well");
+        stage.mark(key, "now", run.wrong(run.step(place)) ? "failing" : "well");
         stage.show(key);
       }
     }

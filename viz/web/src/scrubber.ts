@@ -3,7 +3,7 @@ import { Run } from "./data";
 import { byId, make } from "./dom";
 
 const MOST = 240;
-const RANK = ["good", "running", "waiting", "cancelled", "failed"];
+const RANK = ["good", "running", "waiting", "cancelled", "lost", "failed"];
 
 export class Scrubber {
   private readonly slider: HTMLInputElement;
@@ -23,7 +23,7 @@ export class Scrubber {
       const status = part.map((s) => run.status(s)).sort((a, b) => RANK.indexOf(b) - RANK.indexOf(a))[0] ?? "good";
       const segment = make("div", { class: `segment ${status}` });
       if (run.size <= 40) segment.append(run.size <= 12 ? `${part[0]!.l} ${run.name(part[0]!)}` : part[0]!.l);
-      const failed = part.findIndex((s) => run.status(s) === "failed");
+      const failed = part.findIndex((s) => run.wrong(s));
       segment.addEventListener("click", () => go(first + Math.max(0, failed)));
       this.segments.push(segment);
       strip.append(segment);

@@ -127,21 +127,14 @@ export function markFlow(stage: Stage, run: Run, place: number): void {
   if (place < 0) return;
   stage.scrub();
   const key = (n: number) => run.data.nodes[n]?.[0] ?? "";
-  const behind = new Set<number>();
-  const crossed = new Set<number>();
-  for (let i = 0; i <= place; i++) {
-    const step = run.step(i);
-    behind.add(step.n);
-    for (const edge of step.via ?? []) crossed.add(edge);
-  }
-  for (const n of behind) stage.mark(key(n), "past");
-  for (const edge of crossed) stage.mark(`e${edge + 1}`, "past");
+  for (const [n, first] of run.reached) if (first <= place) stage.mark(key(n), "past");
+  for (const [edge, first] of run.crossed) if (first <= place) stage.mark(`e${edge + 1}`, "past");
   const step = run.step(place);
   for (const edge of step.via ?? []) stage.mark(`e${edge + 1}`, "in");
   for (const [edge, , , result] of step.ex ?? []) {
     if (edge >= 0) stage.mark(`e${edge + 1}`, run.text(result) === "taken" ? "out" : "refused");
   }
   if (step.lp !== undefined) stage.mark(`e${step.lp + 1}`, "loop");
-  stage.mark(key(step.n), "now", run.status(step) === "failed" ? "failing" : "well");
+  stage.mark(key(step.n), "now", run.wrong(step) ? "failing" : "well");
   stage.show(key(step.n));
 }

@@ -27,6 +27,11 @@ export function duration(seconds: number): string {
   return `${whole} s`;
 }
 
+/** What became of a step, as people say it. */
+export function said(status: string): string {
+  return status === "lost" ? "cut off" : status;
+}
+
 export function count(number: number): string {
   return String(number).replace(/\B(?=(\d{3})+$)/g, " ");
 }
