@@ -92,6 +92,8 @@ class VisitAccount:
     question: str | None = None
     answers: tuple[str, ...] = ()
     due: float | None = None
+    reads: dict[str, Json] = field(default_factory=dict[str, Any])
+    """What the question showed: the fields that its node reads."""
     answer: Json = None
     by: str | None = None
     """Who answered."""
@@ -319,6 +321,7 @@ class _Fold:
     def visit_waiting(self, event: e.VisitWaiting) -> None:
         visit = self.account.visits[event.visit]
         visit.status, visit.question, visit.answers, visit.due = "waiting", event.question, event.answers, event.due
+        visit.reads = event.reads
         visit.ended = None
 
     def attempt_retried(self, event: e.AttemptRetried) -> None:

@@ -40,6 +40,8 @@ class VisitWaiting(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, ta
     """The admitted answers; empty if any value of the written field's type will do."""
     due: float | None = None
     """Deadline in seconds since the epoch."""
+    reads: dict[str, Json] = {}
+    """What whoever answers is shown: the fields that the node reads; very long values are abbreviated."""
 
 
 class AttemptRetried(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, tag="attempt_retried"):

@@ -23,6 +23,7 @@ from graphrt.events import (
     VisitCompleted,
     VisitFailed,
     VisitStarted,
+    VisitWaiting,
 )
 from graphrt.inputs import Resumed
 from graphrt.script import Script
@@ -158,7 +159,7 @@ def verify(trace: Trace, graph: Graph) -> Divergence | None:
             node = nodes[visit].name if visit in nodes else None
             return Divergence(trace.header.run, record.seq, visit, node, (_show(record.input),), (error.message,))
         _learn(nodes, graph, now)
-        if now != record.events and record.seq >= changed:
+        if now != record.events and record.seq >= changed and _without_reads(now, record.events) != record.events:
             return _difference(trace, graph, record, now, nodes)
     return None
 
@@ -176,6 +177,13 @@ def branch_off(trace: Trace, visit: str) -> int:
     shown = ", ".join(known[:20]) + (" …" if len(known) > 20 else "")
     message = f"run {trace.header.run} has no visit {visit!r}; its visits: {shown}"
     raise UseError(message, run=trace.header.run, visit=visit)
+
+
+def _without_reads(now: tuple[Event, ...], recorded: tuple[Event, ...]) -> tuple[Event, ...]:
+    """Return events as an older graphrt recorded them, whose questions did not say what they are about."""
+    if any(isinstance(x, VisitWaiting) and x.reads for x in recorded):
+        return now
+    return tuple(msgspec.structs.replace(x, reads={}) if isinstance(x, VisitWaiting) else x for x in now)
 
 
 def _learn(nodes: dict[str, Node], graph: Graph, events: Iterable[Event]) -> None:

@@ -51,7 +51,7 @@ from graphrt.events import (
     VisitWaiting,
 )
 from graphrt.fields import MISSING
-from graphrt.guards import show
+from graphrt.guards import show, show_asked
 from graphrt.inputs import (
     Answered,
     AttemptFailed,
@@ -441,7 +441,7 @@ class Stepper:
             visit.attempt = visit.tries = 1
             self._command_attempt(frame, visit)
         elif node.kind == "ask":
-            self._ask(visit)
+            self._ask(frame, visit)
         elif node.kind == "end":
             self._then(self._reach_end, frame, visit)
         else:
@@ -469,13 +469,13 @@ class Stepper:
             timeout = _policy(visit, frame, "timeout_s")
         self._commands.append(StartAttempt(visit.id, visit.attempt, node, visit.line.state, timeout))
 
-    def _ask(self, visit: Visit) -> None:
+    def _ask(self, frame: _Frame, visit: Visit) -> None:
         node = visit.node
         visit.phase = WAITING
         due = None if node.deadline_s is None else self._at + node.deadline_s
         if self.script is not None and visit.id in self.script.waiting:
             due = self.script.waiting[visit.id].due
-        question = VisitWaiting(visit.id, node.name, node.question, node.answers, due)
+        question = VisitWaiting(visit.id, node.name, node.question, node.answers, due, _shown(frame, visit))
         self.questions[visit.id] = question
         self._events.append(question)
         if due is not None:
@@ -862,9 +862,9 @@ class Stepper:
             )
             self._failed(frame, visit, error_info(error))
         else:
-            self._ask_about(visit)
+            self._ask_about(frame, visit)
 
-    def _ask_about(self, visit: Visit) -> None:
+    def _ask_about(self, frame: _Frame, visit: Visit) -> None:
         """Ask whether to run a lost attempt again."""
         visit.phase = DOUBTFUL
         name = visit.node.name
@@ -872,7 +872,7 @@ class Stepper:
             f"Attempt {visit.attempt} of {name!r} was cut off; its effect may or may not have taken place."
             " Run it again?"
         )
-        question = VisitWaiting(visit.id, name, text, _DOUBT_ANSWERS)
+        question = VisitWaiting(visit.id, name, text, _DOUBT_ANSWERS, reads=_shown(frame, visit))
         self.questions[visit.id] = question
         self._events.append(question)
 
@@ -909,10 +909,10 @@ class Stepper:
         if visit.phase == DONE:
             self._then(self._route, frame, visit, visit.outcome)
         elif visit.phase == DOUBTFUL:
-            self._ask_about(visit)
+            self._ask_about(frame, visit)
         elif node.kind == "ask":
             self._stop_timer(visit, "deadline")
-            self._ask(visit)
+            self._ask(frame, visit)
         elif node.graph is not None:
             self._then(self._enter, frame, visit)
         elif node.kind == "end":
@@ -1064,6 +1064,12 @@ class Stepper:
 def _frame(branches: Branches) -> _Frame:
     assert isinstance(branches, _Frame), "the stepper makes frames only"
     return branches
+
+
+def _shown(frame: _Frame, visit: Visit) -> dict[str, Json]:
+    """Return what somebody who is asked at a visit has to see: what its node reads."""
+    field, state = frame.graph.field, visit.line.state
+    return {name: show_asked(field[name].encode_state_value(state[name])) for name in visit.node.reads}
 
 
 def _policy(visit: Visit, frame: _Frame, name: str) -> Any:  # noqa: ANN401 - the policies differ in type

@@ -12,6 +12,7 @@ from typing import TypeAlias
 import msgspec
 
 from graphrt.agents.messages import Message
+from graphrt.events import VisitWaiting
 from graphrt.inputs import Json
 
 
@@ -157,10 +158,10 @@ class TurnCancelled(msgspec.Struct, frozen=True, gc=False, tag="turn_cancelled")
 
 
 class TurnSuspended(msgspec.Struct, frozen=True, gc=False, tag="turn_suspended"):
-    """The turn waits for answers: `(visit, question)` of each."""
+    """The turn waits for answers to these questions."""
 
     run: str
-    questions: tuple[tuple[str, str], ...]
+    questions: tuple[VisitWaiting, ...]
 
 
 ChatEvent: TypeAlias = (

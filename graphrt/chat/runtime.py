@@ -38,6 +38,7 @@ from graphrt.stores.memory import MemoryStore
 from graphrt.values import brief
 
 if TYPE_CHECKING:
+    from graphrt.events import VisitWaiting
     from graphrt.inputs import Limits
     from graphrt.ports import Clock, Store
     from graphrt.runtime import Result
@@ -225,8 +226,8 @@ class ChatRuntime:
                 await runtime.run(marker.freeze(), begin, store=self.store, run_id=run_id, clock=self._clock)
 
     @property
-    def questions(self) -> tuple[tuple[str, str], ...]:
-        """What the last turn waits for: `(visit, question)` of each open question."""
+    def questions(self) -> tuple[VisitWaiting, ...]:
+        """What the last turn waits for: the open questions, each with its visit and what it is about."""
         last = self._conversation.last()
         info = self._conversation.info(last) if last else None
         if info is None or info.status != "suspended":
@@ -234,7 +235,7 @@ class ChatRuntime:
         from graphrt.replay import fold  # noqa: PLC0415 - only where questions are asked
 
         stepper = fold(self.store.trace(self._conversation.run_id(last)))
-        return tuple((q.visit, q.question) for q in stepper.questions.values())
+        return tuple(stepper.questions.values())
 
     async def answer(self, value: object, *, visit: str | None = None, by: str | None = None) -> Message:
         """Answer a question of the last turn, and go on with it; `visit` says which, if there are several.
@@ -244,7 +245,7 @@ class ChatRuntime:
             UseError: no question is open, or it is not clear which.
             RunFailed: as for `invoke`.
         """
-        asked = [v for v, _ in self.questions]
+        asked = [q.visit for q in self.questions]
         if visit is None and len(asked) != 1:
             message = (
                 f"{len(asked) or 'no'} questions are open in conversation {self.conversation!r}; say visit= of one"
@@ -386,7 +387,7 @@ class ChatRuntime:
         """Tell how a turn ended, and return its reply."""
         if result.status == "suspended":
             teller.pause()
-            tell(events.TurnSuspended(result.run, tuple((q.visit, q.question) for q in result.questions)))
+            tell(events.TurnSuspended(result.run, result.questions))
         else:
             teller.finish()
         if result.status == "cancelled":

@@ -15,14 +15,14 @@ import typer
 from graphrt.errors import AnswerRefused, UseError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from rich.text import Text
 
     from graphrt.account import Account, VisitAccount
     from graphrt.fields import Field
     from graphrt.inputs import Json
-    from graphrt.trace import Trace
 
-_SHOWN: Final = 300
 _KINDS: Final[Mapping[str, tuple[type, ...]]] = {
     "string": (str,),
     "integer": (int,),
@@ -136,7 +136,7 @@ def _fits(schema: Json, value: Json, whole: Json) -> bool:
 # -- a person ---------------------------------------------------------------------------------------------------------
 
 
-def ask(trace: Trace, told: Account, visit: VisitAccount) -> str:
+def ask(told: Account, visit: VisitAccount) -> str:
     """Show a question on the terminal and return what is typed.
 
     Raises:
@@ -150,8 +150,8 @@ def ask(trace: Trace, told: Account, visit: VisitAccount) -> str:
         message = f"{visit.name} (visit {visit.id}) asks: {visit.question} Say the answer: "
         raise UseError(f"{message}graphrt answer {told.run} {visit.id} {choice}")
     say(line((visit.name, "bold"), f" (visit {visit.id}) asks: {visit.question}"))
-    for name, value in _read(trace, told, visit).items():
-        say(line((f"  {name}  ", "dim"), value))
+    for shown in what_about(visit):
+        say(shown)
     for number, choice in enumerate(visit.answers, 1):
         say(line((f"  {number}  ", "bold"), choice))
     field = field_of(told, visit)
@@ -173,12 +173,10 @@ def ask(trace: Trace, told: Account, visit: VisitAccount) -> str:
             return typed
 
 
-def _read(trace: Trace, told: Account, visit: VisitAccount) -> dict[str, str]:
-    """Return what the question shows of the state: the fields that its node reads."""
-    from graphrt.cli.screen import brief_json
-    from graphrt.cli.steps import graph_around
-    from graphrt.replay import fold
+def what_about(visit: VisitAccount, indent: str = "  ") -> Iterator[Text]:
+    """Yield the values that a question shows to whoever answers it, nothing of them cut."""
+    from graphrt.cli.screen import json_text, line
+    from graphrt_viz.wording import visible
 
-    fields = graph_around(told, visit).field
-    state = fold(trace).state_at(visit.id)
-    return {n: brief_json(fields[n].encode_state_value(state[n]), _SHOWN) for n in visit.node.reads}
+    for name, value in visit.reads.items():
+        yield line((f"{indent}{name}  ", "dim"), visible(json_text(value, indent=None)))

@@ -7,6 +7,7 @@ import shlex
 from typing import TYPE_CHECKING, Any, Final
 
 from graphrt.cli import exits
+from graphrt.cli.answers import what_about
 from graphrt.cli.arguments import DEFAULT_STORE
 from graphrt.cli.screen import console, json_text, line, say, say_json, wrapped
 from graphrt.cli.telling import error_text, moment, status_text, took, used
@@ -122,6 +123,7 @@ def _questions(told: Account) -> list[VisitAccount]:
 
 def _question(visit: VisitAccount) -> Iterator[Part]:
     yield line("  ", (visit.name, "bold"), f" (visit {visit.id}) asks: {visit.question}")
+    yield from what_about(visit, "    ")
     if visit.answers:
         yield f"  answers: {', '.join(visit.answers)}"
     elif visit.node.writes:
@@ -189,7 +191,14 @@ def _as_json(result: Result[Any], told: Account, graph: Graph) -> dict[str, Json
         "error": None if error is None else msgspec.to_builtins(error),
         "failed_at": told.failed_at,
         "questions": [
-            {"visit": v.id, "node": v.node.name, "question": v.question, "answers": list(v.answers), "due": v.due}
+            {
+                "visit": v.id,
+                "node": v.node.name,
+                "question": v.question,
+                "answers": list(v.answers),
+                "due": v.due,
+                "reads": v.reads,
+            }
             for v in _questions(told)
         ],
         "in_doubt": [

@@ -170,7 +170,8 @@ class Lines:
         answers = f" ({', '.join(event.answers)})" if event.answers else ""
         due = f", until {moment(event.due)}" if event.due is not None else ""
         row = self._row(self._run.account.visits[event.visit], status_text("waiting", "waits"))
-        return Told(row, trouble=line(event.question + answers + due))
+        about = ", ".join(f"{name} = {brief_json(value, 120)}" for name, value in event.reads.items())
+        return Told(row, trouble=line(event.question + answers + due, (f"  {about}" if about else "", "dim")))
 
     def _row(self, visit: VisitAccount, status: Text) -> Text:
         name = shorten(name_of(visit, self._run), self._name)

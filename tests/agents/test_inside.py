@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import pytest
+from msgspec.structs import replace
 from pydantic import BaseModel, Field
 
 from graphrt import Agent, DefinitionError, Flow, Retry, tool
@@ -95,12 +96,37 @@ async def test_a_call_that_needs_approval_waits_for_it() -> None:
     assert question.node == "approve pay"
     assert "'clerk' call pay" in question.question
     assert question.answers == ("approve", "decline")
+    assert question.reads["call"]["arguments"] == {"account": "A", "cents": 100}
     await answer(store, result.run, question.visit, "approve", by="ada")
     result = await resume(store, result.run, flow.freeze(), resources=[model])
     assert result.state.reply == "done"
     assert bank.paid == [("A", 100)]
     assert results_told(model.requests[-1]) == ["paid 100 to A"]
     assert verify(result.trace, flow.freeze()) is None
+
+
+async def test_whoever_approves_sees_all_of_the_arguments() -> None:
+    """Nothing is hidden in a long argument; what is too long even for that says how much there is."""
+    long = "A" * 3_000 + "!"
+    result = await asked(
+        one(Bank().agent()), ScriptedModel([[pay(account=long), pay(account=long * 2)]]), MemoryStore()
+    )
+    first, second = (question.reads["call"]["arguments"]["account"] for question in result.questions)
+    assert first == long
+    assert second.endswith("… (6,002 characters)")
+    assert len(second) < 4_100
+
+
+async def test_a_question_recorded_without_its_values_still_replays() -> None:
+    """A trace whose questions do not say what they are about is none that differs."""
+    flow = one(Bank().agent())
+    trace = (await asked(flow, ScriptedModel([[pay()]]), MemoryStore())).trace
+    older = [
+        replace(r, events=tuple(replace(x, reads={}) if isinstance(x, VisitWaiting) else x for x in r.events))
+        for r in trace.records
+    ]
+    assert any(a != b for a, b in zip(older, trace.records, strict=True))
+    assert verify(replace(trace, records=older), flow.freeze()) is None
 
 
 async def test_a_declined_call_is_told_to_the_model() -> None:

@@ -352,7 +352,8 @@ async def test_an_own_flow_asks_and_remembers() -> None:
     runtime = ChatRuntime(counting())
     with pytest.raises(RunFailed, match="suspended"):
         await runtime.invoke("Go")
-    assert [q for _, q in runtime.questions] == ["Shall I?"]
+    assert [q.question for q in runtime.questions] == ["Shall I?"]
+    assert runtime.questions[0].reads == {"count": 0}
     with pytest.raises(TurnOpen, match="waits for an answer"):
         await runtime.invoke("Go on")
     assert (await runtime.answer("yes")).text == "yes 0"

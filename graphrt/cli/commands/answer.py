@@ -77,7 +77,7 @@ def answer(
         told = account_of(trace)
         visit, given = answers.which_question(told, words or ())
         if given is None:
-            given = answers.ask(trace, told, visit)
+            given = answers.ask(told, visit)
         answers.check(told, visit, given)
         ready = None if no_resume or info.live else _ready(trace, info, target, model)
         graph = ready[0] if ready is not None else None

@@ -133,6 +133,7 @@ def tree(told: Account) -> Iterator[tuple[VisitAccount, int]]:
 
 
 def _rows(visit: VisitAccount, level: int) -> Iterator[list[Part] | Part]:
+    from graphrt.cli.answers import what_about
     from graphrt.cli.screen import brief_json
     from graphrt.cli.telling import error_text, moment, tokens, took, visit_status
     from graphrt_viz.wording import shorten
@@ -162,6 +163,7 @@ def _rows(visit: VisitAccount, level: int) -> Iterator[list[Part] | Part]:
         answers = f" ({', '.join(visit.answers)})" if visit.answers else ""
         due = f", until {moment(visit.due)}" if visit.due is not None else ""
         yield f"{indent}{visit.question}{answers}{due}", "yellow"
+        yield from what_about(visit, f"{indent}  ")
     elif visit.by is not None:
         yield f"{indent}answered by {visit.by}", "dim"
     elif visit.status == "cancelled" and visit.why is not None:
@@ -238,6 +240,7 @@ def visit_json(visit: VisitAccount) -> dict[str, Json]:
         "question": visit.question,
         "answers": list(visit.answers),
         "due": visit.due,
+        "reads": visit.reads,
         "answer": visit.answer,
         "by": visit.by,
         "why": visit.why,

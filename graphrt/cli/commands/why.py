@@ -85,6 +85,7 @@ def reasons(told: Account, visit: VisitAccount, width: int | None = None) -> Ite
 
 def _story(told: Account, visit: VisitAccount) -> Iterator[Part]:
     """Yield how the visit came about and what came of it."""
+    from graphrt.cli.answers import what_about
     from graphrt.cli.screen import brief_json
     from graphrt.cli.telling import error_text, moment, took, used
     from graphrt_viz.wording import shorten
@@ -106,6 +107,7 @@ def _story(told: Account, visit: VisitAccount) -> Iterator[Part]:
         yield f"  gathered    {visit.joined.arrived} arrived{left}"
     if visit.question is not None:
         yield f"  asked       {visit.question}"
+        yield from what_about(visit, "              ")
     if visit.answer is not None:
         yield f"  answered    {brief_json(visit.answer)}" + (f" by {visit.by}" if visit.by else "")
     if visit.due is not None:
