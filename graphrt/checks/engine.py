@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from graphrt.checks.finding import Finding, Found
@@ -53,8 +53,8 @@ def check(
         except DefinitionError as wrong:
             return [of_mistake(m, wrong.graph) for m in wrong.mistakes]
     found: list[Finding] = []
-    for name, part, filled in graphs_in(graph):
-        found += _checked(Subject(part, given, name, filled), rules)
+    for part in parts_of(graph):
+        found += _checked(Subject(part.graph, given, part.name, part.filled), rules)
     return found
 
 
@@ -71,22 +71,35 @@ def of_mistake(mistake: Mistake, graph: str) -> Finding:
     )
 
 
-def graphs_in(graph: Graph) -> Iterator[tuple[str, Graph, tuple[str, ...]]]:
-    """Yield a graph and the flows inside it, each once: the names that lead to it, and the fields that it is given.
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A graph that is looked at: the whole, or a flow inside it."""
+
+    name: str
+    """The name of the whole, and of the nodes that lead to it: `support/clerk`."""
+    graph: Graph
+    trail: tuple[str, ...] = ()
+    """The nodes that lead to it, one by one."""
+    filled: tuple[str, ...] = ()
+    """Fields that it is given before it starts."""
+
+
+def parts_of(graph: Graph) -> Iterator[Part]:
+    """Yield a graph and the flows inside it, each once.
 
     What an agent is made of is not its author's to mend, so the rules look at agents from outside.
     """
-    todo: list[tuple[str, Graph, tuple[str, ...]]] = [(graph.name, graph, ())]
+    todo = [Part(graph.name, graph)]
     seen: list[Graph] = []
     while todo:
-        name, part, filled = todo.pop(0)
-        if any(part is other for other in seen):
+        part = todo.pop(0)
+        if any(part.graph is other for other in seen):
             continue
-        seen.append(part)
-        yield name, part, filled
+        seen.append(part.graph)
+        yield part
         todo += [
-            (f"{name}/{n.name}", n.graph, tuple(c.field for c in n.inputs))
-            for n in part.nodes
+            Part(f"{part.name}/{n.name}", n.graph, (*part.trail, n.name), tuple(c.field for c in n.inputs))
+            for n in part.graph.nodes
             if n.kind == "subgraph" and n.graph is not None
         ]
 

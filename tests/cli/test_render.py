@@ -63,6 +63,73 @@ def test_a_file_has_the_format_of_its_ending(program: Program, form: str) -> Non
     assert (program.folder / name).stat().st_size > 100
 
 
+GAP = """
+from pydantic import BaseModel
+
+from graphrt import Flow
+
+
+class Score(BaseModel):
+    text: str
+    score: float = 0.0
+
+
+class Whole(Score):
+    spare: int = 0
+
+
+inner = Flow("inner", Score)
+i = inner.state
+
+
+@inner.task(writes=i.score)
+def grade(text: str) -> float:
+    return 0.5
+
+
+inner.edge(grade, inner.end("low"), when=i.score < 0.4)
+inner.edge(grade, inner.end("high"), when=i.score > 0.4)
+
+flow = Flow("whole", Whole)
+s = flow.state
+sub = flow.subflow("sub", inner)
+high, other = flow.end("high"), flow.end("other")
+flow.edge(sub, high)
+flow.edge(sub, other, when=s.score > 0.4)
+"""
+
+
+def test_what_the_checker_finds_is_marked_on_the_picture(program: Program) -> None:
+    """A flow inside, an edge and the whole: each finding stands at what it is about, and in full below."""
+    (program.folder / "gap.py").write_text(GAP)
+    ran = program("render", "gap.py:flow", "--check-marks")
+    assert (ran.code, ran.err) == (0, "")
+    assert "│ ▢ grade · task · GR201 error" in ran.out
+    assert "─▷ other   (GR202 error)" in ran.out.replace("─▶", "─▷")
+    assert "\ngrade: GR201 error: score = 0.4: no edge of 'grade' matches" in ran.out
+    assert "\nGR303 warning: nothing in the flow reads or writes field 'spare'" in ran.out
+
+
+def test_a_run_is_marked_with_what_is_found_about_its_flow(program: Program) -> None:
+    """A trace holds its definition, so what the checker finds about it can be seen on the run that it went wrong in."""
+    (program.folder / "gap.py").write_text(GAP)
+    assert program("run", "gap.py:flow", "--input", '{"text": "a"}', "--store", "runs.db").code == 0
+    ran = program("render", "latest", "--store", "runs.db", "--check-marks")
+    assert "grade · task · visited" in ran.out
+    assert "GR201 error" in ran.out
+
+
+def test_marks_need_one_definition(program: Program) -> None:
+    """Of two flows, many runs, or a view without a definition nobody could say what a mark is about."""
+    (program.folder / "gap.py").write_text(GAP)
+    run = program.file("run.jsonl", scenes.completed())
+    for args in (("gap.py:flow", "gap.py:inner"), (run, "--view", "unrolled"), (run, run, "-f", "html")):
+        ran = program("render", *args, "--check-marks")
+        assert (ran.code, ran.out) == (2, "")
+        assert "--check-marks needs the picture of one definition" in ran.err
+    assert program("render", run, "--view", "run", "--check-marks").code == 0
+
+
 @pytest.mark.parametrize("view", VIEWS)
 def test_every_view_of_a_run_can_be_printed(program: Program, view: str) -> None:
     """A run can be looked at in every way that there is."""

@@ -17,6 +17,7 @@ from graphrt_viz.picture import (
     PEdge,
     Picture,
     PNode,
+    Remark,
     ToolMark,
 )
 
@@ -52,6 +53,37 @@ _EDGES = (
     PEdge("reply", "done"),
 )
 FLOW = Picture("support_triage", "v3 · sha 9f2c41d · 9 nodes · 13 edges", _NODES, _EDGES)
+
+REMARKED = replace(
+    FLOW,
+    nodes=tuple(
+        replace(
+            n,
+            remarks={
+                "triage": (Remark("GR201", "error", "intent = None: no edge of 'triage' matches"),),
+                "billing": (
+                    Remark("GR401", "warning", "tool 'refund' of 'billing' changes the world"),
+                    Remark("GR301", "warning", "'billing' reads 'invoice', which nobody has written"),
+                    Remark("GR402", "warning", "'billing' is retried"),
+                    Remark("GR405", "warning", "'billing' has a model write anything"),
+                ),
+                "join": (Remark("GR107", "warning", "join 'join' never has more than one line to wait for"),),
+                "failed": (Remark("GR101", "error", "node 'gave up' cannot be reached from 'triage'"),),
+            }.get(n.id, ()),
+        )
+        for n in FLOW.nodes
+    ),
+    edges=tuple(
+        replace(e, remarks=(Remark("GR203", "error", "edge 1 ('billing' -> 'approve') is never taken"),))
+        if e.target == "approve"
+        else replace(e, remarks=(Remark("GR106", "warning", "edges 0 and 1 both lead to 'reply'"),))
+        if e.target == "reply"
+        else e
+        for e in FLOW.edges
+    ),
+    remarks=(Remark("GR303", "warning", "nothing in the flow reads or writes field 'urgency'; remove it, or use it"),),
+)
+"""The support flow with what somebody has to say of it."""
 
 _NODE_MARKS = {
     "start": NodeMark(),
@@ -187,10 +219,15 @@ def nasty_pictures(each: int = 12) -> list[Picture]:
             kind = kinds[(first + k) % len(kinds)]
             frame = "frame" if k % 3 == 0 else None
             tools = (text, text) if kind == "tool_agent" else ()
-            nodes.append(PNode(f"i{k}", kind, text, subtitle=text, tools=tools, cluster=frame, tooltip=text))
+            said = (Remark(text, "error" if k % 2 else "warning", text),) if k % 4 == 0 else ()
+            nodes.append(
+                PNode(f"i{k}", kind, text, subtitle=text, tools=tools, cluster=frame, tooltip=text, remarks=said)
+            )
             if k:
                 on, each_text = text if k % 2 else "", text if k % 7 == 0 else ""
-                edges.append(PEdge(f"i{k - 1}", f"i{k}", on=on, guard=text, action=text, each=each_text, tooltip=text))
-        frames = (PCluster("frame", part[0], tooltip=part[0]),)
-        pictures.append(Picture(part[-1], part[0], tuple(nodes), tuple(edges), frames))
+                edge = PEdge(f"i{k - 1}", f"i{k}", on=on, guard=text, action=text, each=each_text, tooltip=text)
+                edges.append(replace(edge, remarks=said))
+        whole = (Remark(part[0], "warning", part[-1]),)
+        frames = (PCluster("frame", part[0], tooltip=part[0], remarks=whole),)
+        pictures.append(Picture(part[-1], part[0], tuple(nodes), tuple(edges), frames, remarks=whole))
     return pictures

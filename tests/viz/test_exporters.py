@@ -25,10 +25,10 @@ from graphrt_viz.layout import run_dot
 from graphrt_viz.picture import PEdge, Picture, PNode, from_json
 from graphrt_viz.theme import AUTO, DARK, LIGHT, THEMES, ThemeName
 from graphrt_viz.wording import shorten, visible
-from tests.viz.exemplars import FLOW, RUN, TOPOLOGIES, large, nasty_pictures, topology
+from tests.viz.exemplars import FLOW, REMARKED, RUN, TOPOLOGIES, large, nasty_pictures, topology
 
 SVG = "{http://www.w3.org/2000/svg}"
-PICTURES = {"flow": FLOW, "run": RUN} | {name: topology(name) for name in TOPOLOGIES}
+PICTURES = {"flow": FLOW, "run": RUN, "remarked": REMARKED} | {name: topology(name) for name in TOPOLOGIES}
 NASTY = nasty_pictures()
 DRAWN = [f.name for f in FORMATS.values() if f.export is not None]
 """The formats that write pictures."""

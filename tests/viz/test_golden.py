@@ -14,7 +14,7 @@ from graphrt_viz import picture_of, picture_of_run, render
 from graphrt_viz.exporters.dot import Direction
 from graphrt_viz.picture import Picture
 from graphrt_viz.theme import ThemeName
-from tests.viz.exemplars import FLOW, GOLDEN, RUN
+from tests.viz.exemplars import FLOW, GOLDEN, REMARKED, RUN
 from tests.viz.runs import RESEARCH, RESEARCH_RESULTS, trace_of
 
 BRANCHED = trace_of(RESEARCH, RESEARCH_RESULTS)
@@ -29,6 +29,9 @@ FILES: dict[str, tuple[Picture, str, str]] = {
     "support-flow.txt": (FLOW, "text", "light"),
     "support-flow.svg": (FLOW, "svg", "light"),
     "support-flow-dark.svg": (FLOW, "svg", "dark"),
+    "support-remarks.mmd": (REMARKED, "mermaid", "light"),
+    "support-remarks.txt": (REMARKED, "text", "light"),
+    "support-remarks.svg": (REMARKED, "svg", "light"),
     "support-run.dot": (RUN, "dot", "light"),
     "support-run.mmd": (RUN, "mermaid", "light"),
     "support-run.txt": (RUN, "text", "light"),

@@ -16,6 +16,8 @@ from graphrt_viz.picture import NODE_KINDS, Picture, PNode
 from graphrt_viz.wording import plural
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from graphrt_viz.picture import PCluster, PEdge
 
 _MOST_WORK: Final = 2_000_000
@@ -54,8 +56,8 @@ def _without_innermost(picture: Picture) -> Picture:
             nodes.append(node)
         elif frame not in placed:
             placed.add(frame)
-            nodes.append(_closed(closing[frame], sum(1 for f in place.values() if f == frame)))
-    nodes += [_closed(c, 0) for c in closing.values() if c.id not in placed]
+            nodes.append(_closed(closing[frame], [n for n in picture.nodes if n.cluster == frame]))
+    nodes += [_closed(c, []) for c in closing.values() if c.id not in placed]
     edges: list[PEdge] = []
     for e in picture.edges:
         source, target = place.get(e.source) or e.source, place.get(e.target) or e.target
@@ -65,16 +67,17 @@ def _without_innermost(picture: Picture) -> Picture:
     return replace(picture, nodes=tuple(nodes), edges=tuple(edges), clusters=clusters)
 
 
-def _closed(frame: PCluster, inside: int) -> PNode:
+def _closed(frame: PCluster, inside: Sequence[PNode]) -> PNode:
     return PNode(
         frame.id,
         "subgraph",
         frame.name,
         frame.tag,
-        plural(inside, "node"),
+        plural(len(inside), "node"),
         cluster=frame.parent,
         tooltip=frame.tooltip,
         mark=frame.mark,
+        remarks=(*frame.remarks, *(r for n in inside for r in n.remarks)),
     )
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from graphrt_viz.labels import Align
-    from graphrt_viz.picture import Failure, NodeMark, PCluster, PEdge, Picture, PNode
+    from graphrt_viz.picture import Failure, NodeMark, PCluster, PEdge, Picture, PNode, Remark
     from graphrt_viz.theme import Shade, Theme
 
 _WAITS: Final = " · WAITS"
@@ -36,7 +36,7 @@ _STATES: Final[Mapping[str, str]] = {
     "cancelled": "CANCELLED",
     "lost": "CUT OFF",
 }
-_NAME, _WIDE, _TOOLS, _TOOLS_A_ROW = 28, 34, 6, 3
+_NAME, _WIDE, _TOOLS, _TOOLS_A_ROW, _BADGES = 28, 34, 6, 3, 3
 _SUBTITLES: Final[Mapping[str, tuple[int, int]]] = {"router": (26, 1), "ask": (26, 2)}
 """Characters and lines of a subtitle in shapes that grow wide; elsewhere there is more room."""
 _CENTRED: Final = frozenset({"router", "ask"})
@@ -148,7 +148,8 @@ def _bar_look(node: PNode, ctx: Context, attrs: dict[str, str], shade: Shade, *,
     if node.mark is not None and node.mark.status != "good":
         rest.append(story.STATUSES[node.mark.status])
     rest += story.compared(node)
-    if not node.name and not rest:
+    badges = _badges(node, ctx.theme)
+    if not node.name and not rest and not badges:
         return Look(attrs | {across: "0.08", "fixedsize": "true"})
     attrs |= {"margin": "0.12,0.01", across: "0.2"}
     names = [line(Span(text, 9, shade.ink, bold=not ghost)) for text in wrap(node.name, 36 if ctx.down else 14, 2)]
@@ -157,7 +158,7 @@ def _bar_look(node: PNode, ctx: Context, attrs: dict[str, str], shade: Shade, *,
         names = [line(*names[0].spans, replace(facts[0], text=f"  {facts[0].text}"))]
     elif facts:
         names.append(line(*facts))
-    cell = stack(*names, align="CENTER")
+    cell = stack(*badges, *names, align="CENTER")
     return Look(attrs, cell, "CENTER")
 
 
@@ -168,6 +169,7 @@ def _end_look(node: PNode, ctx: Context, attrs: dict[str, str], shade: Shade, *,
     if node.mark is not None and node.mark.visits > 1:
         lines.append(line(Span(f"×{count(node.mark.visits)}", 9, shade.ink)))
     lines += [line(Span(shorten(text, 40), 9, shade.ink)) for text in story.compared(node)]
+    lines = [*_badges(node, ctx.theme), *lines]
     cell = stack(*lines, align="CENTER") if lines else None
     if node.kind == "failure_end":
         return Look(attrs | {"shape": "doubleoctagon", "margin": "0.04,0.02"}, cell, "CENTER")
@@ -201,7 +203,7 @@ def _work_look(node: PNode, ctx: Context, attrs: dict[str, str], shade: Shade, *
     facts = story.brief(mark) if mark is not None else ""
     inline = bool(facts) and bool(node.tools)
     names = wrap(node.name, _NAME, 2)
-    cells = [line(Span(tag(node, run=ctx.run), 9, shade.ink, bold=True))]
+    cells = [*_badges(node, theme), line(Span(tag(node, run=ctx.run), 9, shade.ink, bold=True))]
     for i, text in enumerate(names):
         beside = [Span("  " + facts, 10, shade.ink)] if inline and i == len(names) - 1 else []
         cells.append(line(Span(text, 13, ink, bold=not ghost), *beside))
@@ -268,7 +270,7 @@ def _time_bar(mark: NodeMark, theme: Theme, shade: Shade, room: float) -> Cell:
 
 def edge_look(index: int, edge: PEdge, ctx: Context) -> Look:
     """Return how an edge looks. `index` is its place among the edges of the picture."""
-    look = _edge_look(index, edge, ctx)
+    look = _with_badges(edge, _edge_look(index, edge, ctx), ctx.theme)
     if look.cell is None:
         return look
     if not ctx.down:  # Labels stand above their edges, not at their right.
@@ -277,6 +279,29 @@ def edge_look(index: int, edge: PEdge, ctx: Context) -> Look:
         return look
     # Graphviz centres the label of a loop at the side of its node, where other edges leave: we lift it.
     return replace(look, cell=padded(look.cell, bottom=round(look.cell.h)))
+
+
+def _badges(part: PNode | PEdge | PCluster, theme: Theme) -> list[Cell]:
+    """Return a row with a badge for each code that was remarked on a part; no row if there is none."""
+    remarks = list({r.code: r for r in part.remarks}.values())
+    shown = remarks if len(remarks) <= _BADGES else remarks[: _BADGES - 1]
+    cells = [part for r in shown for part in (gap(3), _badge(r, theme))][1:]
+    if len(shown) < len(remarks):
+        cells += [gap(3), line(Span(f"+{len(remarks) - len(shown)}", 9, theme.bad.stroke, bold=True))]
+    return [padded(exactly(row(*cells)), bottom=2)] if cells else []
+
+
+def _badge(remark: Remark, theme: Theme) -> Cell:
+    """Return the code and the severity of a remark on a ground of its colour."""
+    ground = theme.retry if remark.severity == "warning" else theme.bad.stroke
+    return badge(line(Span(f"{shorten(remark.code, _NAME)} {remark.severity}", 9, theme.on_path, bold=True)), ground)
+
+
+def _with_badges(edge: PEdge, look: Look, theme: Theme) -> Look:
+    badges = _badges(edge, theme)
+    if not badges:
+        return look
+    return replace(look, cell=row(gap(6), *badges, *([look.cell] if look.cell is not None else [])))
 
 
 def _edge_look(index: int, edge: PEdge, ctx: Context) -> Look:
@@ -447,6 +472,7 @@ def cluster_look(cluster: PCluster, ctx: Context) -> Look:
         spans.append(Span("  " + facts, 10, shade.ink))
     if said := " · ".join(story.compared(cluster)):
         spans.append(Span("  " + shorten(said, 80), 10, shade.ink))
+    label = row(line(*spans), *[part for b in _badges(cluster, theme) for part in (gap(6), b)])
     style = "rounded,filled,dashed" if ghost else "rounded,filled"
     attrs = {
         "style": style,
@@ -454,11 +480,24 @@ def cluster_look(cluster: PCluster, ctx: Context) -> Look:
         "fillcolor": theme.frame,
         "penwidth": "1.2",
     }
-    return Look(attrs | {"labeljust": "l", "labelloc": "t", "margin": "20"}, line(*spans))
+    return Look(attrs | {"labeljust": "l", "labelloc": "t", "margin": "20"}, label)
 
 
 def title_cell(picture: Picture, theme: Theme) -> Cell:
-    """Return the headline of a picture."""
+    """Return the headline of a picture, with the remarks on the whole of it."""
+    head = _headline(picture, theme)
+    if not picture.remarks:
+        return head
+    rows = [
+        row(_badge(r, theme), gap(4), line(Span(shorten(r.text, 110), 10, theme.ink)))
+        for r in picture.remarks[:_BADGES]
+    ]
+    more = len(picture.remarks) - len(rows)
+    rows += [line(Span(f"and {plural(more, 'more remark')} on the whole", 10, theme.muted))] if more else []
+    return stack(head, *(padded(r, bottom=2) for r in rows), gap(1, 8))
+
+
+def _headline(picture: Picture, theme: Theme) -> Cell:
     title = Span(shorten(picture.title, 60), 17, theme.ink, bold=True)
     if not picture.subtitle:
         return padded(line(title), bottom=10)

@@ -103,6 +103,16 @@ class EdgeMark:
 
 
 @dataclass(frozen=True, slots=True)
+class Remark:
+    """What somebody who looked at the definition has to say of a part of it."""
+
+    code: str
+    """Short, for a badge (`GR201`)."""
+    severity: Literal["error", "warning"]
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PNode:
     """A node to draw."""
 
@@ -124,6 +134,7 @@ class PNode:
     """How hot it is, from 0 to 4; None if it is cold."""
     notes: tuple[str, ...] = ()
     """What a comparison has to say about it, line by line."""
+    remarks: tuple[Remark, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +167,7 @@ class PEdge:
     change: Change = ""
     level: int | None = None
     notes: tuple[str, ...] = ()
+    remarks: tuple[Remark, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +184,7 @@ class PCluster:
     change: Change = ""
     level: int | None = None
     notes: tuple[str, ...] = ()
+    remarks: tuple[Remark, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +200,8 @@ class Picture:
     """A run has marks, and what it did not reach is drawn as a ghost; many runs have levels, a comparison changes."""
     status: str = ""
     """How the run ended, in a word; empty for a definition."""
+    remarks: tuple[Remark, ...] = ()
+    """Those about no part of it, but the whole."""
 
     def __post_init__(self) -> None:
         """Refuse what no exporter could draw.

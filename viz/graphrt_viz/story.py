@@ -155,6 +155,25 @@ def compared(part: PNode | PEdge | PCluster) -> list[str]:
     return ([CHANGES[part.change].lower()] if part.change in CHANGES else []) + list(part.notes)
 
 
+def remarked(part: PNode | PEdge | PCluster | Picture) -> list[str]:
+    """Return what was remarked on a part, or on the whole, one remark a line."""
+    return [f"{r.code} {r.severity}: {r.text}" if r.text else f"{r.code} {r.severity}" for r in part.remarks]
+
+
+def all_remarked(picture: Picture) -> list[tuple[str, str]]:
+    """Return all remarks on a picture, each with what it is about; what it is about is empty for the whole."""
+    names = names_of(picture)
+    said = [("", text) for text in remarked(picture)]
+    said += [(names[n.id], text) for n in picture.nodes for text in remarked(n)]
+    said += [(names[c.id], text) for c in picture.clusters for text in remarked(c)]
+    return said + [(f"{names[e.source]} → {names[e.target]}", text) for e in picture.edges for text in remarked(e)]
+
+
+def badges(part: PNode | PEdge | PCluster) -> list[str]:
+    """Return the remarks on a part as short as they go, one a line (`GR201 error`)."""
+    return list(dict.fromkeys(f"{r.code} {r.severity}" for r in part.remarks))
+
+
 def is_ghost(part: PNode | PEdge | PCluster, picture: Picture) -> bool:
     """Say whether a part was not reached by the run or the runs that a picture shows."""
     if picture.shows == "heat":

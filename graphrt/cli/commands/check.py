@@ -160,10 +160,10 @@ def _picture(looked: Looked, finding: Finding) -> Iterator[Part]:
     """Draw the nodes that a finding is about, and the edges between them."""
     from dataclasses import replace
 
-    from graphrt.checks.engine import graphs_in
+    from graphrt.checks.engine import parts_of
     from graphrt_viz import picture_of, render
 
-    graphs = {name: part for name, part, _ in graphs_in(looked.graph)} if looked.graph is not None else {}
+    graphs = {part.name: part.graph for part in parts_of(looked.graph)} if looked.graph is not None else {}
     if finding.graph not in graphs or len(finding.nodes) < 2:
         return
     whole = picture_of(graphs[finding.graph])

@@ -28,6 +28,7 @@ EXAMPLES = (
     "graphrt render good.jsonl bad.jsonl -o differ.svg",
     "graphrt render flows/support.py --heat time -o heat.svg",
     "graphrt render flows/support.py -o docs/support.svg --check",
+    "graphrt render flows/support.py -o found.svg --check-marks",
 )
 
 
@@ -118,6 +119,10 @@ def render(
         bool,
         typer.Option("--check", help="Write nothing; exit with 1 if the file shows another definition than today's."),
     ] = False,
+    check_marks: Annotated[
+        bool,
+        typer.Option("--check-marks", help="Mark what `graphrt check` finds at the nodes and edges it is about."),
+    ] = False,
     store: StoreOption = DEFAULT_STORE,
 ) -> int:
     """Draw a flow, or a run on its flow: what was taken and why, what was not, attempts, times, tokens, errors.
@@ -140,13 +145,15 @@ def render(
         live = known[0][1]
         unfold = _opened(given[-1], opened, depth)
         runs = [one for one in given if isinstance(one, Trace)]
-        if chosen.name == "html" and len(runs) == len(given) > 1 and not check:
+        if chosen.name == "html" and len(runs) == len(given) > 1 and not check and not check_marks:
             return _written(
                 report_of(runs, theme=theme or "auto", by=heat or "time", opened=unfold, live=live),
                 output,
                 chosen.name,
             )
         drawn = _together(given, what, heat, unfold, store)
+        if check_marks:
+            drawn, view = _marked(drawn, view, unfold), None
         if check:
             return _check(_picture(drawn, view, unfold, live=live), output, named)
         way: Literal["LR", "TB"] = "LR" if direction == "right" else "TB"
@@ -260,6 +267,18 @@ def _picture(shown: Picture | Graph | Trace, view: str | None, opened: Opened, *
             return picture_of_run(shown, opened=opened, live=live)
         return draw(chronicle_of(shown, opened=opened, live=live))
     return picture_of(shown, opened=opened) if isinstance(shown, Graph) else shown
+
+
+def _marked(shown: Picture | Graph | Trace, view: str | None, opened: Opened) -> Picture:
+    """Return the picture of one flow or run, with what the checker finds about the definition."""
+    from graphrt.cli.marks import marked
+    from graphrt.errors import UseError
+    from graphrt.trace import Trace, graph_of
+    from graphrt_viz import Picture
+
+    if isinstance(shown, Picture) or view not in {None, "run"}:
+        raise UseError("--check-marks needs the picture of one definition: one flow or run, no --heat, no other view")
+    return marked(_picture(shown, view, opened), graph_of(shown) if isinstance(shown, Trace) else shown)
 
 
 def _to_screen(content: str | bytes, form: str) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from graphrt_viz.labels import Cell, Span
     from graphrt_viz.looks import Context, Look, Room
-    from graphrt_viz.picture import PEdge, Picture, PNode
+    from graphrt_viz.picture import PCluster, PEdge, Picture, PNode
     from graphrt_viz.spine import Spine
     from graphrt_viz.theme import Theme
 
@@ -177,14 +177,19 @@ def tooltip(node: PNode) -> str:
     """Return what a reader sees on pointing at a node."""
     said = [node.tooltip or node.name or node.kind]
     said += story.node_story(node.mark) if node.mark is not None else []
-    return lines_visible("\n".join(said + story.compared(node)))
+    return lines_visible("\n".join(said + story.compared(node) + story.remarked(node)))
+
+
+def cluster_tooltip(frame: PCluster) -> str:
+    """Return what a reader sees on pointing at a frame."""
+    return "\n".join([frame.tooltip or frame.name, *story.remarked(frame)])
 
 
 def edge_tooltip(edge: PEdge) -> str:
     """Return what a reader sees on pointing at an edge."""
     said = [edge.tooltip or story.condition(edge)]
     said += story.edge_story(edge.mark) if edge.mark is not None else []
-    return lines_visible("\n".join(text for text in said + story.compared(edge) if text))
+    return lines_visible("\n".join(text for text in said + story.compared(edge) + story.remarked(edge) if text))
 
 
 def node_classes(node: PNode, picture: Picture) -> tuple[str, ...]:

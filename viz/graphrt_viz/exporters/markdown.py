@@ -34,6 +34,7 @@ def export(picture: Picture, theme: Theme, direction: Direction = "TB", room: Ro
         parts.append(plain(picture.subtitle))
     parts += [_nodes(picture, names)] if picture.nodes else []
     parts += [_edges(picture, names)] if picture.edges else []
+    parts += [_remarks(picture)] if story.all_remarked(picture) else []
     parts.append(f"<!-- graphrt-picture sha256:{picture.digest} -->")
     return "\n\n".join(parts) + "\n"
 
@@ -109,6 +110,11 @@ def _edges(picture: Picture, names: Mapping[str, str]) -> str:
             for e in picture.edges
         ],
     )
+
+
+def _remarks(picture: Picture) -> str:
+    said = story.all_remarked(picture)
+    return table(["Remark", "About"], [[plain(text), plain(about)] for about, text in said])
 
 
 def _kind(edge: PEdge) -> str:

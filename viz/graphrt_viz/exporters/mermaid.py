@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from graphrt_viz.exporters.dot import Direction
     from graphrt_viz.looks import Room
-    from graphrt_viz.picture import PEdge, Picture, PNode
+    from graphrt_viz.picture import PCluster, PEdge, Picture, PNode
     from graphrt_viz.theme import Shade, Theme
 
 MOST_EDGES: Final = 500
@@ -62,6 +62,7 @@ def _text(picture: Picture, drawn: Picture, theme: Theme, direction: Direction, 
         f"%% graphrt-picture sha256:{picture.digest} theme={theme.name} direction={direction}",
         f"%% {re.sub(r'[^ -z|~]', '', shorten(picture.title, 80))}",
         *collapse_note(picture, drawn),
+        *remarks(picture),
         f"flowchart {'LR' if direction == 'LR' else 'TD'}",
         *_body(drawn, most),
         *_styles(drawn, theme),
@@ -77,6 +78,12 @@ def collapse_note(picture: Picture, drawn: Picture) -> list[str]:
     shown = f"{plural(len(drawn.nodes), 'node')} and {plural(len(drawn.edges), 'edge')}"
     why = f"for Mermaid draws at most {MOST_EDGES} edges; svg, dot and text show all"
     return [f"%% collapsed: {hidden} shown as {shown}, {why}"]
+
+
+def remarks(picture: Picture) -> list[str]:
+    """Return what was remarked, in full, as comments: labels have the codes alone."""
+    said = [f"{about}: {text}" if about else text for about, text in story.all_remarked(picture)]
+    return [f"%% {re.sub(r'[^ -z|~]', '', visible(text))}" for text in said]
 
 
 def safe(text: str) -> str:
@@ -112,9 +119,14 @@ def _inside(picture: Picture, cluster: str | None, ids: Mapping[str, str], most:
             yield f'{indent}{ids[node.id]}{before}"{node_text(node, picture, most)}"{after}'
     for frame in picture.clusters:
         if frame.parent == cluster:
-            yield f'{indent}subgraph {ids[frame.id]}["{safe(shorten(frame.name, most))}"]'
+            yield f'{indent}subgraph {ids[frame.id]}["{safe(frame_text(frame, most))}"]'
             yield from _inside(picture, frame.id, ids, most, indent + "  ")
             yield f"{indent}end"
+
+
+def frame_text(frame: PCluster, most: int) -> str:
+    """Return the label of a frame."""
+    return " · ".join([shorten(frame.name, most), *story.badges(frame)])
 
 
 def node_text(node: PNode, picture: Picture, most: int) -> str:
@@ -130,7 +142,7 @@ def node_text(node: PNode, picture: Picture, most: int) -> str:
     if node.mark is not None:
         lines += [facts] if (facts := story.brief(node.mark)) else []
         lines += [shorten(node.mark.error, most)] if node.mark.error else []
-    lines += [shorten(text, most) for text in node.notes]
+    lines += [shorten(text, most) for text in (*node.notes, *story.badges(node))]
     return "<br/>".join(safe(text) for text in lines if text)
 
 
@@ -143,7 +155,7 @@ def edge_text(edge: PEdge, picture: Picture, most: int) -> str:
     lines = [shorten(words, 2 * most)] if words else []
     if mark is not None:
         lines += [shorten(text, most) for text in (story.values(mark), mark.reason) if text]
-    lines += [shorten(text, most) for text in story.compared(edge)]
+    lines += [shorten(text, most) for text in (*story.compared(edge), *story.badges(edge))]
     return "<br/>".join(safe(text) for text in lines)
 
 

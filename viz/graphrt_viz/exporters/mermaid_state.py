@@ -35,6 +35,7 @@ def export(picture: Picture, theme: Theme, direction: Direction = "TB", room: Ro
         f"%% graphrt-picture sha256:{picture.digest} theme={theme.name} direction={direction}",
         f"%% {re.sub(r'[^ -z|~]', '', shorten(picture.title, 80))}",
         *mermaid.collapse_note(picture, drawn),
+        *mermaid.remarks(picture),
         "stateDiagram-v2",
         f"  direction {direction}",
         *_inside(drawn, None, ids, "  "),

@@ -37,6 +37,7 @@ def export(picture: Picture, theme: Theme, direction: Direction = "TB", room: Ro
     lines = [
         "@startuml",
         f"' graphrt-picture sha256:{picture.digest} theme={theme.name} direction={direction}",
+        *(f"' {visible(about)}: {visible(text)}" for about, text in story.all_remarked(picture)),
         "hide empty description",
         *(["left to right direction"] if direction == "LR" else []),
         f"title {safe(shorten(picture.title, _MOST)) or '<U+0020>'}",
@@ -97,7 +98,7 @@ def _node(node: PNode, picture: Picture, ids: Mapping[str, str]) -> str:
         lines.append(shorten(", ".join(node.tools), _MOST))
     if node.mark is not None:
         lines += [text for text in (story.brief(node.mark), shorten(node.mark.error or "", _MOST)) if text]
-    lines += [shorten(text, _MOST) for text in node.notes]
+    lines += [shorten(text, _MOST) for text in (*node.notes, *story.badges(node))]
     label = "\\n".join(safe(text) or "<U+0020>" for text in lines)
     kind = tag(node, run=picture.shows == "run") if node.kind in TAGS else node.kind.replace("_", " ").upper()
     return f'state "<size:9>{safe(kind)}</size>\\n{label}" as {key}{_colour(node, picture)}'
@@ -120,7 +121,7 @@ def _edge(edge: PEdge, picture: Picture, ids: Mapping[str, str], theme: Theme) -
     lines = [" ".join(words)] if words else []
     if edge.mark is not None:
         lines += [text for text in (story.values(edge.mark), edge.mark.reason) if text]
-    lines += story.compared(edge)
+    lines += [*story.compared(edge), *story.badges(edge)]
     label = "\\n".join(safe(shorten(text, 2 * _MOST)) for text in lines)
     arrow = f"-[{','.join(style)}]->" if style else "-->"
     return f"{ids[edge.source]} {arrow} {ids[edge.target]}" + (f" : {label}" if label else "")

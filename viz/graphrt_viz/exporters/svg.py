@@ -78,7 +78,7 @@ class _Drawing:
             f'<rect width="100%" height="100%" fill="{self.theme.background}"/>',
             f'<g class="headline">{"".join(self._ops(self.laid.get("_ldraw_", ()), "title"))}</g>',
             *self._groups(
-                ((self.plan.ids[c.id], ("cluster",), c.tooltip or c.name, objects) for c in self.picture.clusters),
+                ((self.plan.ids[c.id], ("cluster",), dot.cluster_tooltip(c), objects) for c in self.picture.clusters),
                 parts=("_draw_",),
             ),
             *self._groups(

@@ -46,6 +46,7 @@ def export(picture: Picture, theme: Theme, direction: Direction = "TB", room: Ro
         leaving.setdefault(edge.source, []).append(edge)
     lines = [" · ".join(visible(t) for t in (picture.title, picture.subtitle) if t)]
     lines += _inside(picture, None, names, leaving, "")
+    lines += _remarks(picture)
     lines += ["", f"graphrt-picture sha256:{picture.digest}"]
     return "\n".join(text.rstrip() for text in lines) + "\n"
 
@@ -61,7 +62,7 @@ def _inside(
     for frame in picture.clusters:
         if frame.parent == cluster:
             yield indent
-            facts = "".join(f" · {visible(text)}" for text in story.compared(frame))
+            facts = "".join(f" · {visible(text)}" for text in (*story.compared(frame), *story.badges(frame)))
             facts += f" · {_story(frame.mark)}" if frame.mark is not None else ""
             yield f"{indent}┌ {names[frame.id]} · {visible(frame.tag or 'subgraph').lower()}{facts}"
             yield from _inside(picture, frame.id, names, leaving, indent + "│ ")
@@ -81,8 +82,16 @@ def _node(node: PNode, names: Mapping[str, str], picture: Picture) -> str:
         parts.append(_story(node.mark) if node.mark is not None else "" if node.kind == "start" else "not visited")
     elif picture.shows == "heat" and node.level is None and node.kind != "start":
         parts.append("not visited")
-    parts += [visible(text) for text in story.compared(node)]
+    parts += [visible(text) for text in (*story.compared(node), *story.badges(node))]
     return " · ".join(p for p in parts if p)
+
+
+def _remarks(picture: Picture) -> Iterable[str]:
+    """List what was remarked, in full: the drawing has the codes alone."""
+    for number, (about, text) in enumerate(story.all_remarked(picture)):
+        if number == 0:
+            yield ""
+        yield visible(f"{about}: {text}" if about else text)
 
 
 def _tool(name: str, mark: NodeMark | None) -> str:
@@ -99,7 +108,8 @@ def _edges(edges: Iterable[PEdge], names: Mapping[str, str], picture: Picture, i
         stroke, head = ("╌", "▷") if story.is_dashed(edge, picture) else ("═" if strong else "─", "▶")
         label = _label(edge)
         middle = f" {label} " if label else ""
-        yield f"{indent}{branch}{stroke}{middle}{stroke}{head} {names[edge.target]}{_crossed(edge, picture)}"
+        said = "".join(f"   ({visible(text)})" for text in story.badges(edge))
+        yield f"{indent}{branch}{stroke}{middle}{stroke}{head} {names[edge.target]}{_crossed(edge, picture)}{said}"
 
 
 def _label(edge: PEdge) -> str:
