@@ -153,7 +153,7 @@ def render(
             )
         drawn = _together(given, what, heat, unfold, store)
         if check_marks:
-            drawn, view = _marked(drawn, view, unfold), None
+            drawn, view = _marked(drawn, view, unfold, live=live), None
         if check:
             return _check(_picture(drawn, view, unfold, live=live), output, named)
         way: Literal["LR", "TB"] = "LR" if direction == "right" else "TB"
@@ -269,7 +269,7 @@ def _picture(shown: Picture | Graph | Trace, view: str | None, opened: Opened, *
     return picture_of(shown, opened=opened) if isinstance(shown, Graph) else shown
 
 
-def _marked(shown: Picture | Graph | Trace, view: str | None, opened: Opened) -> Picture:
+def _marked(shown: Picture | Graph | Trace, view: str | None, opened: Opened, *, live: bool | None) -> Picture:
     """Return the picture of one flow or run, with what the checker finds about the definition."""
     from graphrt.cli.marks import marked
     from graphrt.errors import UseError
@@ -278,7 +278,7 @@ def _marked(shown: Picture | Graph | Trace, view: str | None, opened: Opened) ->
 
     if isinstance(shown, Picture) or view not in {None, "run"}:
         raise UseError("--check-marks needs the picture of one definition: one flow or run, no --heat, no other view")
-    return marked(_picture(shown, view, opened), graph_of(shown) if isinstance(shown, Trace) else shown)
+    return marked(_picture(shown, view, opened, live=live), graph_of(shown) if isinstance(shown, Trace) else shown)
 
 
 def _to_screen(content: str | bytes, form: str) -> None:
