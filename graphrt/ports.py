@@ -1,4 +1,4 @@
-"""What a driver needs from its surroundings: a store that keeps traces, and a clock.
+"""What a driver needs from its surroundings: a store that keeps traces, and a clock; and who may look on.
 
 Protocols only. Everything that changes a store returns None when it is already done (a store in memory costs nothing)
 or an awaitable that ends once it is durable. Everything that reads is a plain call, for the command line and the
@@ -22,7 +22,9 @@ from graphrt.inputs import Answered, Cancelled
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from contextlib import AbstractContextManager
 
+    from graphrt.graph import Graph
     from graphrt.trace import Header, Record, Trace
 
 RunStatus: TypeAlias = Literal["running", "suspended", "completed", "failed", "cancelled"]
@@ -222,6 +224,41 @@ class Clock(Protocol):
 
     async def sleep(self, delay_s: float) -> None:
         """Return after `delay_s` seconds."""
+        ...
+
+
+class Observation(Protocol):
+    """One run, as an observer looks at it while one process drives it."""
+
+    def take(self, record: Record) -> None:
+        """Take the next record, which is durable. Called in a thread of its own, as a listener is."""
+        ...
+
+    def around(self, visit: str, attempt: int) -> AbstractContextManager[object]:
+        """Return what an attempt is made within, so that what its node does finds the attempt in the context.
+
+        Entered and left in the event loop, in the context in which the node is called; it must be quick.
+        """
+        ...
+
+    def close(self) -> None:
+        """Know that the run is driven no longer: it has ended, waits, or was left. Called last, as `take` is."""
+        ...
+
+
+class Observer(Protocol):
+    """Looks deeper into runs than a listener can: at whole records, and at the context in which nodes are called.
+
+    Nothing that it does or fails to do reaches the run.
+    """
+
+    def observe(self, trace: Trace, graph: Graph) -> Observation:
+        """Look at a run that is about to be driven.
+
+        Args:
+            trace: what is on record so far: nothing of a new run, of a fork its share of the parent's records.
+            graph: its definition.
+        """
         ...
 
 

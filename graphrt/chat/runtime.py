@@ -40,7 +40,7 @@ from graphrt.values import brief
 if TYPE_CHECKING:
     from graphrt.events import VisitWaiting
     from graphrt.inputs import Limits
-    from graphrt.ports import Clock, Store
+    from graphrt.ports import Clock, Observer, Store
     from graphrt.runtime import Result
 
 KEEP: Final = 200
@@ -78,6 +78,7 @@ class ChatRuntime:
         busy: what becomes of a message that comes while a turn is under way: it waits (`queue`), or is refused
             (`refuse`). Turns never run at the same time, over all runtimes and processes that share the store.
         limits: bounds of each turn.
+        observers: who sees the runs of the turns as they are, such as `graphrt.telemetry.OpenTelemetry`.
         clock: tells the time.
 
     Raises:
@@ -96,6 +97,7 @@ class ChatRuntime:
         keep: int | None = KEEP,
         busy: Literal["queue", "refuse"] = "queue",
         limits: Limits | None = None,
+        observers: Sequence[Observer] = (),
         clock: Clock = runtime.SYSTEM_CLOCK,
     ) -> None:
         flow = single(configuration) if isinstance(configuration, Agent) else configuration
@@ -106,6 +108,7 @@ class ChatRuntime:
         self.keep = keep
         self._refuses = busy == "refuse"
         self._limits = limits
+        self._observers = tuple(observers)
         self._clock = clock
         self._graph = flow.freeze()
         self._conversation = Conversation(self.store, conversation or new_run_id(), self._graph)
@@ -369,7 +372,12 @@ class ChatRuntime:
 
     async def _run(self, number: int, message: Message | None, teller: Teller) -> Result[Any]:
         run_id = self._conversation.run_id(number)
-        around: dict[str, Any] = {"resources": self._resources, "on_event": teller.hear, "clock": self._clock}
+        around: dict[str, Any] = {
+            "resources": self._resources,
+            "on_event": teller.hear,
+            "observers": self._observers,
+            "clock": self._clock,
+        }
         if message is None:
             teller.skip_recorded()
             return await runtime.resume(self.store, run_id, self._graph, limits=self._limits, **around)

@@ -16,7 +16,7 @@ import hashlib
 import logging
 from collections import deque
 from collections.abc import Awaitable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from heapq import heappop, heappush
 from types import CoroutineType
@@ -114,6 +114,7 @@ class Driver:
         self._stay_s = stay_s
         self._stays_until: float | None = None
         self._calls = calls_of(stepper.graph)
+        self._try = self._perform if not subscribers.onlookers else self._perform_seen
         self._seq = lease.next_seq
         self._batch: list[Record] = []
         self._ready: list[StartAttempt] = []
@@ -248,7 +249,7 @@ class Driver:
                 batch, self._batch = self._batch, []
                 if (done := self._append(batch)) is not None:
                     await done
-                if self.subscribers or self._told:
+                if self.subscribers or self._told or self.subscribers.onlookers:
                     self._tell_of(batch)
             if self._taken:
                 await self._discard_taken()
@@ -262,7 +263,7 @@ class Driver:
                 attempt.task = self._task
                 attempt.base = self._task.cancelling() if self._task is not None else 0
                 try:
-                    outcome = await self._perform(attempt)
+                    outcome = await self._try(attempt)
                 finally:
                     self._inline = None
                 if outcome is not None:
@@ -289,6 +290,8 @@ class Driver:
 
     def _tell_of(self, batch: list[Record]) -> None:
         """Tell whoever listens or waits what is durable now."""
+        for onlooker in self.subscribers.onlookers:
+            onlooker.put(batch)
         if self.subscribers:
             for record in batch:
                 if record.events:
@@ -394,7 +397,7 @@ class Driver:
         outcome = None
         try:
             if not attempt.unwanted:
-                outcome = await self._perform(attempt)
+                outcome = await self._try(attempt)
         finally:
             self._ended.append((attempt, outcome))
             if self._waiter is not None and not self._waiter.done():
@@ -420,6 +423,14 @@ class Driver:
             unwanted = (command.visit, command.attempt)
             self._ready = [r for r in self._ready if (r.visit, r.attempt) != unwanted]
             self._begun = [b for b in self._begun if (b.visit, b.attempt) != unwanted]
+
+    async def _perform_seen(self, attempt: Attempt) -> Input | None:
+        """Do as `_perform`, within what each observer puts around an attempt."""
+        command = attempt.command
+        with ExitStack() as around:
+            for onlooker in self.subscribers.onlookers:
+                around.enter_context(onlooker.around(command.visit, command.attempt))
+            return await self._perform(attempt)
 
     async def _perform(self, attempt: Attempt) -> Input | None:
         """Call the node; return how it ended, or None if nobody wants to know any more."""

@@ -12,13 +12,17 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, Final, Protocol, TypeAlias
 
 import msgspec
 
 from graphrt.events import Event
+from graphrt.graph import Graph
+from graphrt.ports import Observation, Observer
 from graphrt.runtime.threads import LISTENER_THREADS
+from graphrt.trace import Record, Trace
 
 QUEUE: Final = 10_000
 """Items that a listener may be behind."""
@@ -58,7 +62,7 @@ class Subscriber:
     )
 
     def __init__(self, listener: Listener, most: int = QUEUE) -> None:
-        self.items: deque[Item] = deque()
+        self.items: deque[Any] = deque()
         self.most = most
         self.dropped = 0
         """Items that were lost because the listener was too far behind."""
@@ -71,7 +75,7 @@ class Subscriber:
         self._drained = True
         self._task: asyncio.Task[None] | None = None
 
-    def put(self, items: Iterable[Item]) -> None:
+    def put(self, items: Iterable[Any]) -> None:
         """Queue items; called in the event loop."""
         mine = self.items
         mine.extend(items)
@@ -114,27 +118,28 @@ class Subscriber:
                 self.items.clear()
                 await LISTENER_THREADS.call(partial(self._call_each, batch))
 
-    async def _call(self, item: Item) -> None:
+    async def _call(self, item: object) -> None:
         try:
             await self._listener(item)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise
-            self._report(asyncio.CancelledError("raised by the listener"))
+            self.report(asyncio.CancelledError("raised by the listener"))
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # noqa: BLE001 - nothing that a listener does may reach the run
-            self._report(error)
+            self.report(error)
 
-    def _call_each(self, batch: Sequence[Item]) -> None:
+    def _call_each(self, batch: Sequence[object]) -> None:
         for item in batch:
             try:
                 self._listener(item)
             except BaseException as error:  # noqa: BLE001 - as above; this is a thread of its own
-                self._report(error)
+                self.report(error)
 
-    def _report(self, error: BaseException) -> None:
+    def report(self, error: BaseException) -> None:
+        """Log what it raised, once."""
         if not self.reported:
             self.reported = True
             _log.error(
@@ -156,13 +161,83 @@ class Watcher(Protocol):
         ...
 
 
+class Onlooker:
+    """One observer of one run: its records come as items come to a listener."""
+
+    __slots__ = ("_observation", "_subscriber")
+
+    def __init__(self, observation: Observation) -> None:
+        self._observation = observation
+        self._subscriber = Subscriber(self._take)
+
+    def put(self, records: Iterable[Record | None]) -> None:
+        """Queue records; called in the event loop."""
+        self._subscriber.put(records)
+
+    def around(self, visit: str, attempt: int) -> AbstractContextManager[object]:
+        """Return what an attempt is made within; what goes wrong with it is reported, and no more."""
+        try:
+            return _Guarded(self._observation.around(visit, attempt), self._subscriber.report)
+        except Exception as error:  # noqa: BLE001 - nothing that an observer does may reach the run
+            self._subscriber.report(error)
+            return nullcontext()
+
+    async def close(self, patience_s: float) -> None:
+        """Let it know that the run is driven no longer."""
+        self._subscriber.put((None,))
+        await self._subscriber.close(patience_s)
+
+    def _take(self, record: Record | None) -> None:
+        if record is None:
+            self._observation.close()
+        else:
+            self._observation.take(record)
+
+
+class _Guarded:
+    """Enters and leaves what an observer puts around an attempt; the attempt does not notice if that fails."""
+
+    __slots__ = ("_inner", "_is_in", "_report")
+
+    def __init__(self, inner: AbstractContextManager[object], report: Callable[[BaseException], None]) -> None:
+        self._inner = inner
+        self._report = report
+        self._is_in = False
+
+    def __enter__(self) -> None:
+        try:
+            self._inner.__enter__()
+            self._is_in = True
+        except Exception as error:  # noqa: BLE001 - nothing that an observer does may reach the run
+            self._report(error)
+
+    def __exit__(self, *_error: object) -> None:
+        if self._is_in:
+            try:
+                self._inner.__exit__(None, None, None)
+            except Exception as failed:  # noqa: BLE001 - as above
+                self._report(failed)
+
+
+def onlookers(observers: Sequence[Observer], trace: Trace, graph: Graph) -> list[Onlooker]:
+    """Let observers look at a run; one that cannot is reported, and left out."""
+    found: list[Onlooker] = []
+    for observer in observers:
+        try:
+            found.append(Onlooker(observer.observe(trace, graph)))
+        except Exception as error:  # noqa: BLE001 - nothing that an observer does may reach the run
+            _log.error("observer %s raised; the run goes on without it", type(observer).__qualname__, exc_info=error)
+    return found
+
+
 class Subscribers:
-    """All listeners of one run."""
+    """All listeners and observers of one run."""
 
-    __slots__ = ("_all", "_loop", "_thread")
+    __slots__ = ("_all", "_loop", "_thread", "onlookers")
 
-    def __init__(self, watchers: Sequence[Watcher]) -> None:
+    def __init__(self, watchers: Sequence[Watcher], onlookers: Sequence[Onlooker] = ()) -> None:
         self._all = watchers
+        self.onlookers = onlookers
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
 
@@ -182,9 +257,10 @@ class Subscribers:
             self._loop.call_soon_threadsafe(self.publish, (delta,))
 
     async def close(self, patience_s: float = PATIENCE_S) -> None:
-        """Let go of all listeners."""
-        if self._all:
-            await asyncio.gather(*(s.close(patience_s) for s in self._all))
+        """Let go of all listeners and observers."""
+        closing = [*(w.close(patience_s) for w in self._all), *(o.close(patience_s) for o in self.onlookers)]
+        if closing:
+            await asyncio.gather(*closing)
 
 
 def _name(listener: Listener) -> str:

@@ -18,12 +18,12 @@ from graphrt.errors import GraphChanged, InputRefused, RunLocked, WrongInput
 from graphrt.fields import encode_state
 from graphrt.graph import Graph
 from graphrt.inputs import Answered, Cancelled, Forked, Input, Json, Limits, Resumed, Started
-from graphrt.ports import Clock, Lease, RunInfo, RunStatus, Store, check_run_id, new_run_id
+from graphrt.ports import Clock, Lease, Observer, RunInfo, RunStatus, Store, check_run_id, new_run_id
 from graphrt.replay import branch_off, fold
 from graphrt.runtime.calls import calls_of
 from graphrt.runtime.clock import SYSTEM_CLOCK
 from graphrt.runtime.driver import Driver
-from graphrt.runtime.listeners import Listener, Subscriber, Subscribers, Watcher
+from graphrt.runtime.listeners import Listener, Subscriber, Subscribers, Watcher, onlookers
 from graphrt.runtime.result import Result
 from graphrt.runtime.stream import RunStream
 from graphrt.stepper import Stepper
@@ -46,6 +46,8 @@ class Surroundings(TypedDict, total=False):
     """Clients and handles that nodes reach by `Context.resource`."""
     on_event: OnEvent
     """Called with each event and each text delta; a function or coroutine function, or several."""
+    observers: Sequence[Observer]
+    """Who looks deeper than listeners, at records and around attempts: `graphrt.telemetry.OpenTelemetry`, say."""
     clock: Clock
     """Tells the time."""
     stay_s: float
@@ -166,7 +168,7 @@ async def resume(
                 "resume it with the old code, or allow the change"
             )
             raise GraphChanged(message, run=run_id, recorded=recorded, now=graph.digest)
-        driver = _driver(fold(trace, graph), store, lease, (), around)
+        driver = _driver(fold(trace, graph), store, lease, (), around, trace)
         driver.look_into_inbox()
         now = (None, None) if recorded == graph.digest else (graph.digest, graph.json)
         return await _drive(driver, store, Resumed(by, now[0], limits, now[1]))
@@ -216,7 +218,8 @@ async def fork(
         parent=run_id,
         parent_seq=share,
     )
-    return await _begin(stepper, store, header, Forked(child, run_id, visit, edited), share, (), around)
+    past = Trace(header, trace.records[:share])
+    return await _begin(stepper, store, past, Forked(child, run_id, visit, edited), (), around)
 
 
 async def answer(
@@ -320,26 +323,26 @@ async def _start(graph: Graph, state: S, watchers: Sequence[Watcher], options: O
     )
     created = options.get("clock", SYSTEM_CLOCK).now()
     header = Header(run_id, graph.name, graph.digest, graph.json, created, target=options.get("target"))
-    return await _begin(Stepper(graph), store, header, first, 0, watchers, options)
+    return await _begin(Stepper(graph), store, Trace(header), first, watchers, options)
 
 
 async def _begin(
     stepper: Stepper,
     store: Store,
-    header: Header,
+    past: Trace,
     given: Input,
-    seq: int,
     watchers: Sequence[Watcher],
     around: Surroundings,
 ) -> Result[Any]:
     """Feed the first input of a run before anything is stored: it may be refused."""
+    header = past.header
     events, commands = stepper.feed(header.created, given)
     lease = store.create(header)
     if not isinstance(lease, Lease):
         lease = await lease
     try:
-        driver = _driver(stepper, store, lease, watchers, around)
-        driver.note(Record(seq, header.created, given, events), commands)
+        driver = _driver(stepper, store, lease, watchers, around, past)
+        driver.note(Record(len(past.records), header.created, given, events), commands)
         return await _drive(driver, store, None)
     finally:
         done = store.release(lease)
@@ -347,7 +350,9 @@ async def _begin(
             await done
 
 
-def _driver(stepper: Stepper, store: Store, lease: Lease, watchers: Sequence[Watcher], around: Surroundings) -> Driver:
+def _driver(
+    stepper: Stepper, store: Store, lease: Lease, watchers: Sequence[Watcher], around: Surroundings, past: Trace
+) -> Driver:
     on_event = around.get("on_event", ())
     listeners = cast("Sequence[Listener]", on_event if isinstance(on_event, Sequence) else (on_event,))
     return Driver(
@@ -356,7 +361,9 @@ def _driver(stepper: Stepper, store: Store, lease: Lease, watchers: Sequence[Wat
         lease,
         clock=around.get("clock", SYSTEM_CLOCK),
         resources={type(each): each for each in around.get("resources", ())},
-        subscribers=Subscribers([*watchers, *map(Subscriber, listeners)]),
+        subscribers=Subscribers(
+            [*watchers, *map(Subscriber, listeners)], onlookers(around.get("observers", ()), past, stepper.graph)
+        ),
         stay_s=around.get("stay_s", 0.0),
     )
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from graphrt.codec import encode_trace
+from graphrt.telemetry import otlp_of
 from graphrt.trace import Trace
 from tests.cli import scenes
 from tests.cli.calling import FLOWS, Program
@@ -75,3 +76,47 @@ def test_a_run_with_a_reducer_of_its_author_can_be_imported(program: Program) ->
     for command in ("show", "why", "replay"):
         ran = program(command, "own", "--store", "other/")
         assert (ran.code, ran.err) == (0, "")
+
+
+def test_spans_are_written_by_the_ending_or_by_name(program: Program) -> None:
+    """`.otlp.json` and --format otlp give the spans, the same bytes; content only where it is asked for."""
+    program.keep(scenes.suspended())
+    ran = program("export", "latest", "-o", "run.otlp.json")
+    assert (ran.code, ran.err) == (0, "wrote 16 records to run.otlp.json\n")
+    written = (program.folder / "run.otlp.json").read_text("utf-8")
+    assert written == otlp_of(scenes.suspended()) == program("export", "latest", "-f", "otlp").out
+    assert program("export", "latest", "-f", "otlp", "--content").out == otlp_of(scenes.suspended(), content=True)
+
+
+def test_perfetto_is_written_as_render_writes_it(program: Program) -> None:
+    """Both commands give the same file."""
+    program.keep(scenes.suspended())
+    assert program("export", "latest", "-o", "a.perfetto.json").code == 0
+    assert program("render", "latest", "-o", "b.perfetto.json").code == 0
+    assert (program.folder / "a.perfetto.json").read_bytes() == (program.folder / "b.perfetto.json").read_bytes()
+
+
+def test_pictures_and_spans_are_not_mixed_up(program: Program) -> None:
+    """Each command names the other where the ending of a file is the other's; nothing is written."""
+    program.keep(scenes.suspended())
+    ran = program("export", "latest", "-o", "run.svg")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("graphrt: run.svg has the ending of a picture (svg): graphrt render latest -o run.svg ")
+    ran = program("render", "latest", "-o", "run.otlp.json")
+    assert (ran.code, ran.err) == (
+        2,
+        "graphrt: spans are no picture: graphrt export latest -o run.otlp.json\n",
+    )
+    ran = program("export", "latest", "--content", "-o", "run.jsonl")
+    assert (ran.code, ran.err) == (2, "graphrt: --content is about otlp; jsonl always tells all of a run\n")
+    assert not list(program.folder.glob("run.*"))
+    assert program("export", "latest", "-f", "jsonl", "-o", "run.svg").code == 0
+
+
+def test_no_folder_no_file(program: Program) -> None:
+    """A file that cannot be written is one line, whatever the format."""
+    program.keep(scenes.suspended())
+    for name in ("no/run.otlp.json", "no/run.perfetto", "no/run.jsonl"):
+        ran = program("export", "latest", "-o", name)
+        assert ran.code == 2
+        assert ran.err.count("\n") == 1

@@ -71,7 +71,13 @@ GROUPS: Final[Mapping[str, tuple[Command, ...]]] = {
         Command("fork", "Begin a new run from the middle of an old one.", fork.fork, fork.EXAMPLES),
     ),
     "Carry runs around": (
-        Command("export", "Write a run to a trace file.", export.export, export.EXAMPLES),
+        Command(
+            "export",
+            "Write a run to a file, for other tools too.",
+            export.export,
+            export.EXAMPLES,
+            choices=export.choices,
+        ),
         Command("import", "Put a trace file into the store.", import_.import_, import_.EXAMPLES),
     ),
 }
