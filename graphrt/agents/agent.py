@@ -61,7 +61,9 @@ class Agent:
         seed: for models that can repeat themselves.
         max_tokens: longest answer, in tokens.
         max_turns: how many requests one visit may make, tool calls in between.
-        repairs: how often data that does not fit the written field is given back to the model, with what is wrong.
+        repairs: how often data that does not fit the written field is given back to the model, with what is wrong; and
+            how many turns in a row it may ask for calls that cannot be carried out.
+        at_once: how many calls of one turn run at the same time.
         retry: how often a request that failed for a passing reason is made, in total; each failure is an event. A
             `Retry` says itself which failures are worth another attempt.
     """
@@ -80,6 +82,7 @@ class Agent:
         max_tokens: int | None = None,
         max_turns: int = 10,
         repairs: int = 2,
+        at_once: int = 8,
         retry: Retry | int = 3,
     ) -> None:
         """Keep what was given; the fields it works on are known when it becomes a node."""
@@ -94,6 +97,7 @@ class Agent:
         self.max_tokens = max_tokens
         self.max_turns = max_turns
         self.repairs = repairs
+        self.at_once = at_once
         self.retry = retry if isinstance(retry, Retry) else passing_faults(retry)
 
     def expand(self, spec: ExpansionSpec) -> Expansion:

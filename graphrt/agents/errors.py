@@ -15,11 +15,13 @@
     │   │   │   └── ContextTooLong     the request does not fit into the model's window
     │   │   └── MalformedResponse      the answer is not Chat Completions at all
     │   ├── ModelBehavior              a well-formed answer that breaks its contract (retryable)
+    │   ├── CallRefused                a model goes on asking for calls that cannot be carried out
     │   ├── OutputTruncated            the token limit cut an answer that must be whole
     │   └── Refused                    the model or a filter declined to answer
-    ├── ToolError                      a call of a tool gave no result; its message may be shown to the model
+    ├── ToolError                      a call of a tool gave no result; its message, but ToolFailed's, is for the model
     │   ├── ArgumentsRefused           the arguments do not fit
     │   ├── ToolTimeout                it took too long
+    │   ├── ToolFailed                 it raised, and is to be tried again
     │   └── ToolResultRefused          the result is neither text nor JSON
     └── TurnLimit                      an agent wanted to call tools more often than it may
     graphrt.errors.UseError
@@ -173,6 +175,12 @@ class OutputRefused(ModelError):
     code = "output-refused"
 
 
+class CallRefused(ModelError):
+    """A model goes on asking for calls that cannot be carried out: an unknown tool, or arguments that do not fit."""
+
+    code = "call-refused"
+
+
 class Refused(ModelError):
     """The model declined, or a content filter stopped it; the same request will be declined again."""
 
@@ -195,6 +203,17 @@ class ToolTimeout(ToolError, TimeoutError):
     """A tool took longer than it may."""
 
     code = "tool-timeout"
+
+
+class ToolFailed(ToolError):
+    """A tool raised or took too long, and its `retry` says that another attempt is worth it."""
+
+    code = "tool-failed"
+
+    def __init__(self, message: str, *, tool: str, retry_after_s: float) -> None:
+        """Keep how long to wait before the next attempt, in seconds."""
+        super().__init__(message, tool=tool)
+        self.retry_after_s = retry_after_s
 
 
 class ToolResultRefused(ToolError):

@@ -36,9 +36,12 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, PydanticUserError,
 from pydantic.errors import PydanticInvalidForJsonSchema
 from pydantic_core import PydanticSerializationError, to_json
 
-from graphrt.agents.errors import ArgumentsRefused, ToolDefinitionError, ToolResultRefused, ToolTimeout
+from graphrt.agents.errors import ArgumentsRefused, ToolDefinitionError, ToolFailed, ToolResultRefused, ToolTimeout
 from graphrt.agents.model import JsonSchema, ToolSpec, joined
 from graphrt.context import Context
+from graphrt.graph import Retry
+from graphrt.recorded import error_info
+from graphrt.retrying import is_worth_retrying
 
 Approval: TypeAlias = Literal["never", "always"] | Callable[[Mapping[str, Any]], bool]
 """When a person is asked before a call; a function decides by the checked arguments."""
@@ -64,7 +67,9 @@ class Options(TypedDict, total=False):
     approval: Approval
     """When a person must agree to a call; ``never`` by default."""
     timeout_s: float | None
-    """Longest time of one call."""
+    """Longest time of one attempt."""
+    retry: Retry | int
+    """How often a call that raises or takes too long is made, in total; 1 by default. Each failure is an event."""
     show_errors: bool
     """True when the messages of exceptions may be shown to the model."""
     max_chars: int
@@ -85,6 +90,7 @@ class Tool:
     writes: bool = False
     approval: Approval = "never"
     timeout_s: float | None = None
+    retry: Retry | None = None
     show_errors: bool = False
     max_chars: int = MAX_CHARS
     ends: bool = False
@@ -182,6 +188,18 @@ class Tool:
         cut = len(text) - self.max_chars
         return text if cut <= 0 else f"{text[: self.max_chars]}… [{cut} more characters cut]"
 
+    def again(self, error: Exception, attempt: int) -> ToolFailed | None:
+        """Return what to raise so that a failed call is tried again; None if this was its last attempt."""
+        retry = self.retry
+        if retry is None or attempt >= retry.attempts or isinstance(error, ArgumentsRefused | ToolResultRefused):
+            return None
+        info = error_info(error)
+        if not is_worth_retrying(retry, info):
+            return None
+        wait = min(retry.wait_s * retry.factor ** (attempt - 1), retry.most_s)
+        said = f"attempt {attempt} of {retry.attempts} of tool {self.name} failed with {info.type}: {info.message}"
+        return ToolFailed(said, tool=self.name, retry_after_s=max(wait, info.retry_after_s or 0.0))
+
     def feedback(self, error: BaseException) -> str:
         """Say what went wrong in the words that a model may read."""
         if isinstance(error, ArgumentsRefused | ToolTimeout | ToolResultRefused):
@@ -229,7 +247,10 @@ def tool_from(
         ToolDefinitionError: the function has no usable name, or a parameter without type, or one no model can fill.
     """
     if isinstance(fn, Tool):
-        return replace(fn, **options)
+        changes: dict[str, Any] = {**options}
+        if "retry" in options:
+            changes["retry"] = _retry(options["retry"])
+        return replace(fn, **changes)
     said: Options = {**options_of(fn), **options}
     name = _name(fn, said.get("name"))
     accepts, context = _parameters(fn, name, injects)
@@ -241,12 +262,18 @@ def tool_from(
         writes=said.get("writes", False),
         approval=said.get("approval", "never"),
         timeout_s=said.get("timeout_s"),
+        retry=_retry(said.get("retry", 1)),
         show_errors=said.get("show_errors", False),
         max_chars=said.get("max_chars", MAX_CHARS),
         ends=said.get("ends", False),
         accepts=accepts,
         context=context,
     )
+
+
+def _retry(given: Retry | int) -> Retry | None:
+    policy = given if isinstance(given, Retry) else Retry(attempts=given)
+    return policy if policy.attempts > 1 else None
 
 
 def is_async(fn: Callable[..., Any]) -> bool:

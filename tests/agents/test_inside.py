@@ -38,6 +38,11 @@ class Desk(BaseModel):
     score: float = 0.0
 
 
+def len_of(text: str) -> int:
+    """Return how long a text is."""
+    return len(text)
+
+
 class Bank:
     """Counts what was really paid."""
 
@@ -202,6 +207,125 @@ async def test_reading_tools_run_before_anybody_is_asked() -> None:
     await answer(store, result.run, result.questions[0].visit, "approve")
     await resume(store, result.run, flow.freeze(), resources=[model])
     assert results_told(model.requests[-1]) == ["looked", "paid 100 to A"]
+
+
+# -- calls that fail --------------------------------------------------------------------------------------------------
+
+
+async def test_a_tool_says_itself_how_often_it_is_tried() -> None:
+    """Each failed attempt of a call is an event with its error, and waits as its tool says; the model hears the end."""
+    tries: dict[str, int] = {"flaky": 0, "firm": 0}
+
+    @tool(retry=Retry(attempts=3, wait_s=2, factor=5, jitter=0))
+    async def flaky() -> str:
+        tries["flaky"] += 1
+        if tries["flaky"] < 3:
+            raise ConnectionError("no route")
+        return "there"
+
+    async def firm() -> str:
+        tries["firm"] += 1
+        raise ConnectionError("the password is hunter2")
+
+    calls = [ToolCall(id="1", name="flaky"), ToolCall(id="2", name="firm")]
+    flow, model, clock = one(Agent("Try.", tools=[flaky, firm])), ScriptedModel([calls, "done"]), ManualClock()
+    events: list[Any] = []
+    start = clock.now()
+    going = asyncio.ensure_future(run(flow.freeze(), Desk(), resources=[model], clock=clock, on_event=events.append))
+    await clock.run_out(going)
+    result = await going
+    assert tries == {"flaky": 3, "firm": 1}
+    retried = [e for e in events if isinstance(e, AttemptRetried)]
+    assert [(e.node, e.attempt, e.error.type) for e in retried] == [
+        ("tool", 1, "ToolFailed"),
+        ("tool", 2, "ToolFailed"),
+    ]
+    assert "ConnectionError: no route" in retried[0].error.message
+    assert [e.due - start for e in retried] == [2.0, 12.0]
+    told = results_told(model.requests[-1])
+    assert told[0] == "there"
+    assert "hunter2" not in told[1]
+    (noted,) = [v.notes["error"] for v in account(result.trace).visits.values() if "error" in v.notes]
+    assert noted == "ConnectionError: the password is hunter2"
+    assert verify(result.trace, flow.freeze()) is None
+
+
+async def test_a_tool_is_not_tried_again_for_what_another_attempt_cannot_mend() -> None:
+    """A policy names its errors, a slow call is one of them, and wrong results are none."""
+    tries: list[str] = []
+
+    @tool(retry=Retry(attempts=2, wait_s=0, on=("ToolTimeout",)), timeout_s=0.01)
+    async def slow(kind: str) -> str:
+        tries.append(kind)
+        if kind == "late":
+            await asyncio.Event().wait()
+        raise LookupError(kind)
+
+    @tool(retry=5)
+    def odd() -> object:
+        tries.append("odd")
+        return object()
+
+    calls = [
+        ToolCall(id="1", name="slow", arguments={"kind": "late"}),
+        ToolCall(id="2", name="slow", arguments={"kind": "wrong"}),
+        ToolCall(id="3", name="odd"),
+    ]
+    model = ScriptedModel([calls, "done"])
+    await run(one(Agent("Try.", tools=[slow, odd])).freeze(), Desk(), resources=[model])
+    assert sorted(tries) == ["late", "late", "odd", "wrong"]
+    assert "took longer than 0.01 s" in results_told(model.requests[-1])[0]
+
+
+async def test_a_model_that_does_not_learn_how_to_call_ends_in_an_error_that_names_the_call() -> None:
+    """Calls that cannot be carried out go back to the model, `repairs` turns in a row; a good turn begins anew."""
+
+    def look(number: int) -> str:
+        return f"seen {number}"
+
+    wrong, unknown, good = Turn.call("look", number="many"), Turn.call("lok", number=1), Turn.call("look", number=1)
+    agent = Agent("Look.", tools=[look], repairs=1, max_turns=50)
+    flow = one(agent)
+    result = await run(flow.freeze(), Desk(), resources=[ScriptedModel([wrong, good, unknown, good, "done"])])
+    assert result.status == "completed"
+    result = await run(flow.freeze(), Desk(), resources=[ScriptedModel([good, wrong, unknown])])
+    assert result.error is not None
+    assert result.error.type == "CallRefused"
+    assert "2 times in a row" in result.error.message
+    assert "There is no tool 'lok'. The tools are: look." in result.error.message
+
+
+async def test_calls_of_one_turn_are_bounded_and_their_results_in_order() -> None:
+    """At most `at_once` calls run at the same time; the model hears them in the order in which it made them."""
+    live, most = 0, 0
+
+    async def wait(number: int) -> str:
+        nonlocal live, most
+        live += 1
+        most = max(most, live)
+        for _ in range(10 - number):
+            await asyncio.sleep(0)
+        live -= 1
+        return f"{number}"
+
+    calls = [ToolCall(id=f"{n}", name="wait", arguments={"number": n}) for n in range(9)]
+    model = ScriptedModel([calls, "done"])
+    await run(one(Agent("Wait.", tools=[wait], at_once=3)).freeze(), Desk(), resources=[model])
+    assert most == 3
+    assert results_told(model.requests[-1]) == [f"{n}" for n in range(9)]
+
+
+@pytest.mark.parametrize(
+    ("agent", "says"),
+    [
+        (Agent("I.", at_once=0), "at_once"),
+        (Agent("I.", tools=[tool(timeout_s=0)(len_of)]), "timeout_s of tool 'len_of'"),
+    ],
+)
+def test_bounds_that_allow_nothing_are_mistakes(agent: Agent, says: str) -> None:
+    """A bound of nothing is found when the flow is frozen."""
+    with pytest.raises(DefinitionError, match=says):
+        one(agent).freeze()
 
 
 # -- crashes ----------------------------------------------------------------------------------------------------------

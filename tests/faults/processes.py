@@ -26,7 +26,7 @@ from tests.faults.driven import RUN, Options, State, graph
 STORES: Final = ("sqlite", "jsonl")
 ROOT: Final = Path(__file__).parents[2]
 SCRIPT: Final = ROOT / "tests" / "faults" / "driven.py"
-_ENVIRONMENT: Final = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'viz'}"}
+ENVIRONMENT: Final = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'viz'}"}
 
 
 def fresh(kind: str, folder: Path) -> Options:
@@ -41,7 +41,7 @@ def process(options: Options, *before: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [*before, sys.executable, str(SCRIPT), msgspec.json.encode(options).decode()],
         cwd=ROOT,
-        env=_ENVIRONMENT,
+        env=ENVIRONMENT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -70,7 +70,7 @@ class Forks:
         self.server = subprocess.Popen(
             [sys.executable, str(SCRIPT)],
             cwd=ROOT,
-            env=_ENVIRONMENT,
+            env=ENVIRONMENT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter, ValidationError
 
 from graphrt.agents import errors
-from graphrt.agents.errors import ModelBehavior, OutputRefused, TurnLimit
+from graphrt.agents.errors import CallRefused, ModelBehavior, OutputRefused, TurnLimit
+from graphrt.agents.inside.calling import refusal
 from graphrt.agents.inside.requests import Requests
 from graphrt.agents.messages import MEND, RUNTIME, AssistantMessage, Message, user
 from graphrt.agents.model import Model, resolve_model
@@ -44,6 +45,7 @@ class Asking:
         self,
         context: Context,
         messages: Sequence[Message],
+        wrong_calls: Sequence[str],
         **values: Any,  # noqa: ANN401 - values of the fields read
     ) -> dict[str, Any]:
         """Make the next request of a tool-calling agent: it ends in calls, or in the last words."""
@@ -56,11 +58,12 @@ class Asking:
         if (last := next((c for c in reply.tool_calls if c.name in self.place.ending), None)) is not None:
             # It comes alone: what else was asked for in the same breath has nobody left to hear its result.
             said = said.model_copy(update={"tool_calls": (last,)})
-            none: dict[str, Any] = {"calls": [], "acts": []} if self.place.acting else {"calls": []}
-            return {"messages": [*asked, said], "output": said, **none}
+            return {"messages": [*asked, said], "output": said, **{name: [] for name in self.place.lists}}
         acting = {t.name for t in self.place.acting}
+        wrong = [why for call in reply.tool_calls if (why := refusal(self.place, call)) is not None]
         out: dict[str, Any] = {
             "messages": [*asked, said],
+            "wrong_calls": [*wrong_calls, wrong[0]] if wrong else [],
             "calls": [c for c in reply.tool_calls if c.name not in acting],
         }
         if self.place.acting:
@@ -119,6 +122,16 @@ class Asking:
         tries = f", {self.place.agent.repairs + 1} times over" if self.place.agent.repairs else ""
         message = f"{refused}{tries}; give examples, a type that is easier to fill, or another model"
         raise OutputRefused(message, node=self.place.spec.node, field=self.place.spec.writes[0].name)
+
+    def refuse_calls(self, wrong_calls: Sequence[str]) -> None:
+        """Fail: the model does not learn how its tools are called."""
+        place = self.place
+        message = (
+            f"agent {place.spec.node!r} asked {len(wrong_calls)} times in a row for calls that cannot be carried out;"
+            f" the last: {wrong_calls[-1]} Describe the tool better, give examples of calls, raise repairs, or lead an"
+            " edge away from it with on=CallRefused"
+        )
+        raise CallRefused(message, node=place.spec.node, turns=len(wrong_calls))
 
     def over(self) -> None:
         """Fail: it still wants to call tools."""

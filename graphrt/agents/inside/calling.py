@@ -15,6 +15,10 @@ FREELY: Final = "no question"
 """A call that needs nobody's consent; no tool can have a name with a space."""
 
 
+_NOTED: Final = 2_000
+"""Characters of an exception's message that are noted at most."""
+
+
 class Calling:
     """Does the work of these nodes for one agent in its place."""
 
@@ -25,31 +29,45 @@ class Calling:
     def consent(self, call: ToolCall) -> str:
         """Say who has to agree to a call; one that cannot be carried out harms nobody."""
         tool = next((t for t in self.place.asking if t.name == call.name), None)
-        if tool is None or call.raw is not None:
+        if tool is None or refusal(self.place, call) is not None:
             return FREELY
-        try:
-            values = tool.check(call.arguments)
-        except errors.ArgumentsRefused:
-            return FREELY
-        return tool.name if tool.needs_approval(values) else FREELY
+        return tool.name if tool.needs_approval(tool.check(call.arguments)) else FREELY
 
     def declined(self, call: ToolCall) -> list[Message]:
         """Tell the model that a person does not want this call."""
         return [_failed(call, f"A person declined this call of {call.name}. Do without it.")]
 
     async def call(self, context: Context, call: ToolCall) -> list[Message]:
-        """Carry out one call; what goes wrong with it is told to the model."""
-        tool = next((t for t in self.place.agent.tools if t.name == call.name), None)
-        if tool is None:
-            names = ", ".join(t.name for t in self.place.agent.tools)
-            return [_failed(call, f"There is no tool {call.name!r}. The tools are: {names}.")]
-        if call.raw is not None:
-            return [_failed(call, f"The arguments of {call.name} are not a JSON object: {errors.excerpt(call.raw)}.")]
+        """Carry out one call; what goes wrong with it in the end is told to the model, and noted for people.
+
+        Raises:
+            ToolFailed: it is to be tried again.
+        """
+        if (why := refusal(self.place, call)) is not None:
+            return [_failed(call, why)]
+        tool = self.place.tool[call.name]
         try:
             text = await tool.run(call.arguments, context)
-        except Exception as error:  # noqa: BLE001 - whatever a tool raises is told to the model, which may do better
+        except Exception as error:
+            if (again := tool.again(error, context.attempt)) is not None:
+                raise again from error
+            context.report(error=f"{type(error).__name__}: {error}"[:_NOTED])
             return [_failed(call, tool.feedback(error))]
         return [ToolMessage(call_id=call.id, name=call.name, text=text)]
+
+
+def refusal(place: Place, call: ToolCall) -> str | None:
+    """Say to the model why a call cannot be carried out; None if it can."""
+    tool = place.tool.get(call.name)
+    if tool is None:
+        return f"There is no tool {call.name!r}. The tools are: {', '.join(place.tool)}."
+    if call.raw is not None:
+        return f"The arguments of {call.name} are not a JSON object: {errors.excerpt(call.raw)}."
+    try:
+        tool.check(call.arguments)
+    except errors.ArgumentsRefused as error:
+        return str(error)
+    return None
 
 
 def _failed(call: ToolCall, text: str) -> ToolMessage:

@@ -40,6 +40,13 @@ def mistakes_of(place: Place) -> tuple[str, ...]:
         found.append(f"max_turns is {agent.max_turns}; an agent needs at least 1 request")
     if agent.repairs < 0:
         found.append(f"repairs is {agent.repairs}; it is how often an answer is given back, 0 or more")
+    if agent.at_once < 1:
+        found.append(f"at_once is {agent.at_once}; at least 1 call must be able to run")
+    found += [
+        f"timeout_s of tool {t.name!r} is {t.timeout_s:g}; it is a number of seconds above 0"
+        for t in agent.tools
+        if t.timeout_s is not None and t.timeout_s <= 0
+    ]
     for number, example in enumerate(agent.examples, start=1):
         if (problem := _problem_of(place, example, known)) is not None:
             found.append(f"example {number} of the agent {problem}")

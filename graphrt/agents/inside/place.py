@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from graphrt.agents.agent import Agent
     from graphrt.drafts import ExpansionSpec
 
-_OWN: Final = ("messages", "calls", "acts", "call", "output", "refused", "consent", "verdict")
+_OWN: Final = ("messages", "calls", "acts", "call", "output", "refused", "consent", "verdict", "wrong_calls")
 """Names of fields that the graph inside an agent needs for itself."""
 _SAID: Final[tuple[Any, ...]] = (hints.bare(Message), AssistantMessage)
 
@@ -35,6 +35,8 @@ class Place:
         self.names = {f.name: f.name if f.name not in _OWN else f"{f.name}_" for f in spec.reads}
         """Outer field to inner field."""
         self.adapter: TypeAdapter[Any] = TypeAdapter(self.output)
+        self.tool = {t.name: t for t in agent.tools}
+        """The tools by their names."""
         self.ending = {t.name for t in agent.tools if t.ends}
         self.asking = tuple(t for t in agent.tools if t.approval != "never" and not t.ends)
         """Tools about which a person may have to be asked …"""
@@ -42,6 +44,8 @@ class Place:
         """… those whose calls come after the others of their turn …"""
         self.reading = tuple(t for t in agent.tools if t not in self.acting and not t.ends)
         """… and the others."""
+        self.lists = ("calls", "acts") if self.acting else ("calls",)
+        """The fields that hold the calls of a turn."""
 
     @property
     def is_data(self) -> bool:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, create_model
 
+from graphrt.agents.errors import ToolFailed
 from graphrt.agents.inside.asking import Asking
 from graphrt.agents.inside.calling import FREELY, Calling
 from graphrt.agents.inside.sketch import Sketch, To
 from graphrt.agents.messages import Message, ToolCall
-from graphrt.graph import Each, Node, Work
+from graphrt.graph import Each, Node, Retry, Work
 from graphrt.guards import Compare, Constant, Guard, Or, Read, Size
+from graphrt.recorded import type_name
 from graphrt.reducers import extend
 
 if TYPE_CHECKING:
@@ -22,9 +24,6 @@ if TYPE_CHECKING:
     from graphrt.agents.tools import Tool
     from graphrt.guards import Tree
     from graphrt.inputs import Json
-
-_AT_ONCE: Final = 8
-"""How many tools one agent runs at the same time."""
 
 
 class Shape:
@@ -45,6 +44,7 @@ class Shape:
         if place.agent.tools:
             fields["calls"] = (list[ToolCall], [])
             fields["call"] = (ToolCall | None, None)
+            fields["wrong_calls"] = (list[str], [])
             if place.acting:
                 fields["acts"] = (list[ToolCall], [])
         if place.asking:
@@ -93,27 +93,30 @@ class Shape:
         place = self.place
         retry = place.spec.retry or place.agent.retry
         reads = (*place.names.values(), "messages")
-        lists = ("calls", "acts") if place.acting else ("calls",)
-        turn = Work(self.asks.turn, _params(reads), "context", is_async=True)
-        writes = ("messages", *lists, "output") if place.is_text else ("messages", *lists)
+        turning = (*reads, "wrong_calls")
+        turn = Work(self.asks.turn, _params(turning), "context", is_async=True)
+        writes = ("messages", *place.lists, "wrong_calls", *(("output",) if place.is_text else ()))
         sketch.add(
-            Node(0, "model", "task", reads, writes, retry=retry, work=turn),
-            To("tool", when=_any_left(lists), each=Each("calls", "call", _AT_ONCE)),
+            Node(0, "model", "task", turning, writes, retry=retry, work=turn),
+            To("tool", when=_any_left(place.lists), each=Each("calls", "call", place.agent.at_once)),
             To("answered" if place.is_text else "answer"),
         )
-        again = (To("model", at_most=place.agent.max_turns - 1), To("turn limit"))
+        hopeless = Guard(Compare(">", Size(Read("wrong_calls")), Constant(place.agent.repairs)))
+        again = (To("calls refused", when=hopeless), To("model", at_most=place.agent.max_turns - 1), To("turn limit"))
         sketch.add(self._calls("tool", place.reading), To("results"))
         if not place.acting:
             sketch.add(Node(0, "results", "join"), *again)
         else:
             local = ("consent", "verdict") if place.asking else ()
             first = "consent" if place.asking else "act"
-            acts = Each("acts", "call", _AT_ONCE)
+            acts = Each("acts", "call", place.agent.at_once)
             sketch.add(Node(0, "results", "join"), To(first, each=acts, local=local))
             if place.asking:
                 self._approval(sketch)
             sketch.add(replace(self._calls("act", place.acting), on_crash="ask"), To("done"))
             sketch.add(Node(0, "done", "join"), *again)
+        refuse = Work(self.asks.refuse_calls, (("wrong_calls", "wrong_calls"),))
+        sketch.add(Node(0, "calls refused", "task", ("wrong_calls",), work=refuse))
         sketch.add(Node(0, "turn limit", "task", work=Work(self.asks.over)))
         if place.is_text:
             sketch.add(Node(0, "answered", "end"))
@@ -149,7 +152,10 @@ class Shape:
         about: dict[str, Json] = {"tools": [t.name for t in tools]}
         if keyed := [t.name for t in tools if t.context is not None and t in self.place.acting]:
             about["keyed"] = keyed  # they may hand on the key that is the same for every attempt
-        return Node(0, name, "task", ("call",), ("messages",), about=about, work=work)
+        # Each tool says itself how often and after which wait it is tried again, by the error that it raises.
+        attempts = max((t.retry.attempts for t in tools if t.retry is not None), default=1)
+        retry = Retry(attempts, wait_s=0.0, jitter=0.0, on=(type_name(ToolFailed),)) if attempts > 1 else None
+        return Node(0, name, "task", ("call",), ("messages",), about=about, work=work, retry=retry)
 
 
 def _params(fields: Sequence[str]) -> tuple[tuple[str, str], ...]:
