@@ -89,7 +89,7 @@ _NO_WRITES: dict[str, Json] = {}
 def encode_header(header: Header) -> tuple[bytes, str]:
     """Return the first line of a trace, without its line end, and its hash."""
     fields = msgspec.to_builtins(header)
-    return _seal(_dump({"version": header.version, **fields}, 0), "")
+    return _seal(dump({"version": header.version, **fields}, 0), "")
 
 
 def encode_record(record: Record, previous: str) -> tuple[bytes, str]:
@@ -99,7 +99,7 @@ def encode_record(record: Record, previous: str) -> tuple[bytes, str]:
         WrongInput: a value in the record is not JSON (also NaN and infinity), is too large or too deeply nested.
     """
     line = _Line(record.seq, record.at, record.input, _wire_events(record))
-    body = _dump(line, _nulls_of_verdicts(record))
+    body = dump(line, _nulls_of_verdicts(record), record)
     return _seal(body, previous)
 
 
@@ -116,12 +116,12 @@ def encode_trace(trace: Trace) -> bytes:
 
 def encode_input(value: Input) -> bytes:
     """Return the JSON of one input, as requests to a running run are kept."""
-    return _dump(value, 0)
+    return dump(value, 0)
 
 
 def encode_json(value: Json) -> bytes:
     """Return the JSON of a value that stands alone, such as a graph."""
-    return _dump(value, 0)
+    return dump(value, 0)
 
 
 def check_size(writes: Mapping[str, Json], node: str) -> None:
@@ -175,55 +175,64 @@ def chain(previous: str, body: bytes) -> str:
     return hashlib.sha256(previous.encode("ascii") + body).hexdigest()[:_HASH_DIGITS]
 
 
-def _dump(value: Any, nulls: int) -> bytes:
-    """Encode. `nulls` is how many nulls are known to be meant: one more may be a NaN, which msgspec writes as null."""
+def dump(value: Any, nulls: int, record: Record | None = None) -> bytes:
+    """Encode, and see that it can be read back. `record` is what `value` is of, for messages.
+
+    `nulls` is how many nulls are known to be meant: one more may be a NaN, which msgspec writes as null.
+
+    Raises:
+        WrongInput: a value is not JSON (also NaN and infinity), is too large or too deeply nested.
+    """
     try:
         body = _encode(value)
     except UnicodeEncodeError:
-        body = _dump_escaped(value)
+        body = _dump_escaped(value, record)
     except RecursionError:
-        _too_deep(value)
+        _too_deep(value, record)
     except TypeError as error:
-        message = f"{_name(value)} holds a value that is not JSON: {error}; a node may write JSON values only"
+        message = f"{_name(value, record)} holds a value that is not JSON: {error}; a node may write JSON values only"
         raise WrongInput(message) from error
     if body.count(b"null") > nulls:
-        _refuse_nan(value)
+        _refuse_nan(value, record)
     if len(body) > MAX_LINE:
-        message = f"{_name(value)} takes {len(body)} bytes, more than the {MAX_LINE} of one line; write less at once"
+        message = (
+            f"{_name(value, record)} takes {len(body)} bytes, more than the {MAX_LINE} of one line; write less at once"
+        )
         raise WrongInput(message, size=len(body), limit=MAX_LINE)
     if _deeper_than(body, MAX_DEPTH):
-        _too_deep(value)
+        _too_deep(value, record)
     return body
 
 
-def _dump_escaped(value: Any) -> bytes:
+def _dump_escaped(value: Any, record: Record | None) -> bytes:
     # Text with half a surrogate pair has no UTF-8 form; JSON can hold it as an escape, which msgspec does not write.
     try:
         return json.dumps(msgspec.to_builtins(value), allow_nan=False, separators=(",", ":")).encode("ascii")
     except RecursionError:
-        _too_deep(value)
+        _too_deep(value, record)
     except ValueError:
-        _refuse_nan(value)
+        _refuse_nan(value, record)
         raise
 
 
-def _too_deep(value: Any) -> NoReturn:
-    message = f"{_name(value)} nests lists and objects deeper than {MAX_DEPTH}; write a flatter value"
+def _too_deep(value: Any, record: Record | None) -> NoReturn:
+    message = f"{_name(value, record)} nests lists and objects deeper than {MAX_DEPTH}; write a flatter value"
     raise WrongInput(message, limit=MAX_DEPTH)
 
 
-def _name(value: Any) -> str:
-    if isinstance(value, _Line):
-        return f"record {value.seq} ({type(value.input).__name__} of visit {getattr(value.input, 'visit', '-')!r})"
+def _name(value: Any, record: Record | None) -> str:
+    if record is not None:
+        return f"record {record.seq} ({type(record.input).__name__} of visit {getattr(record.input, 'visit', '-')!r})"
     return "the header of the trace" if isinstance(value, dict) else f"an input {type(value).__name__}"
 
 
-def _refuse_nan(value: Any) -> None:
+def _refuse_nan(value: Any, record: Record | None) -> None:
     todo = [(msgspec.to_builtins(value), "")]
     while todo:
         item, path = todo.pop()
         if isinstance(item, float) and not math.isfinite(item):
-            message = f"{_name(value)} holds {item!r} at {path}, which JSON cannot say; write None or a finite number"
+            what = _name(value, record)
+            message = f"{what} holds {item!r} at {path}, which JSON cannot say; write None or a finite number"
             raise WrongInput(message, path=path)
         if isinstance(item, dict):
             todo.extend((v, f"{path}.{k}" if path else k) for k, v in cast("dict[str, Json]", item).items())
@@ -240,8 +249,8 @@ def _nulls_of_verdicts(record: Record) -> int:
     return count
 
 
-def _shared_writes(record: Record | _Line, visit: str) -> dict[str, Json]:
-    given = record.input
+def shared_writes(given: Input, visit: str) -> dict[str, Json]:
+    """Return what the input of a record says that a visit wrote; nothing if it is not of that visit."""
     return given.writes if type(given) is AttemptSucceeded and given.visit == visit else _NO_WRITES
 
 
@@ -253,9 +262,14 @@ def _wire_events(record: Record) -> tuple[_WireEvent, ...]:
 
 
 def _wire(record: Record, event: VisitCompleted) -> _Completed:
-    shared = _shared_writes(record, event.visit)
-    same = event.writes is shared or (event.writes == shared and canonical(event.writes) == canonical(shared))
-    return _Completed(event.visit, event.node, event.outcome, msgspec.UNSET if same else event.writes)
+    writes = msgspec.UNSET if is_shared(record, event) else event.writes
+    return _Completed(event.visit, event.node, event.outcome, writes)
+
+
+def is_shared(record: Record, event: VisitCompleted) -> bool:
+    """Say whether the input of a record says already what one of its visits wrote."""
+    shared = shared_writes(record.input, event.visit)
+    return event.writes is shared or (event.writes == shared and canonical(event.writes) == canonical(shared))
 
 
 # Reading
@@ -267,7 +281,7 @@ def decode_header(line: bytes) -> tuple[Header, str]:
     Raises:
         TraceInvalid: the line is altered, is no header, or has a version that this release does not read.
     """
-    _check_size(line, 1)
+    check_line(line, 1)
     altered, digest = _try_unseal(line)
     try:
         found = _json(line, 1)
@@ -306,7 +320,7 @@ def decode_record(line: bytes, previous: str, *, number: int = 0, seq: int | Non
     Raises:
         TraceInvalid: the line is altered, malformed, too large, or out of order.
     """
-    _check_size(line, number)
+    check_line(line, number)
     body, digest = _unseal(line, previous, number, seq)
     try:
         wire = _decode_line(body)
@@ -390,7 +404,7 @@ def _restore(wire: _Line) -> Record:
 
 
 def _unwire(wire: _Line, event: _Completed) -> VisitCompleted:
-    writes = _shared_writes(wire, event.visit) if event.writes is msgspec.UNSET else event.writes
+    writes = shared_writes(wire.input, event.visit) if event.writes is msgspec.UNSET else event.writes
     return VisitCompleted(event.visit, event.node, event.outcome, writes)
 
 
@@ -429,7 +443,12 @@ def _torn(rest: bytes, number: int, offset: int) -> TraceInvalid:
     return TraceInvalid(message, kind="torn", line=number, offset=offset, size=len(rest))
 
 
-def _check_size(line: bytes, number: int) -> None:
+def check_line(line: bytes, number: int) -> None:
+    """Refuse to read a line that no writer of ours can have written.
+
+    Raises:
+        TraceInvalid: it is too large, or too deeply nested.
+    """
     if len(line) > MAX_LINE:
         message = f"line {number} has {len(line)} bytes, more than the {MAX_LINE} that are read"
         raise TraceInvalid(message, kind="too big", line=number, size=len(line), limit=MAX_LINE)

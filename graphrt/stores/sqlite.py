@@ -1,8 +1,9 @@
 """The default store: one SQLite file for many runs and several processes.
 
 Write-ahead log with `synchronous=FULL`: what is acknowledged survives a power cut. One thread writes, in one
-transaction for all that arrived meanwhile. A record's line is the line of an exported trace, sealed by the hash of the
-one before, so damage that SQLite does not notice is named when it is read. All statements are fixed, values bound.
+transaction for all that arrived meanwhile. With `synchronous=NORMAL` a commit waits for no disk, so it is made in the
+event loop itself unless another process is writing. Records have their short form (`packing`), sealed by the hash of
+the one before, so damage that SQLite does not notice is named when it is read. Statements are fixed, values bound.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, TypeGuard
 
@@ -20,15 +22,17 @@ import msgspec
 
 from graphrt import codec
 from graphrt.errors import GraphrtError, RunLocked, RunNotFound, StoreFault, TraceInvalid, UseError
+from graphrt.packing import hash_of, pack, unpack
 from graphrt.ports import Lease, Request, RunInfo, RunStatus, check_run_id
 from graphrt.stores import owner as owners
-from graphrt.stores.writer import Job, Writer
+from graphrt.stores.writer import Batch, Job, Writer
 from graphrt.trace import Header, Record, Trace
 
 APPLICATION_ID = 0x67727274
 """Marks the file as ours (`grrt`)."""
 
 MIGRATIONS = (
+    "",  # the first schema had whole lines of exported traces; no release wrote it, and none reads it
     """
     create table graphs (           -- each definition once
         key text primary key,       -- SHA-256 of `json`
@@ -41,7 +45,7 @@ MIGRATIONS = (
         digest text not null,       -- of its graph
         graph text not null references graphs (key),
         header text not null,       -- its header as JSON, without the graph
-        hash text not null,         -- of its header line: the seed of the chain
+        hash text not null,         -- of the line of its header in an exported trace: the seed of the chain
         created real not null,      -- seconds since the epoch
         updated real not null,
         status text not null,       -- running, suspended, completed, failed, cancelled
@@ -49,7 +53,7 @@ MIGRATIONS = (
         target text,
         parent text,                -- the run that it was forked from
         next_seq integer not null,  -- number of the next record
-        last_hash text not null,    -- hash of the last line
+        last_hash blob not null,    -- hash of the last record
         epoch integer not null,     -- counts the owners
         owner text,                 -- who may append, or null
         until real not null         -- until when, unless renewed
@@ -61,7 +65,8 @@ MIGRATIONS = (
     create table records (          -- in the order of arrival: a commit of many runs writes few pages
         no integer not null references runs (no),
         seq integer not null,
-        line text not null          -- as in an exported trace
+        line text not null,         -- its short form
+        hash blob not null          -- of the record before and of `line`
     );
     create unique index records_by_run on records (no, seq);
     create table requests (         -- what was asked of a run that another process drives
@@ -74,18 +79,26 @@ MIGRATIONS = (
 )
 """Statements that lead from each version of the schema to the next; the version stands in `user_version`."""
 
+_OLDEST = 2
 _BUSY_S = 10.0
 _PAUSE_S = 0.01
+_LOG_BYTES = 4 * 1024 * 1024
+"""When so much was written to the log, about, it is copied into the file."""
+_COMMIT_BYTES = 3 * 4096
+"""What a commit writes to the log beside the records: pages that change a little."""
 _POLL_S = 0.25
 _PAGE = 500
-_ROW = "select no, epoch, owner, until, next_seq, last_hash from runs where run = ?"
+_ROW = "select no, epoch, owner, until, next_seq, cast(last_hash as blob), hash from runs where run = ?"
 _RENEW = "update runs set until = ? where owner = ?"
 _RELEASE = "update runs set owner = null where no = ? and epoch = ? and owner = ?"
 _REQUESTED = "select distinct run from requests join runs using (no) where owner = ?"
 _APPEND = """
-    update runs set next_seq = ?, last_hash = ?, updated = ?, status = ?, due = ?, until = ?
+    update runs set next_seq = ?, last_hash = ?, updated = ?, until = ?
     where no = ? and epoch = ? and next_seq = ? and owner = ?
 """
+_INSERT = "insert into records values (?, ?, ?, ?)"
+_MARK = "update runs set status = ?, due = ? where no = ?"
+"""Apart from `_APPEND`: SQLite writes the indexes of a column anew whenever it is set, changed or not."""
 _INFO = """
     select no, run, flow, digest, status, owner, until, created, updated, next_seq, due, target, parent from runs
 """
@@ -126,6 +139,8 @@ class SqliteStore:
         self._released: set[tuple[int, int]] = set()
         """Number and epoch of runs that were given up, and whose rows do not say so yet."""
         self._posted = False
+        self._logged = 0
+        """Bytes that went to the log since it was copied into the file, about."""
         self._renewed = self._polled = time.monotonic()
         self._poll_s = min(_POLL_S, lease_s / 4)
         self._seen = -1
@@ -139,6 +154,8 @@ class SqliteStore:
             self._writing = self._connect()
             try:
                 self._prepare(self._writing)
+                self._writing.execute("pragma busy_timeout = 0")  # `_begin` waits, where waiting is right
+                self._writing.execute("pragma wal_autocheckpoint = 0")  # `_tidy` does it, when nobody waits
                 self._reader = self._connect()
             except BaseException:
                 self._writing.close()
@@ -149,6 +166,8 @@ class SqliteStore:
             idle=self._look_after,
             every_s=self._poll_s,
             finish=self._writing.close,
+            tidy=self._tidy,
+            at_once=self._commit_at_once if synchronous == "normal" else None,
         )
 
     # Writing
@@ -160,6 +179,7 @@ class SqliteStore:
         text, key = self._graph_text(header.graph)
         small = codec.encode_header(msgspec.structs.replace(header, graph={}))[0].decode()
         base = header.parent_seq or 0
+        seed = digest.encode("ascii")
 
         def action() -> Lease:
             db = self._writing
@@ -171,14 +191,14 @@ class SqliteStore:
                 raise UseError(message, run=header.parent, records=base)
             db.execute("insert or ignore into graphs values (?, ?)", (key, text))
             row = (header.run, _plain(header.flow), header.digest, key, small, digest, header.created, header.created)
-            lead = (_plain(header.target), header.parent, base, digest, self._owner, time.time() + self._lease_s)
+            lead = (_plain(header.target), header.parent, base, seed, self._owner, time.time() + self._lease_s)
             cursor = db.execute(
                 "insert into runs (run, flow, digest, graph, header, hash, created, updated, status,"
                 " target, parent, next_seq, last_hash, epoch, owner, until)"
                 " values (?, ?, ?, ?, ?, ?, ?, ?, 'running', ?, ?, ?, ?, 1, ?, ?)",
                 (*row, *lead),
             )
-            return self._own(_lease(header.run, 1, base, digest, cursor.lastrowid))
+            return self._own(_lease(header.run, 1, base, seed, cursor.lastrowid))
 
         return self._submit(action)
 
@@ -187,11 +207,11 @@ class SqliteStore:
 
         def action() -> Lease:
             db = self._writing
-            no, epoch, owner, until, seq, last = self._row(db, run)
+            no, epoch, owner, until, seq, last, seed = self._row(db, run)
             if _lives(owner, until):
                 message = f"run {run!r} is being driven by {owners.process_of(owner)}; wait for it, or cancel it"
                 raise RunLocked(message, run=run, owner=owner, until=until)
-            self._check_end(db, run, no, seq, last)
+            self._check_end(db, run, no, seq, last, seed)
             db.execute(
                 "update runs set epoch = ?, owner = ?, until = ? where no = ?",
                 (epoch + 1, self._owner, time.time() + self._lease_s, no),
@@ -209,26 +229,23 @@ class SqliteStore:
     ) -> Awaitable[None]:
         """Add records behind the last one, all or none."""
         first = lease.next_seq
-        no = lease.extra
-        last = lease.hash
-        rows: list[tuple[object, int, str]] = []
+        end: _End = lease.extra
+        no, last = end.no, end.hash
+        rows: list[tuple[int, int, str, bytes]] = []
+        size = 0
         for record in records:
-            line, last = codec.encode_record(record, last)
-            rows.append((no, record.seq, line.decode()))
-        lease.hash = last
+            body, last = pack(record, last)
+            size += len(body)
+            rows.append((no, record.seq, body.decode(), last))
+        end.hash = last
         lease.next_seq = after = first + len(rows)
         at = records[-1].at if records else time.time()
-
-        def action() -> None:
-            db = self._writing
-            until = time.time() + self._lease_s
-            values = (after, last, at, status, due, until, no, lease.epoch, first, self._owner)
-            if lease.lost or db.execute(_APPEND, values).rowcount != 1:
-                lease.lost = True
-                raise self._not_appended(lease)
-            db.executemany("insert into records values (?, ?, ?)", rows)
-
-        return self._submit(action)
+        values = (after, last, at, time.time() + self._lease_s, no, lease.epoch, first, self._owner)
+        mark = None
+        if end.mark != (status, due):
+            end.mark = (status, due)
+            mark = (status, due, no)
+        return self._writer.submit(_Append(lease, values, mark, rows, size), alone=len(self._owned) == 1)
 
     def release(self, lease: Lease) -> Awaitable[None]:
         """Give the run up; others may acquire it at once."""
@@ -236,14 +253,14 @@ class SqliteStore:
         def action() -> None:
             lease.lost = True
             self._watched.pop(lease.run, None)
-            self._owned.discard(lease.extra)
-            self._writing.execute(_RELEASE, (lease.extra, lease.epoch, self._owner))
+            self._owned.discard(lease.extra.no)
+            self._writing.execute(_RELEASE, (lease.extra.no, lease.epoch, self._owner))
 
         def undone() -> None:
             lease.lost = True
             self._watched.pop(lease.run, None)
-            self._owned.discard(lease.extra)
-            self._released.add((lease.extra, lease.epoch))
+            self._owned.discard(lease.extra.no)
+            self._released.add((lease.extra.no, lease.epoch))
 
         return self._writer.submit(Job(action, undone))
 
@@ -262,7 +279,7 @@ class SqliteStore:
         """Forget the requests up to `number`."""
 
         def action() -> None:
-            self._writing.execute("delete from requests where no = ? and id <= ?", (lease.extra, number))
+            self._writing.execute("delete from requests where no = ? and id <= ?", (lease.extra.no, number))
 
         return self._submit(action)
 
@@ -275,7 +292,7 @@ class SqliteStore:
 
     def requests(self, lease: Lease) -> list[tuple[int, Request]]:
         """Return what was posted and not discarded, oldest first."""
-        rows = self._read("select id, cast(body as blob) from requests where no = ? order by id", (lease.extra,))
+        rows = self._read("select id, cast(body as blob) from requests where no = ? order by id", (lease.extra.no,))
         return [(number, codec.decode_input(body)) for number, body in rows]  # type: ignore[misc]  # only requests are posted
 
     def header(self, run: str) -> Header:
@@ -284,7 +301,7 @@ class SqliteStore:
 
     def records(self, run: str, start: int = 0) -> Iterator[Record]:
         """Return the records from number `start` on; of a fork, its share of the parent's first."""
-        header, no, last, end, final = self._head(run)
+        header, no, seed, end, final = self._head(run)
         base = header.parent_seq or 0
         if header.parent is not None and start < base:
             for record in self.records(header.parent, start):
@@ -292,23 +309,26 @@ class SqliteStore:
                     break
                 yield record
         seq = max(start, base)
-        if seq > base:
-            before = self._read("select cast(line as blob) from records where no = ? and seq = ?", (no, seq - 1))
-            last = codec.hash_of(before[0][0]) if before else ""
+        last = seed if seq == base else self._hash_before(no, seq)
         while seq < end:
             page = self._read(
-                "select seq, cast(line as blob) from records where no = ? and seq between ? and ? order by seq limit ?",
+                "select seq, cast(line as blob), cast(hash as blob) from records"
+                " where no = ? and seq between ? and ? order by seq limit ?",
                 (no, seq, end - 1, _PAGE),
             )
-            for found, line in page or [(end, b"")]:
+            for found, line, digest in page or [(end, b"", b"")]:
                 if found != seq:
                     message = f"run {run!r} in {self.path} should have {end} records; record {seq} is missing"
                     raise TraceInvalid(message, kind="gap", run=run, expected=seq)
-                record, last = codec.decode_record(line, last, number=seq - base + 2, seq=seq)
-                yield record
+                yield unpack(line, digest, last, seq)
+                last = digest
                 seq += 1
         if start < end and last != final:
             raise self._altered_end(run, end - 1, last, final)
+
+    def _hash_before(self, no: int, seq: int) -> bytes:
+        rows = self._read("select cast(hash as blob) from records where no = ? and seq = ?", (no, seq - 1))
+        return rows[0][0] if rows else b""
 
     def trace(self, run: str) -> Trace:
         """Return header and records."""
@@ -374,6 +394,12 @@ class SqliteStore:
         if version > len(MIGRATIONS):
             message = f"{self.path} has schema {version}, this release knows {len(MIGRATIONS)}; use the later release"
             raise StoreFault(message, store=str(self.path), found=version, expected=len(MIGRATIONS))
+        if 0 < version < _OLDEST:
+            message = (
+                f"{self.path} has schema {version}, which was never released; this release reads {_OLDEST} and later:"
+                " export its runs with the code that wrote it, or begin another file"
+            )
+            raise StoreFault(message, store=str(self.path), found=version, expected=_OLDEST)
         _write_ahead(db)
         if version == len(MIGRATIONS):
             return
@@ -393,19 +419,23 @@ class SqliteStore:
     def _submit(self, action: Callable[[], Any]) -> Awaitable[Any]:
         return self._writer.submit(Job(action))
 
-    def _commit(self, batch: Sequence[Job[Any]]) -> None:
+    def _commit(self, batch: Batch) -> None:
         """Perform a batch in one transaction. A refused job has changed nothing; a fault of the file fails them all."""
+        self._transact(batch, waiting=True)
+
+    def _commit_at_once(self, batch: Batch) -> bool:
+        """Perform a batch unless another process is writing."""
+        return self._transact(batch, waiting=False)
+
+    def _transact(self, batch: Batch, *, waiting: bool) -> bool:
         db = self._writing
         try:
             with self._faults("write"):
-                db.execute("begin immediate")
+                if not _begin(db, waiting=waiting):
+                    return False
                 if self._released:  # by a batch that could not be committed
                     self._give_up_released()
-                for job in batch:
-                    try:
-                        job.perform()
-                    except GraphrtError as error:
-                        job.error = error
+                self._perform(batch)
                 db.execute("commit")
             self._released.clear()
         except BaseException as error:  # noqa: BLE001 - whoever waits must be told, whatever it is
@@ -416,8 +446,64 @@ class SqliteStore:
             with suppress(sqlite3.Error):
                 if db.in_transaction:
                     db.execute("rollback")
+        self._logged += _COMMIT_BYTES
+        self._writer.untidy = self._logged >= _LOG_BYTES
         self._writer.ticking = bool(self._owned)
         self._look_after()
+        return True
+
+    def _perform(self, batch: Batch) -> None:
+        """Do all jobs in their order; appends that follow each other are one statement for all."""
+        appends: list[_Append] = []
+        for job in batch:
+            if isinstance(job, _Append):
+                appends.append(job)
+                continue
+            if appends:
+                self._append_all(appends)
+                appends = []
+            try:
+                job.perform()
+            except GraphrtError as error:
+                job.error = error
+        if appends:
+            self._append_all(appends)
+
+    def _append_all(self, appends: list[_Append]) -> None:
+        """Move the ends of runs and add their records; where a run does not stand as its owner believes, do nothing."""
+        db = self._writing
+        good = [a for a in appends if not a.lease.lost]
+        if len(good) > 1:
+            db.execute("savepoint ends")
+            moved = db.executemany(_APPEND, [a.values for a in good]).rowcount
+            if moved != len(good):
+                db.execute("rollback to ends")
+            db.execute("release ends")
+        else:
+            moved = 0
+        if moved != len(good) or len(good) != len(appends):
+            good = [a for a in appends if self._moved(a, again=moved != len(good))]
+        db.executemany(_INSERT, chain.from_iterable([a.rows for a in good]))
+        marks = [a.mark for a in good if a.mark is not None]
+        if marks:
+            db.executemany(_MARK, marks)
+        self._logged += sum([a.size for a in good])
+
+    def _moved(self, append: _Append, *, again: bool) -> bool:
+        """Move the end of one run, if that is to be done; note the error if that cannot be."""
+        lease = append.lease
+        if not lease.lost and (not again or self._writing.execute(_APPEND, append.values).rowcount == 1):
+            return True
+        lease.lost = True
+        append.error = self._not_appended(lease)
+        return False
+
+    def _tidy(self) -> None:
+        """Copy the log into the file, as far as nobody reads it; it begins anew then."""
+        self._logged = 0
+        self._writer.untidy = False
+        with suppress(sqlite3.Error):  # the next batch meets the same fault, and has somebody to tell
+            self._writing.execute("pragma wal_checkpoint(passive)")
 
     def _look_after(self) -> None:
         """Renew the leases in time; see whether something was posted, here or by another process."""
@@ -458,23 +544,28 @@ class SqliteStore:
                 wake()
 
     def _own(self, lease: Lease) -> Lease:
-        self._owned.add(lease.extra)
+        self._owned.add(lease.extra.no)
         return lease
 
-    def _check_end(self, db: sqlite3.Connection, run: str, no: int, seq: int, last: str) -> None:
+    def _check_end(self, db: sqlite3.Connection, run: str, no: int, seq: int, last: bytes, seed: str) -> None:
         """See that the last record is the one that the run's row tells of."""
-        row = db.execute(
-            "select seq, cast(line as blob) from records where no = ? order by seq desc limit 1", (no,)
-        ).fetchone()
-        if row is not None and (row[0] != seq - 1 or codec.hash_of(row[1]) != last):
-            raise self._altered_end(run, row[0], codec.hash_of(row[1]), last)
+        rows = db.execute(
+            "select seq, cast(line as blob), cast(hash as blob) from records where no = ? order by seq desc limit 2",
+            (no,),
+        ).fetchall()
+        if not rows:
+            return
+        found, line, _ = rows[0]
+        digest = hash_of(rows[1][2] if len(rows) > 1 else seed.encode(), line)
+        if found != seq - 1 or digest != last:
+            raise self._altered_end(run, found, digest, last)
 
-    def _altered_end(self, run: str, seq: int, found: str, expected: str) -> TraceInvalid:
+    def _altered_end(self, run: str, seq: int, found: bytes, expected: bytes) -> TraceInvalid:
         message = (
-            f"run {run!r} in {self.path} was altered: its last record is {seq} ({found}), expected one with the hash"
-            f" {expected}"
+            f"run {run!r} in {self.path} was altered: its last record is {seq} ({found.hex()}), expected one with the"
+            f" hash {expected.hex()}"
         )
-        return TraceInvalid(message, kind="altered", run=run, seq=seq, found=found, expected=expected)
+        return TraceInvalid(message, kind="altered", run=run, seq=seq, found=found.hex(), expected=expected.hex())
 
     def _graph_text(self, graph: dict[str, Any]) -> tuple[str, str]:
         """Return the JSON of a graph and its key; the same object is encoded once."""
@@ -487,10 +578,10 @@ class SqliteStore:
             self._graphs[id(graph)] = kept
         return kept[1], kept[2]
 
-    def _head(self, run: str) -> tuple[Header, int, str, int, str]:
-        """Return the header, the run's number, its header line's hash, the next record's number and the last hash."""
+    def _head(self, run: str) -> tuple[Header, int, bytes, int, bytes]:
+        """Return the header, the run's number, the seed of its chain, the next record's number and the last hash."""
         rows = self._read(
-            "select no, cast(header as blob), cast(json as blob), hash, next_seq, last_hash"
+            "select no, cast(header as blob), cast(json as blob), hash, next_seq, cast(last_hash as blob)"
             " from runs left join graphs on key = graph where run = ?",
             (check_run_id(run),),
         )
@@ -510,7 +601,7 @@ class SqliteStore:
         if found != digest:
             message = f"the header of run {run!r} in {self.path} was altered: its hash is {found}, expected {digest}"
             raise TraceInvalid(message, kind="altered", run=run, found=found, expected=digest)
-        return header, no, digest, end, last
+        return header, no, found.encode("ascii"), end, last
 
     def _make_room(self, db: sqlite3.Connection, run: str) -> bool:
         """See that there is no run of this id; one that was cut off before its first record makes room."""
@@ -525,7 +616,7 @@ class SqliteStore:
         return True
 
     def _row(self, db: sqlite3.Connection, run: str) -> tuple[Any, ...]:
-        """Return number, epoch, owner, until, next number and last hash of a run."""
+        """Return number, epoch, owner, until, next number, last hash and the header line's hash of a run."""
         row: tuple[Any, ...] | None = db.execute(_ROW, (check_run_id(run),)).fetchone()
         if row is None:
             raise self._missing(run)
@@ -588,6 +679,26 @@ def _write_ahead(db: sqlite3.Connection) -> None:
             return
 
 
+def _begin(db: sqlite3.Connection, *, waiting: bool) -> bool:
+    """Begin a transaction; while another process is writing, wait for it, or say that one would have to."""
+    patience = time.monotonic() + _BUSY_S
+    pause = _PAUSE_S / 10
+    while True:
+        try:
+            db.execute("begin immediate")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise
+            if not waiting:
+                return False
+            if time.monotonic() > patience:
+                raise
+            time.sleep(pause)
+            pause = min(2 * pause, 5 * _PAUSE_S)
+        else:
+            return True
+
+
 def _statements(script: str) -> list[str]:
     """Split a script that has no semicolon inside a statement."""
     return [part for part in script.split(";") if part.strip()]
@@ -604,7 +715,49 @@ def _lives(owner: str | None, until: float) -> TypeGuard[str]:
     return owner is not None and until > time.time() and not owners.is_dead(owner)
 
 
-def _lease(run: str, epoch: int, next_seq: int, last_hash: str, no: int | None) -> Lease:
-    lease = Lease(run, epoch, next_seq, last_hash)
-    lease.extra = no
+class _End:
+    """Where a run that is owned ends."""
+
+    __slots__ = ("hash", "mark", "no")
+
+    def __init__(self, no: int, last: bytes) -> None:
+        self.no = no
+        """The number of the run in the file."""
+        self.hash = last
+        """Of the last record that was handed in."""
+        self.mark: tuple[RunStatus, float | None] | None = None
+        """What its row says of status and deadline, if that is known."""
+
+
+class _Append(Job[None]):
+    """Records to add to a run."""
+
+    __slots__ = ("lease", "mark", "rows", "size", "values")
+
+    def __init__(
+        self,
+        lease: Lease,
+        values: tuple[object, ...],
+        mark: tuple[object, ...] | None,
+        rows: list[tuple[int, int, str, bytes]],
+        size: int,
+    ) -> None:
+        super().__init__(_nothing)
+        self.lease = lease
+        self.values = values
+        """For `_APPEND`."""
+        self.mark = mark
+        """For `_MARK`, if status or deadline are others than before."""
+        self.rows = rows
+        self.size = size
+
+
+def _nothing() -> None:
+    """Appends are performed together."""
+
+
+def _lease(run: str, epoch: int, next_seq: int, last: bytes, no: int | None) -> Lease:
+    assert no is not None, "SQLite numbers every row"
+    lease = Lease(run, epoch, next_seq)
+    lease.extra = _End(no, last)
     return lease

@@ -1,7 +1,12 @@
-"""One thread that writes for everybody: what arrives while it is busy goes into its next batch.
+"""Writes for everybody: what is handed in at the same time, or while the disk is busy, becomes one batch.
 
 Callers hand in jobs and await them. A batch is one unit for the disk (one transaction, one fsync per file), so a
 hundred runs that append at the same time pay for it once. Nothing is called done before its batch is.
+
+What an event loop hands in is gathered for one turn of it. A thread performs the batch, because a disk keeps one
+waiting. A store that waits for no disk may offer to perform batches `at_once`, in the event loop: that spares the way
+to the thread and back, which costs more than such a batch. It is asked only while the thread has nothing to do, so the
+jobs of a loop are done in their order.
 """
 
 from __future__ import annotations
@@ -10,7 +15,7 @@ import asyncio
 import queue
 import threading
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from graphrt.errors import StoreFault
 
@@ -20,7 +25,7 @@ MOST_JOBS = 1000
 
 
 class Job(Generic[T]):
-    """Something to do in the writer's thread, and who waits for it."""
+    """Something to do, and who waits for it."""
 
     __slots__ = ("_future", "action", "error", "loop", "result", "undone")
 
@@ -55,87 +60,156 @@ class Job(Generic[T]):
             self._future.set_exception(self.error)
 
 
+Batch: TypeAlias = Sequence[Job[Any]]
+
+
 class Writer:
     """Owns the thread. `commit` performs a batch: it sets `result` or `error` of each job, and raises nothing."""
 
     def __init__(
         self,
         name: str,
-        commit: Callable[[Sequence[Job[Any]]], None],
+        commit: Callable[[Batch], None],
         *,
         idle: Callable[[], None],
         every_s: float,
         finish: Callable[[], None],
+        tidy: Callable[[], None] | None = None,
+        at_once: Callable[[Batch], bool] | None = None,
     ) -> None:
-        """Name the thread; in it, `idle` is called every `every_s` seconds while `ticking`, and `finish` at the end."""
+        """Name the thread.
+
+        In it, `idle` is called every `every_s` seconds while `ticking`, `tidy` when those who wait for a batch have
+        been told and the store is `untidy`, and `finish` at the end. `at_once` performs a batch in the event loop as
+        `commit` does, or returns False because it would have to wait, and has done nothing then.
+        """
         self._name = name
         self._commit = commit
         self._idle = idle
         self._finish = finish
+        self._tidy = tidy
+        self._at_once = at_once
         self._every_s = every_s
-        self._jobs: queue.SimpleQueue[Job[Any] | None] = queue.SimpleQueue()
+        self._gathered: dict[asyncio.AbstractEventLoop, list[Job[Any]]] = {}
+        self._handed: queue.SimpleQueue[list[Job[Any]] | None] = queue.SimpleQueue()
+        self._under_way = 0
+        """Jobs that the thread was given and has not done."""
+        self._rest: list[Job[Any]] = []
+        """What the thread has taken out and did not fit into its last batch."""
         self._thread: threading.Thread | None = None
         self._handing = threading.Lock()
+        self._working = threading.Lock()
+        """Held by whoever uses the store: the thread, or an event loop that performs a batch at once."""
         self._closed = False
         self.ticking = False
         """Whether there is something to look after between batches."""
+        self.untidy = False
+        """Whether there is something to do that nobody waits for."""
 
-    def submit(self, job: Job[T]) -> Awaitable[T]:
+    def submit(self, job: Job[T], *, alone: bool = False) -> Awaitable[T]:
         """Hand a job in; await what comes back.
+
+        One that has nobody to share a batch with, because it is `alone`, does not wait for the turn of the loop.
 
         Raises:
             StoreFault: the store was closed.
         """
+        loop = job.loop
         with self._handing:  # nothing may be handed in behind the word that ends the thread
             if self._closed:
                 message = f"the store {self._name} was closed; open it again"
                 raise StoreFault(message, store=self._name)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name=f"graphrt {self._name}", daemon=True)
-                self._thread.start()
-            self._jobs.put(job)
+            gathered = self._gathered.get(loop)
+            if gathered is not None:
+                gathered.append(job)
+                return job.done
+            self._gathered[loop] = [job]
+        if alone and self._at_once is not None:
+            self._hand_over(loop)
+        else:
+            loop.call_soon(self._hand_over, loop)
         return job.done
 
     def close(self) -> None:
         """Finish what was handed in, then end the thread."""
         with self._handing:
-            thread = self._thread
             if not self._closed:
                 self._closed = True
-                self._jobs.put(None)
+                for batch in self._gathered.values():
+                    self._put(batch)
+                self._gathered.clear()
+                self._handed.put(None)
+            thread = self._thread
         if thread is not None:
             thread.join()
+
+    def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Perform what a loop has gathered, or leave it to the thread; called in that loop."""
+        with self._handing:
+            batch = self._gathered.pop(loop, None)
+            if batch is None:  # the store was closed, which handed it over
+                return
+            at_once = self._at_once
+            if at_once is None or self._under_way or not self._working.acquire(blocking=False):
+                self._put(batch)
+                return
+        ticked = self.ticking
+        try:
+            done = at_once(batch)
+        finally:
+            self._working.release()
+        if done:
+            _tell(batch)
+        if not done or self.untidy or self.ticking != ticked:
+            with self._handing:
+                self._put([] if done else batch)
+
+    def _put(self, batch: list[Job[Any]]) -> None:
+        """Give the thread something to do, if only to look round; called by who holds `handing`."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name=f"graphrt {self._name}", daemon=True)
+            self._thread.start()
+        self._under_way += len(batch)
+        self._handed.put(batch)
 
     def _run(self) -> None:
         more = True
         while more:
             batch, more = self._next_batch()
-            if batch:
-                self._commit(batch)
-                _tell_all(batch)
-            else:
-                self._idle()
+            with self._working:
+                if batch:
+                    self._commit(batch)
+                else:
+                    self._idle()
+            with self._handing:
+                self._under_way -= len(batch)
+            _tell_all(batch)
+            if self.untidy and self._tidy is not None:
+                with self._working:
+                    self._tidy()
         self._finish()
 
     def _next_batch(self) -> tuple[list[Job[Any]], bool]:
-        """Wait for a job, then take what else is there; empty when nothing came in time."""
+        """Wait for a batch, then take what else is there; empty when nothing came in time, or only a word to look."""
+        batch, self._rest = self._rest, []
         try:
-            job = self._jobs.get(timeout=self._every_s if self.ticking else None)
+            found = (
+                self._handed.get_nowait()
+                if batch
+                else self._handed.get(timeout=self._every_s if self.ticking else None)
+            )
+            while found is not None:
+                batch += found
+                if len(batch) >= MOST_JOBS:
+                    batch, self._rest = batch[:MOST_JOBS], batch[MOST_JOBS:]
+                    return batch, True
+                found = self._handed.get_nowait()
         except queue.Empty:
-            return [], True
-        batch: list[Job[Any]] = []
-        while job is not None:
-            batch.append(job)
-            if len(batch) == MOST_JOBS:
-                return batch, True
-            try:
-                job = self._jobs.get_nowait()
-            except queue.Empty:
-                return batch, True
+            return batch, True
         return batch, False
 
 
-def _tell_all(batch: Sequence[Job[Any]]) -> None:
+def _tell_all(batch: Batch) -> None:
     """Wake each event loop once, however many jobs it waits for."""
     loops: dict[asyncio.AbstractEventLoop, list[Job[Any]]] = {}
     for job in batch:
@@ -147,6 +221,6 @@ def _tell_all(batch: Sequence[Job[Any]]) -> None:
             continue  # that loop was closed: nobody waits any more
 
 
-def _tell(jobs: Sequence[Job[Any]]) -> None:
+def _tell(jobs: Batch) -> None:
     for job in jobs:
         job.tell()

@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from graphrt import packing
 from graphrt.errors import GraphrtError, RunLocked, StoreFault, TraceInvalid, UseError
 from graphrt.inputs import AttemptStarted, AttemptSucceeded, Cancelled, Started
 from graphrt.replay import verify
@@ -38,6 +40,13 @@ def store(path: Path) -> Iterator[SqliteStore]:
     opened.close()
 
 
+def input_in(line: str) -> tuple[str, str]:
+    """Return the kind of the input of a record in its short form, and its visit."""
+    number, *fields = json.loads(line)[1]
+    kind = next(kind for kind, n in packing.INPUTS.items() if n == number)
+    return kind.__struct_config__.tag, fields[0] if kind is not Started else ""
+
+
 class Watched:
     """The statements that a store's writer executes, one list a transaction."""
 
@@ -57,10 +66,9 @@ class Watched:
         """The records that each transaction added: kind of input, visit."""
         found: list[list[tuple[str, str]]] = []
         for statements in self.transactions:
-            lines = [s.partition("'")[2].rpartition("'")[0] for s in statements if s.startswith("insert into records")]
-            inputs = [json.loads(line.replace("''", "'"))["input"] for line in lines]
-            if inputs:
-                found.append([(given["type"], given.get("visit", "")) for given in inputs])
+            lines = [s.partition("'")[2].rpartition("',")[0] for s in statements if s.startswith("insert into records")]
+            if lines:
+                found.append([input_in(line.replace("''", "'")) for line in lines])
         return found
 
 
@@ -79,21 +87,19 @@ def test_the_log_is_written_ahead_and_synced(path: Path, option: str, level: int
 
 def test_an_attempt_is_on_record_before_its_effect(path: Path, store: SqliteStore) -> None:
     """Inside a node, another connection to the file sees that its attempt has started, and nothing after that."""
-    seen: list[list[dict[str, Any]]] = []
+    seen: list[list[tuple[str, str]]] = []
 
     def look() -> str:
         with closing(sqlite3.connect(path)) as other:
             rows = other.execute("select line from records order by seq").fetchall()
-        seen.append([json.loads(line)["input"] for (line,) in rows])
+        seen.append([input_in(line) for (line,) in rows])
         return "x"
 
     async def inline() -> str:
         return look()
 
     asyncio.run(run(chain(look, inline, look).freeze(), Work(), store=store))
-    assert [inputs[-1] for inputs in seen] == [
-        {"type": "attempt_started", "visit": str(n), "attempt": 1} for n in range(3)
-    ]
+    assert [inputs[-1] for inputs in seen] == [("attempt_started", str(n)) for n in range(3)]
     assert [len(inputs) for inputs in seen] == [2, 4, 6]
 
 
@@ -138,6 +144,82 @@ def test_nothing_is_acknowledged_before_its_commit(store: SqliteStore) -> None:
         assert [r.seq for r in store.records("r1")] == [0, 1, 2, 3]
 
     asyncio.run(main())
+
+
+def test_a_store_that_waits_for_no_disk_uses_no_thread(path: Path) -> None:
+    """Without fsync, records are written in the event loop: one commit for the runs of one turn."""
+    store = SqliteStore(path, synchronous="normal")
+    committed: list[str] = []
+    store._writing.set_trace_callback(
+        lambda said: committed.append(threading.current_thread().name) if said == "commit" else None
+    )
+
+    async def main() -> None:
+        lone = await run(chain(*[saying("x")] * 5).freeze(), Work(), store=store)
+        assert lone.status == "completed"
+        flow = chain(*[saying("x")] * 5).freeze()
+        await asyncio.gather(*(run(flow, Work(), store=store) for _ in range(50)))
+
+    asyncio.run(main())
+    assert set(committed) == {threading.current_thread().name}
+    assert len(committed) <= 8 + 8  # of a run alone, and of all the others together: create, 1 + 5 appends, release
+    store.close()
+
+
+def test_the_event_loop_never_waits_for_another_writer(path: Path) -> None:
+    """While another process writes, the loop goes on: the thread waits, and everything is written in its order."""
+    store = SqliteStore(path, synchronous="normal")
+
+    async def main() -> None:
+        lease = await filled(store)
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("begin immediate")
+            first = asyncio.ensure_future(store.append(lease, steps(3, 1), "running"))
+            await asyncio.sleep(0)
+            second = asyncio.ensure_future(store.append(lease, steps(4, 1), "running"))
+            released = asyncio.ensure_future(store.release(lease))
+            done, _ = await asyncio.wait((first, second, released), timeout=0.05)
+            assert not done
+            other.execute("rollback")
+        await asyncio.gather(first, second, released)
+        assert [r.seq for r in store.records("r1")] == [0, 1, 2, 3, 4]
+
+    asyncio.run(main())
+    store.close()
+
+
+def test_one_lost_lease_spoils_no_batch(path: Path) -> None:
+    """Of runs that append together, one that was taken over is refused; the others are written."""
+    store = SqliteStore(path)
+
+    async def main() -> None:
+        leases = [await filled(store, name) for name in ("r1", "r2", "r3")]
+        with closing(sqlite3.connect(path, isolation_level=None)) as db:
+            db.execute("update runs set epoch = 9 where run = 'r2'")
+        found = await asyncio.gather(
+            *(store.append(lease, steps(3, 1, lease.run), "running") for lease in leases), return_exceptions=True
+        )
+        assert [type(each) for each in found] == [type(None), RunLocked, type(None)]
+        assert [len(list(store.records(lease.run))) for lease in leases] == [4, 3, 4]
+
+    asyncio.run(main())
+    store.close()
+
+
+def test_the_log_does_not_grow_without_end(path: Path) -> None:
+    """What was written to the log is copied into the file now and then, and the log begins anew."""
+    store = SqliteStore(path, synchronous="normal")
+
+    async def main() -> None:
+        lease = await filled(store)
+        for seq in range(3, 203):
+            large = Record(seq, 103.0, AttemptSucceeded("3", 1, {"t": "x" * 100_000}))
+            await store.append(lease, [large], "running")
+            await asyncio.sleep(0)
+
+    asyncio.run(main())
+    assert path.with_name(path.name + "-wal").stat().st_size < 15_000_000
+    store.close()
 
 
 # Leases
@@ -307,7 +389,19 @@ def test_a_file_of_a_later_release_is_refused_and_left_alone(path: Path) -> None
     with closing(sqlite3.connect(path)) as other:
         other.execute(f"pragma user_version = {len(MIGRATIONS) + 1}")
     before = path.read_bytes()
-    with pytest.raises(StoreFault, match="has schema 2, this release knows 1; use the later release"):
+    later = f"has schema {len(MIGRATIONS) + 1}, this release knows {len(MIGRATIONS)}; use the later release"
+    with pytest.raises(StoreFault, match=later):
+        SqliteStore(path)
+    assert path.read_bytes() == before
+
+
+def test_a_file_from_before_the_first_release_is_refused_and_left_alone(path: Path) -> None:
+    """Its records have another form: that is said, and what to do."""
+    SqliteStore(path).close()
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("pragma user_version = 1")
+    before = path.read_bytes()
+    with pytest.raises(StoreFault, match="has schema 1, which was never released; this release reads 2 and later"):
         SqliteStore(path)
     assert path.read_bytes() == before
 
