@@ -11,9 +11,11 @@ PYTEST_ARGS ?= -n auto --dist loadgroup
 BENCH_ARGS ?=
 BIN := .venv/bin
 export PYTHON
+NPM_INSTALL = command -v npm >/dev/null || { echo "npm is missing: install Node.js 18 or later (Debian: apt-get install nodejs npm)" >&2; exit 1; }; \
+	cd viz/web && npm install --no-package-lock --no-audit --no-fund --silent
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check check-lint check-format check-mypy check-pyright check-imports check-flows bench graphs web clean
+.PHONY: help demo test check check-lint check-format check-mypy check-pyright check-imports check-flows check-web bench graphs web clean
 
 help:  ## print these verbs
 	@sed -n 's/^\([a-z]*\):.*  ## /  make \1|/p' Makefile | while IFS='|' read -r verb says; do printf '%-14s %s\n' "$$verb" "$$says"; done
@@ -61,7 +63,10 @@ graphs:  ## draw the committed pictures of graphs/ again
 	@for picture in graphs/*.svg; do $(BIN)/graphrt render "$${picture%.svg}.py" -o "$$picture" || exit 1; done
 
 web:  ## build the script of the report again, from viz/web (needs node and npm)
-	@cd viz/web && npm install --no-package-lock --no-audit --no-fund --silent && npm run --silent check && npm run --silent build
+	@$(NPM_INSTALL) && npm run --silent check && npm run --silent build
+
+check-web:  ## compare the script of the report with what viz/web builds to (needs node and npm)
+	@$(NPM_INSTALL) && npm run --silent check && npm run --silent build -- --check
 
 clean:  ## remove all that these verbs made, .venv too
 	rm -rf .venv .venv-bench .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .coverage htmlcov build dist

@@ -192,7 +192,19 @@ def nasty_strings() -> list[str]:
     listed += json.loads((DATA / "labels_extra.json").read_text())
     listed += ["\x00", "a\x00b", "".join(map(chr, range(32))), "\ud800 lone", "\\N", "\\G", "\\E", "a\\", "\\n\\l\\r"]
     listed += ["<", ">", "&", "&#0;", "\ufffe\uffff", "\U0001f600\U0001f469\u200d\U0001f467", "\x7f\x85\xa0", "]]>"]
-    listed += ["<B>x</B>", "</TABLE>", "<!--", "-->", '\\"', "%s {0}", "x" * 10_000, "日本語" * 30, " ", "\u200b"]
+    listed += [
+        "<B>x</B>",
+        "</TABLE>",
+        "<!--",
+        "-->",
+        '\\"',
+        "%s {0}",
+        "x" * 10_000,
+        "日本語" * 30,
+        " ",
+        "\u200b",
+        "$$$x$$$",
+    ]
     return list(dict.fromkeys(listed))
 
 

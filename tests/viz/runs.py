@@ -290,3 +290,21 @@ LONG_LOOP = Graph(
 def long_run(steps: int) -> Trace:
     """Return a run of so many steps, cancelled after them: a review loop whose list of facts grows by each round."""
     return trace_of(LONG_LOOP, {"draft": {"draft": "a" * 40}, "review": {"facts": "fact"}}, cancel_after=steps)
+
+
+def nasty_run(*texts: str) -> Trace:
+    """Return a run in which strings stand as names, instructions, values, and, of the last, as an error."""
+    names = [f"{text} {i}" for i, text in enumerate(texts)]
+    nodes = tuple(
+        Node(
+            i,
+            name,
+            "agent",
+            writes=("draft",),
+            edges=(Edge(i, i + 1, 0),) if i + 1 < len(names) else (),
+            about={"instructions": texts[i], "tools": [texts[i]]},
+        )
+        for i, name in enumerate(names)
+    )
+    results: dict[str, Result | list[Result]] = {name: {"draft": texts[i]} for i, name in enumerate(names[:-1])}
+    return trace_of(Graph(texts[0], FIELDS, nodes), results | {names[-1]: ValueError(texts[-1])})

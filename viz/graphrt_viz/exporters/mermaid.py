@@ -91,6 +91,7 @@ def safe(text: str) -> str:
     shown = visible(text)
     out = _UNSAFE.sub(lambda m: f"#{ord(m[0])};", shown)
     out = out.replace("#92;n", "#92;<wbr/>n")  # else the two are taken for the end of a line
+    out = re.sub("#36;(?=#36;)", "#36;<wbr/>", out)  # else what stands between two pairs is set as a formula
     out = re.sub(r"direction\s", "direction#32;", out)  # else the whole line is taken for a statement
     if re.match(r"\d+\. |[-+] ", out):  # else it is taken for the beginning of a Markdown list
         out = re.sub(r"[.+-]", lambda m: f"#{ord(m[0])};", out, count=1)

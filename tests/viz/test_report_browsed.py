@@ -1,0 +1,255 @@
+"""The report in a browser: opened from a file, it asks nobody, runs nothing that it was handed, and can be walked."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from graphrt_viz import chronicle_of, difference_of_runs, picture_of_heat, render
+from graphrt_viz.exporters.html import report
+from graphrt_viz.picture import PEdge, Picture, PNode
+from graphrt_viz.theme import AUTO
+from graphrt_viz.wording import visible
+from tests.viz.browser import Open, browsed
+from tests.viz.exemplars import ALL_TOPOLOGIES, nasty_pictures, topology
+from tests.viz.runs import FIELDS, long_run, nasty_run
+from tests.viz.test_chronicle import CANCELLED, FAILED, WAITING
+from tests.viz.test_overlay import BRANCHED, COMPLETED
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+
+def _current(page: Page) -> str:
+    found: str = page.evaluate("document.querySelector('#steps [aria-current] .label')?.textContent ?? ''")
+    return found
+
+
+@browsed
+def test_a_run_is_walked_with_the_keyboard(opened: Open) -> None:
+    """Forward, back, to the end, to the next failure and back to the whole; the address follows each step."""
+    page = opened(render(COMPLETED, "html"))
+    assert _current(page) == ""
+    for key, label in (
+        ("ArrowRight", "1"), ("ArrowRight", "2"), ("ArrowLeft", "1"), ("n", "3"), ("End", "9"), ("N", "3"),
+        ("Home", "1"), ("Escape", ""),
+    ):  # fmt: skip
+        page.keyboard.press(key)
+        assert _current(page) == label
+        assert page.evaluate("location.hash") == (f"#step={label}" if label else "")
+
+
+@browsed
+def test_a_step_is_marked_on_the_flow_and_told_beside_it(opened: Open) -> None:
+    """The node of the step glows, the edges in and out are drawn out; why and what changed stand beside."""
+    page = opened(render(COMPLETED, "html"), "#step=5")
+    titles = "[...document.querySelectorAll('.definition .now title')].map(e => e.textContent.split('\\n')[0])"
+    assert page.evaluate(titles) == ["review (agent)"]
+    assert page.evaluate("document.querySelectorAll('.definition .in').length") == 1
+    assert page.evaluate("document.querySelectorAll('.definition .out').length") == 1
+    panel = page.inner_text("#panel")
+    for said in (
+        "review",
+        "step 5 of 9",
+        "score < 0.8 / rounds = rounds + 1 ≤ 3",
+        "taken",
+        "score = 0.62",
+        "0.0",
+        "0.62",
+    ):
+        assert said in panel
+
+
+@browsed
+def test_a_step_can_be_clicked_wherever_it_is_seen(opened: Open) -> None:
+    """In the list, on the bar at the foot, as a node, on the timeline, among all visits."""
+    page = opened(render(COMPLETED, "html"))
+    page.click("#steps button >> nth=3")
+    assert _current(page) == "4"
+    page.click(".segment >> nth=1")
+    assert _current(page) == "2"
+    page.click(".definition .node.ask")
+    assert _current(page) == "8"
+    page.keyboard.press("2")
+    page.click("[data-view=timeline] [data-k=t5]")
+    assert _current(page) == "5"
+    page.keyboard.press("3")
+    page.click("[data-view=unrolled] .node.tool_agent >> nth=1")
+    assert _current(page) == "6"
+
+
+@browsed
+def test_a_link_leads_to_its_step_and_view(opened: Open) -> None:
+    """Opened with an address, and after the address changed, the page shows that step in that view."""
+    page = opened(render(BRANCHED, "html"), "#step=7/2&view=timeline")
+    assert _current(page) == "7/2"
+    assert page.is_visible("[data-view=timeline] .now")
+    page.evaluate("location.hash = '#step=2.2'")
+    page.wait_for_function("document.querySelector('#steps [aria-current] .label').textContent === '2.2'")
+    assert page.is_visible(".definition .now")
+    assert "ConnectionError: index is down" in page.inner_text("#panel")
+
+
+@browsed
+def test_searching_leaves_the_steps_that_were_found(opened: Open) -> None:
+    """By name, error, answer or value; Enter goes from one to the next, and the keys walk among them."""
+    page = opened(render(COMPLETED, "html"))
+    page.keyboard.press("/")
+    page.keyboard.type("timeout")
+    assert page.inner_text("#found") == "1 of 9 steps"
+    page.fill("#search", "draft")
+    page.keyboard.press("Enter")
+    first = _current(page)
+    page.keyboard.press("Enter")
+    assert first
+    assert _current(page) != first
+
+
+@browsed
+def test_the_state_at_each_step_is_whole(opened: Open) -> None:
+    """All fields on demand, with what changed marked: what was, and what is."""
+    page = opened(render(COMPLETED, "html"), "#step=6")
+    assert "draft" in page.inner_text(".state")
+    assert page.inner_text(".state del >> nth=0") == '"a"'
+    assert page.inner_text(".state ins >> nth=0") == '"b"'
+    page.click("#panel .small")
+    fields = page.evaluate("[...document.querySelectorAll('.state th')].map(e => e.textContent)")
+    assert fields == [f.name for f in FIELDS]
+
+
+@browsed
+def test_light_and_dark_can_be_chosen_and_follow_the_system(chromium: Browser, tmp_path: Path) -> None:
+    """The drawings change with the page: as the system says, or as the reader wants."""
+    file = tmp_path / "report.html"
+    file.write_text(render(COMPLETED, "html"), "utf-8")
+    ground = "getComputedStyle(document.querySelector('.view:not([hidden]) svg:not([class=definition]) rect')).fill"
+    seen: list[str] = []
+    for scheme in ("light", "dark"):
+        context = chromium.new_context(color_scheme=scheme)
+        page = context.new_page()
+        page.goto(file.as_uri())
+        seen.append(page.evaluate(ground))
+        page.keyboard.press("t")
+        seen.append(page.evaluate(ground))
+        page.keyboard.press("t")
+        seen.append(page.evaluate(ground))
+        context.close()
+    light, dark = "rgb(255, 255, 255)", "rgb(15, 20, 27)"
+    assert seen == [light, light, dark, dark, light, dark]
+
+
+_LOOSE = """(which) => [...document.querySelectorAll(which + ' .node')].flatMap(g => {
+    const shape = g.querySelector('path,polygon,ellipse').getBoundingClientRect();
+    return [...g.querySelectorAll('text')].filter(t => {
+      const b = t.getBoundingClientRect();
+      return b.left < shape.left - 1 || b.right > shape.right + 1;
+    }).map(t => t.textContent);
+})"""
+
+
+@browsed
+def test_no_text_leaves_its_box_with_the_fonts_of_this_machine(opened: Open) -> None:
+    """Every text of a node lies inside the node, as the browser lays it out."""
+    page = opened(render(BRANCHED, "html"))
+    assert page.evaluate(_LOOSE, ".asrun") == []
+
+
+@browsed
+def test_no_text_leaves_its_box_with_other_fonts(opened: Open) -> None:
+    """Nor with fonts that are wider, narrower, or have serifs: every text is as wide as its box was made for."""
+    content = render(topology("dify-38-c"), "svg")
+    for family in ("'DejaVu Sans Mono'", "'Noto Serif CJK JP'", "cursive", "fantasy", "serif"):
+        worn = re.sub('font-family="[^"]+"', f'font-family="{family}"', content)
+        page = opened(f"<!doctype html><meta charset=utf-8><body>{worn}")
+        assert page.evaluate(_LOOSE, "svg") == [], family
+        page.close()
+
+
+@browsed
+def test_every_topology_is_whole_in_a_browser(opened: Open) -> None:
+    """Each opens without a word in the console or a request, each name can be read, and no text leaves its box."""
+    for name in ALL_TOPOLOGIES:
+        picture = topology(name)
+        page = opened(render(picture, "html"))
+        words = """Object.fromEntries([...document.querySelectorAll('.view .node')].map(
+            g => [g.dataset.k, [...g.querySelectorAll('text')].map(t => t.textContent).join('')]))"""
+        shown: dict[str, str] = page.evaluate(words)
+        for place, node in enumerate(picture.nodes, 1):
+            said, found = (re.sub(r"\s", "", text) for text in (node.name, shown[f"n{place}"]))
+            assert node.kind == "start" or said in found or ("…" in found and said[:20] in found)
+        assert page.evaluate(_LOOSE, ".view") == []
+        page.close()
+
+
+@browsed
+def test_nodes_do_not_move_while_stepping(opened: Open) -> None:
+    """The run and the bare definition that is stepped through have the same places."""
+    page = opened(render(COMPLETED, "html"))
+    boxes = """(which) => [...document.querySelectorAll(which + ' .node')].map(g => {
+        const b = g.querySelector('path,polygon,ellipse').getBoundingClientRect();
+        return [b.left, b.top, b.width, b.height].map(Math.round);
+    })"""
+    before = page.evaluate(boxes, ".asrun")
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate(boxes, ".definition") == before
+
+
+@browsed
+def test_comparisons_stand_in_the_same_file(opened: Open) -> None:
+    """With other runs at hand the report has a view of what differs and one of all runs."""
+    heat = picture_of_heat([COMPLETED] * 3 + [FAILED, WAITING, CANCELLED])
+    page = opened(report(chronicle_of(COMPLETED), AUTO, heat=heat, difference=difference_of_runs(COMPLETED, FAILED)))
+    page.keyboard.press("d")
+    assert "first difference at triage" in page.inner_text(".said")
+    page.keyboard.press("5")
+    assert page.is_visible("[data-view=heat] .heat4")
+    assert page.evaluate("location.hash") == "#view=heat"
+
+
+@browsed
+def test_stepping_through_ten_thousand_steps_is_quick(opened: Open) -> None:
+    """Going to any step of a very long run takes far less than what an eye notices as waiting."""
+    page = opened(render(long_run(10_000), "html"))
+    page.wait_for_selector("body.ready")
+    took = page.evaluate(
+        """async () => {
+            const times = [];
+            for (let i = 0; i < 20; i++) {
+              const slider = document.querySelector('#scrubber input');
+              slider.value = 500 * (i + 1);
+              const began = performance.now();
+              slider.dispatchEvent(new Event('input'));
+              document.body.offsetHeight;
+              times.push(performance.now() - began);
+            }
+            return times.sort((a, b) => a - b)[10];
+        }"""
+    )
+    assert took < 250  # five times what it should be, for a machine that is busy with other things
+
+
+@browsed
+def test_no_nasty_text_runs_in_a_browser(opened: Open) -> None:
+    """Strings that attack pages stand in pictures and runs as text: nothing runs, nothing is asked for."""
+    for picture in nasty_pictures(60)[:9]:
+        page = opened(render(picture, "html"))
+        shown = page.evaluate("document.querySelector('h1').textContent")
+        assert shown.strip() == visible(picture.title).strip()
+        page.close()
+    text = "</script><img src=x onerror=alert(1)><svg onload=alert(1)>{{7*7}}"
+    page = opened(render(nasty_run(text), "html"), "#step=1")
+    assert text in page.inner_text("#panel")
+    trap = Picture(text, text, (PNode("a", "task", text, tooltip=text),), (PEdge("a", "a", guard=text),))
+    opened(render(trap, "html"))
+
+
+@browsed
+def test_a_report_prints_the_picture_and_the_steps(opened: Open) -> None:
+    """On paper: the flow, the list of steps, and none of what is only for the screen."""
+    page = opened(render(COMPLETED, "html"))
+    page.emulate_media(media="print")
+    assert page.is_visible(".asrun")
+    assert page.is_visible("#steps")
+    assert not page.is_visible("#scrubber")
+    assert page.pdf().startswith(b"%PDF")
