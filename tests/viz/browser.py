@@ -50,8 +50,10 @@ Test = TypeVar("Test", bound=Callable[..., None])
 
 def browsed(test: Test) -> Test:
     """Mark a test that needs a browser."""
-    test = pytest.mark.slow(pytest.mark.xdist_group("browser")(test))
-    return pytest.mark.skipif(bool(_MISSING) and not IN_CI, reason=f"needs {' and '.join(_MISSING)}")(test)
+    skipped = pytest.mark.skipif(bool(_MISSING) and not IN_CI, reason=f"needs {' and '.join(_MISSING)}")
+    for mark in (pytest.mark.slow, pytest.mark.xdist_group("browser"), skipped):
+        test = mark(test)
+    return test
 
 
 def demanded() -> str:

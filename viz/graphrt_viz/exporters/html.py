@@ -313,7 +313,7 @@ _THEMES: Final = {"auto": "as system", "light": "light", "dark": "dark"}
 _SIDE: Final = (
     '<nav id="side" aria-label="Steps"><label><span class="muted">Steps</span>'
     '<input id="search" type="search" placeholder="search ( / )" autocomplete="off"></label>'
-    '<div id="found" role="status"></div><ol id="steps"></ol></nav>'
+    '<div id="found" role="status"></div><div id="steps"></div></nav>'
 )
 
 

@@ -56,7 +56,17 @@ export function readData(): Data | null {
   return holder?.textContent ? (JSON.parse(holder.textContent) as Data) : null;
 }
 
+type State = Map<string, string>;
+
+/** States that are kept, so that going one step on need not fold the whole run again. */
+const REMEMBERED = 64;
+
+function set(state: State, values: Record<string, string> | undefined): void {
+  for (const [field, value] of Object.entries(values ?? {})) state.set(field, value);
+}
+
 export class Run {
+  private readonly known = new Map<number, State>();
   /** For each node and each edge of the picture that was reached, the place of the first step that did. */
   readonly reached = new Map<number, number>();
   readonly crossed = new Map<number, number>();
@@ -103,19 +113,30 @@ export class Run {
     return this.data.steps.findIndex((s) => s.l === label);
   }
 
-  /** The state a step began with, and what each field of it was before and is after. */
-  state(place: number): { before: Map<string, string>; after: Map<string, string> } {
-    const way: number[] = [];
-    for (let at: number | undefined = place; at !== undefined; at = this.step(at).p) way.push(at);
-    const before = new Map<string, string>();
-    for (let i = way.length - 1; i >= 0; i--) {
-      const step = this.step(way[i]!);
-      for (const [field, value] of Object.entries(step.en ?? {})) before.set(field, value);
-      if (i > 0) for (const [field, value] of Object.entries(step.wr ?? {})) before.set(field, value);
-    }
+  /** The state that a step began with, and the one that it left. */
+  state(place: number): { before: State; after: State } {
+    const step = this.step(place);
+    const before = new Map(step.p === undefined ? [] : this.after(step.p));
+    set(before, step.en);
     const after = new Map(before);
-    for (const [field, value] of Object.entries(this.step(place).wr ?? {})) after.set(field, value);
+    set(after, step.wr);
     return { before, after };
+  }
+
+  /** The state that a step left. It is folded from the nearest step before that is still remembered. */
+  private after(place: number): State {
+    const way: number[] = [];
+    let at: number | undefined = place;
+    for (; at !== undefined && !this.known.has(at); at = this.step(at).p) way.push(at);
+    const state = new Map(at === undefined ? [] : this.known.get(at));
+    for (const each of way.reverse()) {
+      set(state, this.step(each).en);
+      set(state, this.step(each).wr);
+    }
+    this.known.delete(place);
+    this.known.set(place, state);
+    if (this.known.size > REMEMBERED) this.known.delete(this.known.keys().next().value!);
+    return state;
   }
 
   /** The nearest step that went wrong, before (-1) or after (1) a place; the place itself if there is none. */

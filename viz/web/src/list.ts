@@ -3,6 +3,9 @@ import { Run } from "./data";
 import { byId, make } from "./dom";
 import { duration, said } from "./words";
 
+/** Steps in one block: the browser lays blocks out only where they are looked at, and watches each of them. */
+const BLOCK = 50;
+
 export class List {
   private readonly items: HTMLElement[] = [];
   private readonly root = byId("steps");
@@ -14,7 +17,8 @@ export class List {
     private readonly run: Run,
     private readonly go: (place: number) => void,
   ) {
-    const rows = document.createDocumentFragment();
+    const blocks = document.createDocumentFragment();
+    let rows = make("ol");
     run.data.steps.forEach((step, place) => {
       const status = run.status(step);
       const depth = step.v.split("/").length - 1;
@@ -31,9 +35,10 @@ export class List {
         ),
       );
       this.items.push(item);
+      if (place % BLOCK === 0) blocks.append((rows = make("ol")));
       rows.append(item);
     });
-    this.root.append(rows);
+    this.root.append(blocks);
     this.root.addEventListener("click", (event) => {
       const button = (event.target as Element).closest("button");
       if (button !== null) this.go(Number(button.dataset["place"]));

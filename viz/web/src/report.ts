@@ -24,6 +24,9 @@ class Page {
   private place = -1;
   private view = "flow";
   private timer = 0;
+  private writing = 0;
+  private wrote = 0;
+  private writes = 40;
   private readonly stages = new Map<string, Stage>();
   private readonly tabs: HTMLButtonElement[];
   private readonly list: List | null = null;
@@ -118,7 +121,9 @@ class Page {
       if (stage === undefined || this.view !== view) continue;
       stage.clear();
       if (place >= 0) {
-        stage.mark(key, "now", run.wrong(run.step(place)) ? "failing" : "well");
+        const how = run.wrong(run.step(place)) ? "failing" : "well";
+        if (view === "timeline") stage.ring(key, "now", how);
+        else stage.mark(key, "now", how);
         stage.show(key);
       }
     }
@@ -131,7 +136,18 @@ class Page {
     if (this.run !== null && this.place >= 0) parts.push(`step=${encodeURIComponent(this.run.step(this.place).l)}`);
     if (this.view !== "flow") parts.push(`view=${this.view}`);
     const hash = parts.length ? `#${parts.join("&")}` : "";
-    if (hash !== location.hash) history.replaceState(null, "", hash || location.pathname + location.search);
+    clearTimeout(this.writing);
+    const put = () => {
+      if (hash !== location.hash) history.replaceState(null, "", hash || location.pathname + location.search);
+    };
+    // Browsers refuse to write the address many times a second, as while a key is held down.
+    const now = performance.now();
+    this.writes = Math.min(40, this.writes + (now - this.wrote) / 400);
+    this.wrote = now;
+    if (this.writes >= 1) {
+      this.writes--;
+      put();
+    } else this.writing = setTimeout(put, 400);
   }
 
   private read(): void {

@@ -1,5 +1,6 @@
 // The drawings. Scrubbing adds classes and moves nothing; panning and zooming are one CSS transform.
 import { Run } from "./data";
+import { make } from "./dom";
 
 interface Highlight {
   element: Element;
@@ -14,6 +15,7 @@ export class Stage {
   private moved = false;
   private readonly parts = new Map<string, Element[]>();
   private readonly sheet: HTMLElement;
+  private circle: HTMLElement | null = null;
 
   constructor(readonly root: HTMLElement) {
     this.sheet = root.querySelector<HTMLElement>(".sheet")!;
@@ -33,8 +35,21 @@ export class Stage {
     }
   }
 
+  /** Lay a ring around a part. The drawing itself stays as it is, so that a very large one is not painted again. */
+  ring(key: string, ...names: string[]): void {
+    const element = this.parts.get(key)?.[0];
+    if (element === undefined) return;
+    if (this.circle === null) this.sheet.append((this.circle = make("div")));
+    const [box, sheet] = [element.getBoundingClientRect(), this.sheet.getBoundingClientRect()];
+    const [x, y] = [(box.left - sheet.left) / this.scale, (box.top - sheet.top) / this.scale];
+    this.circle.className = ["ring", ...names].join(" ");
+    this.circle.style.cssText = `width:${box.width / this.scale + 6}px;height:${box.height / this.scale + 6}px`;
+    this.circle.style.transform = `translate(${x - 3}px,${y - 3}px)`;
+  }
+
   /** Forget what was marked. */
   clear(): void {
+    if (this.circle !== null) this.circle.className = "ring";
     for (const { element, names } of this.marked) element.classList.remove(...names);
     this.marked.length = 0;
     this.root.classList.remove("scrubbing");
