@@ -80,6 +80,7 @@ class ChatRuntime:
         limits: bounds of each turn.
         observers: who sees the runs of the turns as they are, such as `graphrt.telemetry.OpenTelemetry`.
         clock: tells the time.
+        target: where the flow was loaded from, noted in its runs for whoever looks at them or goes on with them.
 
     Raises:
         DefinitionError: the flow cannot be talked to, or cannot be frozen, or an agent has no model; with everything
@@ -99,6 +100,7 @@ class ChatRuntime:
         limits: Limits | None = None,
         observers: Sequence[Observer] = (),
         clock: Clock = runtime.SYSTEM_CLOCK,
+        target: str | None = None,
     ) -> None:
         flow = single(configuration) if isinstance(configuration, Agent) else configuration
         self._resources = tuple(resources)
@@ -110,6 +112,7 @@ class ChatRuntime:
         self._limits = limits
         self._observers = tuple(observers)
         self._clock = clock
+        self._target = target
         self._graph = flow.freeze()
         self._conversation = Conversation(self.store, conversation or new_run_id(), self._graph)
         self._gate = turnstile_of(self.store, self._conversation.name)
@@ -140,6 +143,12 @@ class ChatRuntime:
             for name in getattr(flow.state_type, "remembered", ()):
                 if name not in graph.field:
                     problem(f"{flow.state_type.__name__}.remembered names {name!r}, which is no field of it")
+            for field in graph.fields:
+                if field.required and field.name != "messages":
+                    problem(
+                        f"a turn begins with messages alone, but field {field.name!r} of {flow.state_type.__name__} has"
+                        " no default; give it one"
+                    )
             if not any(isinstance(each, Model) for each in self._resources):
                 for agent in agents_in(graph):
                     try:
@@ -248,6 +257,13 @@ class ChatRuntime:
             UseError: no question is open, or it is not clear which.
             RunFailed: as for `invoke`.
         """
+        return await self._answer(value, visit, by, None)
+
+    def stream_answer(self, value: object, *, visit: str | None = None, by: str | None = None) -> ChatStream:
+        """Do the same as `answer`, and iterate over the events of what follows."""
+        return ChatStream(lambda sink: self._answer(value, visit, by, sink))
+
+    async def _answer(self, value: object, visit: str | None, by: str | None, sink: Sink | None) -> Message:
         asked = [q.visit for q in self.questions]
         if visit is None and len(asked) != 1:
             message = (
@@ -256,7 +272,7 @@ class ChatRuntime:
             raise UseError(message, conversation=self.conversation, questions=asked)
         last = self._conversation.run_id(self._conversation.last())
         await runtime.answer(self.store, last, visit or asked[0], value, by=by)
-        return await self.resume()
+        return await self._go_on(sink)
 
     async def resume(self) -> Message:
         """Go on with the last turn, which was cut off, answered, cancelled or has failed; return its reply.
@@ -265,6 +281,13 @@ class ChatRuntime:
             UseError: the last turn is complete, or there is none.
             RunFailed: as for `invoke`.
         """
+        return await self._go_on(None)
+
+    def stream_resume(self) -> ChatStream:
+        """Do the same as `resume`, and iterate over the events of what follows."""
+        return ChatStream(self._go_on)
+
+    async def _go_on(self, sink: Sink | None) -> Message:
         async with self._alone():
             turn = self._conversation.last()
             info = self._conversation.info(turn) if turn else None
@@ -273,7 +296,7 @@ class ChatRuntime:
                     f"conversation {self.conversation!r} has no turn to go on with; say something by invoke",
                     conversation=self.conversation,
                 )
-            return await self._drive(turn, None, None)
+            return await self._drive(turn, None, sink)
 
     async def discard(self) -> None:
         """Give up the last turn, which was cut off or waits for an answer; it is recorded as cancelled."""
@@ -383,7 +406,13 @@ class ChatRuntime:
             return await runtime.resume(self.store, run_id, self._graph, limits=self._limits, **around)
         begin = self._conversation.opening(message, self.keep)
         return await runtime.run(
-            self._graph, begin, store=self.store, run_id=run_id, limits=self._limits or self._graph.limits, **around
+            self._graph,
+            begin,
+            store=self.store,
+            run_id=run_id,
+            limits=self._limits or self._graph.limits,
+            target=self._target,
+            **around,
         )
 
     def _stopped(self, run_id: str) -> TurnStopped:

@@ -183,7 +183,8 @@ class Teller:
             self._say(events.AgentCompleted(self._agents.pop(visit), visit))
         elif (owner := self._owner(visit)) is not None:
             self._returned(owner[0], writes.get("messages"))
-        if self._is_router(visit) and event.outcome is not None:
+        inside = self._owner(visit.rpartition("/")[0]) is not None  # an agent's own ways are nobody's routes
+        if self._is_router(visit) and event.outcome is not None and not inside:
             name = self._nodes[visit].name
             if event.outcome == NONE_OF_THEM:
                 self._say(events.FellBack(name, visit, f"the router answered {notes.get('said', 'nothing')}"))

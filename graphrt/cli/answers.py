@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from graphrt.account import Account, VisitAccount
+    from graphrt.cli.screen import Part
     from graphrt.fields import Field
     from graphrt.inputs import Json
 
@@ -143,34 +144,53 @@ def ask(told: Account, visit: VisitAccount) -> str:
         UseError: there is nobody to ask.
         Abort: the person gave up.
     """
-    from graphrt.cli.screen import line, note, say
+    from graphrt.cli.screen import note, say
 
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         choice = "|".join(visit.answers) or "VALUE"
         message = f"{visit.name} (visit {visit.id}) asks: {visit.question} Say the answer: "
         raise UseError(f"{message}graphrt answer {told.run} {visit.id} {choice}")
-    say(line((visit.name, "bold"), f" (visit {visit.id}) asks: {visit.question}"))
-    for shown in what_about(visit):
-        say(shown)
-    for number, choice in enumerate(visit.answers, 1):
-        say(line((f"  {number}  ", "bold"), choice))
-    field = field_of(told, visit)
-    prompt = f"1–{len(visit.answers)}, or the word" if visit.answers else field.type_text if field else "any text"
+    say(*question(visit))
     while True:
         try:
-            typed = input(f"answer ({prompt})> ").strip()
+            typed = input(prompt(told, visit)).strip()
         except EOFError:
             raise typer.Abort from None
         if not typed:
             continue
-        if typed.isdecimal() and typed not in visit.answers and 1 <= int(typed) <= len(visit.answers):
-            return visit.answers[int(typed) - 1]
         try:
-            check(told, visit, typed)
+            return chosen(told, visit, typed)
         except AnswerRefused as error:
             note(error.message)
-        else:
-            return typed
+
+
+def question(visit: VisitAccount) -> Iterator[Part]:
+    """Yield what is asked, what it is about, and the answers that can be chosen, if there are some."""
+    from graphrt.cli.screen import line
+
+    yield line((visit.name, "bold"), f" (visit {visit.id}) asks: {visit.question}")
+    yield from what_about(visit)
+    for number, choice in enumerate(visit.answers, 1):
+        yield line((f"  {number}  ", "bold"), choice)
+
+
+def prompt(told: Account, visit: VisitAccount) -> str:
+    """Return what stands before the cursor where an answer is typed."""
+    field = field_of(told, visit)
+    wanted = f"1–{len(visit.answers)}, or the word" if visit.answers else field.type_text if field else "any text"
+    return f"answer ({wanted})> "
+
+
+def chosen(told: Account, visit: VisitAccount, typed: str) -> str:
+    """Return the answer that is meant by what was typed: a word, or the number of one.
+
+    Raises:
+        AnswerRefused: it does not fit; says what does.
+    """
+    if typed.isdecimal() and typed not in visit.answers and 1 <= int(typed) <= len(visit.answers):
+        return visit.answers[int(typed) - 1]
+    check(told, visit, typed)
+    return typed
 
 
 def what_about(visit: VisitAccount, indent: str = "  ") -> Iterator[Text]:
@@ -179,4 +199,13 @@ def what_about(visit: VisitAccount, indent: str = "  ") -> Iterator[Text]:
     from graphrt_viz.wording import visible
 
     for name, value in visit.reads.items():
-        yield line((f"{indent}{name}  ", "dim"), visible(json_text(value, indent=None)))
+        if isinstance(value, dict) and value.keys() >= {"id", "name", "arguments"}:
+            call = cast("dict[str, Any]", value)  # of a tool
+            yield line((f"{indent}tool  ", "dim"), (str(call["name"]), "bold"))
+            arguments: dict[str, Json] = call["arguments"] or {}
+            width = max(map(len, arguments), default=0)
+            for argument, given in arguments.items():
+                shown = visible(json_text(given, indent=None))
+                yield line((f"{indent}  {argument:<{width}}  ", "dim"), shown)
+        else:
+            yield line((f"{indent}{name}  ", "dim"), visible(json_text(value, indent=None)))

@@ -126,9 +126,11 @@ def framed(text: str, width: int, style: str = "") -> list[Text]:
     return [line((frame, "dim"), first), *(line((f"{frame}  ", "dim"), part) for part in more)]
 
 
-def say_table(heads: Sequence[str], rows: Sequence[Sequence[Part]], *, right: Sequence[int] = ()) -> None:
+def say_table(
+    heads: Sequence[str], rows: Sequence[Sequence[Part]], *, right: Sequence[int] = (), file: IO[str] | None = None
+) -> None:
     """Print a table. `right` names the columns of numbers. The last column is cut at the edge of a terminal."""
-    screen = console()
+    screen = console(file)
     for row in table(heads, rows, right=right, width=screen.width if screen.is_terminal else None):
         screen.print(row, soft_wrap=True)
 

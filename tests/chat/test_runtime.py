@@ -10,7 +10,17 @@ from typing import Any, ClassVar, Literal
 
 import pytest
 
-from graphrt import Agent, ChatRuntime, ChatState, DefinitionError, Flow, RunFailed, UseError, handoff, sequential
+from graphrt import (
+    Agent,
+    ChatRuntime,
+    ChatState,
+    DefinitionError,
+    Flow,
+    RunFailed,
+    UseError,
+    handoff,
+    sequential,
+)
 from graphrt.agents import (
     FilePart,
     ImagePart,
@@ -24,8 +34,10 @@ from graphrt.agents import (
     user,
 )
 from graphrt.agents.models.openai import OpenAIModel
+from graphrt.agents.tools import tool
 from graphrt.chat import ConversationBusy, TurnOpen, TurnStopped, events
 from graphrt.chat.conversation import trimmed
+from graphrt.errors import AnswerRefused
 from graphrt.runtime import leave
 from graphrt.stores import open_store
 from graphrt.stores.memory import MemoryStore
@@ -419,3 +431,45 @@ async def test_cancelling_reaches_the_socket() -> None:
             await endpoint.hung_up.wait()
         await model.aclose()
     assert [type(e).__name__ for e in told][2:] == ["OutputDelta", "AgentCancelled", "TurnCancelled"]
+
+
+async def test_an_answer_and_a_resumption_can_be_watched(tmp_path: Path) -> None:
+    """What follows an answer, and what follows a failure, is told as a turn is; an agent's own routers are not."""
+
+    @tool(approval="always")
+    def pay(cents: int) -> str:
+        return f"paid {cents}"
+
+    ann = Agent("Pay.", name="ann", tools=[pay])
+    model = ScriptedModel([Turn.call("pay", cents=3), ValueError("away"), "Done."])
+    store = open_store(tmp_path / "runs.db")
+    runtime = ChatRuntime(ann, store=store, conversation="c", resources=[model], target="desk.py:flow")
+    told = [type(e).__name__ async for e in runtime.stream("Pay!")]
+    assert told == ["TurnStarted", "AgentStarted", "ToolRequested", "TurnSuspended"]
+    refused = runtime.stream_answer("perhaps")
+    with pytest.raises(AnswerRefused, match="approve"):
+        await refused.reply()
+    answered = [type(e).__name__ async for e in runtime.stream_answer("approve")]
+    assert answered == ["AgentStarted", "ToolReturned", "AttemptFailed", "AgentFailed", "TurnFailed"]
+    resumed = runtime.stream_resume()
+    assert [type(e).__name__ async for e in resumed] == [
+        "AgentStarted",
+        "OutputDelta",
+        "AgentCompleted",
+        "TurnCompleted",
+    ]
+    assert (await resumed.reply()).text == "Done."
+    assert store.info("c-1").target == "desk.py:flow"
+    store.close()
+
+
+def test_a_state_that_a_message_alone_cannot_begin_is_refused() -> None:
+    """A turn begins with messages: every other field needs a default, and that is said before anything runs."""
+
+    class Needy(ChatState):
+        topic: str
+
+    flow = Flow("needy", Needy)
+    flow.agent("say", ANN, reads=flow.state.messages, writes=flow.state.messages)
+    with pytest.raises(DefinitionError, match="field 'topic' of Needy has no default; give it one"):
+        ChatRuntime(flow, resources=[ScriptedModel([])])

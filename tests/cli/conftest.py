@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.cli.calling import Program
+from tests.cli.processes import OnTerminal
 
 
 @pytest.fixture
@@ -40,3 +41,17 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
             del sys.modules[name]  # another test has a file of the same name
     monkeypatch.undo()
     time.tzset()
+
+
+@pytest.fixture
+def terminal(program: Program) -> Iterator[Callable[..., OnTerminal]]:
+    """Opens terminals that end with the test."""
+    opened: list[OnTerminal] = []
+
+    def open_(*args: str, term: str = "xterm-256color") -> OnTerminal:
+        opened.append(OnTerminal(list(args), program.folder, term=term))
+        return opened[-1]
+
+    yield open_
+    for one in opened:
+        one.close()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import pty
 import re
 import select
 import subprocess
 import sys
+import termios
+import time
 from pathlib import Path
 from typing import Final
 
@@ -124,3 +128,73 @@ class Terminal:
             line += [" "] * (column + 1 - len(line))
             line[column] = character
             self.at = (row, column + 1)
+
+
+class OnTerminal:
+    """The program on a terminal of its own."""
+
+    def __init__(
+        self, args: list[str], folder: Path, *, term: str = "xterm-256color", size: tuple[int, int] = (80, 24)
+    ) -> None:
+        """Start it."""
+        env = {**os.environ, "TERM": term, "COLUMNS": str(size[0]), "LINES": str(size[1])}
+        ours, theirs = pty.openpty()
+        self._fd = ours
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "graphrt", *args],
+            cwd=folder,
+            env=env,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - the terminal sends it Ctrl-C
+        )
+        os.close(theirs)
+        self.seen = ""
+
+    def until(self, text: str) -> str:
+        """Read until a text is there; give what came since the last call."""
+        new = ""
+        deadline = time.monotonic() + 30
+        while text not in new:
+            assert time.monotonic() < deadline, f"{text!r} never came; came {new[-2000:]!r}"
+            if select.select([self._fd], [], [], 0.5)[0]:
+                try:
+                    new += os.read(self._fd, 65536).decode("utf-8", "replace")
+                except OSError:
+                    break
+        self.seen += new
+        return new
+
+    def press(self, keys: str) -> None:
+        """Send keys."""
+        os.write(self._fd, keys.encode())
+
+    def code(self) -> int:
+        """Wait for its end, and close the terminal."""
+        deadline = time.monotonic() + 30
+        while self._process.poll() is None or select.select([self._fd], [], [], 0)[0]:
+            assert time.monotonic() < deadline, f"it does not end; it showed {self.seen[-500:]!r}"
+            if not select.select([self._fd], [], [], 0.1)[0]:
+                continue
+            try:
+                self.seen += os.read(self._fd, 65536).decode("utf-8", "replace")
+            except OSError:
+                break
+        return self._process.wait(30)
+
+    def interrupt(self) -> None:
+        """Press Ctrl-C."""
+        self.press("\x03")
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        self._process.kill()
+        self._process.wait()
+
+    def close(self) -> None:
+        """End it, however it stands."""
+        self._process.kill()
+        self._process.wait()
+        os.close(self._fd)

@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-import pty
-import select
-import subprocess
-import sys
-import termios
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -26,6 +18,7 @@ from graphrt.trace import Trace
 from tests.cli import scenes
 from tests.cli.calling import Program, same_as_golden
 from tests.cli.flows import clerk
+from tests.cli.processes import OnTerminal
 
 SCENES: dict[str, Callable[[], Trace]] = {
     "suspended": scenes.suspended,
@@ -248,81 +241,7 @@ def test_control_characters_never_reach_the_screen() -> None:
 # -- on a terminal ----------------------------------------------------------------------------------------------------
 
 
-class Terminal:
-    """The program on a terminal of its own."""
-
-    def __init__(
-        self, args: list[str], folder: Path, *, term: str = "xterm-256color", size: tuple[int, int] = (80, 24)
-    ) -> None:
-        env = {**os.environ, "TERM": term, "COLUMNS": str(size[0]), "LINES": str(size[1])}
-        ours, theirs = pty.openpty()
-        self._fd = ours
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "graphrt", *args],
-            cwd=folder,
-            env=env,
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - the terminal sends it Ctrl-C
-        )
-        os.close(theirs)
-        self.seen = ""
-
-    def until(self, text: str) -> str:
-        """Read until a text is there; give what came since the last call."""
-        new = ""
-        deadline = time.monotonic() + 30
-        while text not in new:
-            assert time.monotonic() < deadline, f"{text!r} never came; came {new[-2000:]!r}"
-            if select.select([self._fd], [], [], 0.5)[0]:
-                try:
-                    new += os.read(self._fd, 65536).decode("utf-8", "replace")
-                except OSError:
-                    break
-        self.seen += new
-        return new
-
-    def press(self, keys: str) -> None:
-        """Send keys."""
-        os.write(self._fd, keys.encode())
-
-    def code(self) -> int:
-        """Wait for its end, and close the terminal."""
-        deadline = time.monotonic() + 30
-        while self._process.poll() is None or select.select([self._fd], [], [], 0)[0]:
-            assert time.monotonic() < deadline, f"it does not end; it showed {self.seen[-500:]!r}"
-            if not select.select([self._fd], [], [], 0.1)[0]:
-                continue
-            try:
-                self.seen += os.read(self._fd, 65536).decode("utf-8", "replace")
-            except OSError:
-                break
-        return self._process.wait(30)
-
-    def close(self) -> None:
-        """End it, however it stands."""
-        self._process.kill()
-        self._process.wait()
-        os.close(self._fd)
-
-
-@pytest.fixture
-def terminal(program: Program) -> Iterator[Callable[..., Terminal]]:
-    """Opens terminals that end with the test."""
-    opened: list[Terminal] = []
-
-    def open_(*args: str, term: str = "xterm-256color") -> Terminal:
-        opened.append(Terminal(list(args), program.folder, term=term))
-        return opened[-1]
-
-    yield open_
-    for one in opened:
-        one.close()
-
-
-def test_single_keys_walk_on_a_terminal(program: Program, terminal: Callable[..., Terminal]) -> None:
+def test_single_keys_walk_on_a_terminal(program: Program, terminal: Callable[..., OnTerminal]) -> None:
     """On a terminal keys work without enter, on another screen than the one with the history, which comes back."""
     file = program.file("run.jsonl", scenes.suspended())
     walked = terminal("replay", str(file))
@@ -344,7 +263,7 @@ def test_single_keys_walk_on_a_terminal(program: Program, terminal: Callable[...
     assert walked.seen.rstrip().endswith("\x1b[?1049l")
 
 
-def test_a_dumb_terminal_gets_lines(program: Program, terminal: Callable[..., Terminal]) -> None:
+def test_a_dumb_terminal_gets_lines(program: Program, terminal: Callable[..., OnTerminal]) -> None:
     """Where no cursor can be placed the same commands are typed as lines, and the end of input ends the walk."""
     file = program.file("run.jsonl", scenes.suspended())
     walked = terminal("replay", str(file), term="dumb")
@@ -356,7 +275,7 @@ def test_a_dumb_terminal_gets_lines(program: Program, terminal: Callable[..., Te
     assert "\x1b" not in walked.seen
 
 
-def test_ctrl_c_gives_the_terminal_back(program: Program, terminal: Callable[..., Terminal]) -> None:
+def test_ctrl_c_gives_the_terminal_back(program: Program, terminal: Callable[..., OnTerminal]) -> None:
     """Ctrl-C ends the walk with 130 and leaves the terminal as it was."""
     file = program.file("run.jsonl", scenes.suspended())
     walked = terminal("replay", str(file))

@@ -9,6 +9,7 @@ from typing import Any, Final
 from graphrt.cli.commands import (
     answer,
     cancel,
+    chat,
     check,
     diff,
     explain,
@@ -44,6 +45,7 @@ class Command:
 GROUPS: Final[Mapping[str, tuple[Command, ...]]] = {
     "Run flows": (
         Command("run", "Run a flow, with live progress.", run.run, run.EXAMPLES),
+        Command("chat", "Talk to a flow, turn by turn.", chat.chat, chat.EXAMPLES),
         Command("resume", "Go on with a run that did not complete.", resume.resume, resume.EXAMPLES),
     ),
     "Look at flows": (

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -52,10 +51,6 @@ def _views(incomplete: str) -> list[tuple[str, str]]:
     from graphrt_viz import VIEWS
 
     return [(view.name, view.about) for view in VIEWS.values() if view.name.startswith(incomplete)]
-
-
-_STAMP: Final = "graphrt-picture "
-"""Begins the line of a text that only --check reads."""
 
 
 def render(
@@ -169,16 +164,13 @@ def render(
 
 def _written(content: str | bytes, output: Path | None, form: str) -> int:
     """Write a picture to its file, or to standard output."""
+    from graphrt.cli.pictures import print_picture, write_picture
     from graphrt.cli.screen import note
-    from graphrt.errors import UseError
 
     if output is None:
-        _to_screen(content, form)
+        print_picture(content, form)
         return 0
-    try:
-        output.write_bytes(content if isinstance(content, bytes) else content.encode())
-    except OSError as error:
-        raise UseError(f"cannot write {output}: {error.strerror or error}") from error
+    write_picture(content, output)
     note(f"wrote {output}")
     return 0
 
@@ -281,24 +273,6 @@ def _marked(shown: Picture | Graph | Trace, view: str | None, opened: Opened, *,
     if isinstance(shown, Picture) or view not in {None, "run"}:
         raise UseError("--check-marks needs the picture of one definition: one flow or run, no --heat, no other view")
     return marked(_picture(shown, view, opened, live=live), graph_of(shown) if isinstance(shown, Trace) else shown)
-
-
-def _to_screen(content: str | bytes, form: str) -> None:
-    from graphrt.cli.screen import console, framed, say, write
-    from graphrt.errors import UseError
-
-    if isinstance(content, str):
-        screen = console()
-        if form == "text" and screen.is_terminal:
-            rows = content.rstrip("\n").split("\n")
-            say(*(part for row in rows if not row.startswith(_STAMP) for part in framed(row, screen.width)))
-            return
-        write(content if content.endswith("\n") else content + "\n")
-        return
-    if sys.stdout.isatty():
-        raise UseError(f"{form} is no text; add -o FILE.{form}, or redirect the output")
-    sys.stdout.buffer.write(content)
-    sys.stdout.flush()
 
 
 def _check(picture: Picture, output: Path | None, what: str) -> int:

@@ -1,0 +1,55 @@
+"""Where a picture goes: into a file, or onto the screen."""
+
+from __future__ import annotations
+
+import sys
+from typing import IO, TYPE_CHECKING, Final
+
+from graphrt.cli.screen import console, framed, say, write
+from graphrt.errors import UseError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_STAMP: Final = "graphrt-picture "
+"""Begins the line of a text that only --check reads."""
+
+
+def write_picture(content: str | bytes, output: Path) -> None:
+    """Write a picture to its file.
+
+    Raises:
+        UseError: the file cannot be written.
+    """
+    try:
+        output.write_bytes(content if isinstance(content, bytes) else content.encode())
+    except OSError as error:
+        raise UseError(f"cannot write {output}: {error.strerror or error}") from error
+
+
+def print_picture(content: str | bytes, form: str) -> None:
+    """Print a picture to standard output: a text as a person reads it, all else as it is.
+
+    Raises:
+        UseError: it is no text, and standard output is a terminal.
+    """
+    if isinstance(content, str):
+        if form == "text" and console().is_terminal:
+            print_text(content, sys.stdout)
+            return
+        write(content if content.endswith("\n") else content + "\n")
+        return
+    if sys.stdout.isatty():
+        raise UseError(f"{form} is no text; add -o FILE.{form}, or redirect the output")
+    sys.stdout.buffer.write(content)
+    sys.stdout.flush()
+
+
+def print_text(content: str, file: IO[str]) -> None:
+    """Print a text picture, on a terminal no wider than that is."""
+    screen = console(file)
+    rows = [row for row in content.rstrip("\n").split("\n") if not row.startswith(_STAMP)]
+    if screen.is_terminal:
+        say(*(part for row in rows for part in framed(row, screen.width)), file=file)
+    else:
+        say(*rows, file=file)
