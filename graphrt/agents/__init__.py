@@ -1,5 +1,6 @@
 """Models, messages and tools: what an agent is made of. Importing this loads no model library."""
 
+from graphrt.agents.guardrails import Guardrail, on_input, on_output
 from graphrt.agents.messages import (
     AssistantMessage,
     FilePart,
@@ -22,6 +23,7 @@ __all__ = [
     "AssistantMessage",
     "Choice",
     "FilePart",
+    "Guardrail",
     "ImagePart",
     "Message",
     "Model",
@@ -35,6 +37,8 @@ __all__ = [
     "Usage",
     "UserMessage",
     "assistant",
+    "on_input",
+    "on_output",
     "resolve_model",
     "system",
     "tool_result",

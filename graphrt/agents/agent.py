@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from graphrt.agents.errors import ModelError
+from graphrt.agents.guardrails import Guardrail
 from graphrt.agents.inside import agent_at, expansion_of
 from graphrt.agents.model import Model
 from graphrt.agents.tools import Tool, tool_from
@@ -60,6 +61,7 @@ class Agent:
         temperature: 0 for the likeliest answer; None leaves it to the model.
         seed: for models that can repeat themselves.
         max_tokens: longest answer, in tokens.
+        guardrails: who looks at what goes in and at what comes out, and may stop it; see `graphrt.agents.guardrails`.
         max_turns: how many requests one visit may make, tool calls in between.
         repairs: how often data that does not fit the written field is given back to the model, with what is wrong; and
             how many turns in a row it may ask for calls that cannot be carried out.
@@ -80,6 +82,7 @@ class Agent:
         temperature: float | None = None,
         seed: int | None = None,
         max_tokens: int | None = None,
+        guardrails: Sequence[Guardrail] = (),
         max_turns: int = 10,
         repairs: int = 2,
         at_once: int = 8,
@@ -95,6 +98,7 @@ class Agent:
         self.temperature = temperature
         self.seed = seed
         self.max_tokens = max_tokens
+        self.guardrails = tuple(guardrails)
         self.max_turns = max_turns
         self.repairs = repairs
         self.at_once = at_once

@@ -23,9 +23,11 @@
     │   ├── ToolTimeout                it took too long
     │   ├── ToolFailed                 it raised, and is to be tried again
     │   └── ToolResultRefused          the result is neither text nor JSON
-    └── TurnLimit                      an agent wanted to call tools more often than it may
+    ├── TurnLimit                      an agent wanted to call tools more often than it may
+    └── GuardrailTripped               a guardrail blocked what goes into an agent, or what comes out of it
     graphrt.errors.UseError
-    └── ToolDefinitionError            a function cannot serve as a tool
+    ├── ToolDefinitionError            a function cannot serve as a tool
+    └── GuardrailDefinitionError       a function cannot serve as a guardrail
 
 No message repeats a key or a whole response body: bodies are quoted up to ``EXCERPT`` characters.
 """
@@ -226,6 +228,18 @@ class TurnLimit(RunError):
     """An agent wanted to call tools more often than it may."""
 
     code = "turn-limit"
+
+
+class GuardrailTripped(RunError):
+    """A guardrail blocked what goes into an agent, or what comes out of it."""
+
+    code = "guardrail-tripped"
+
+
+class GuardrailDefinitionError(UseError):
+    """A function cannot serve as a guardrail: it has no usable name, or does not take one text."""
+
+    code = "guardrail-definition"
 
 
 class ToolDefinitionError(UseError):

@@ -5,6 +5,8 @@
     tools:         model ──each call──▶ tool ──▶ results ──each act──▶ act ──▶ done ──▶ model … ──▶ answered
                    and where the written field is no text:  model ──▶ answer ──▶ answered, repaired as data is
     approval:      …results ──each act──▶ consent ──tool──▶ approve ──approve──▶ act,  ──decline──▶ declined ──▶ done
+    guardrails:    input ──fork──▶ model, each check; all ──▶ admitted ──▶ what follows the first request above
+                   … ──▶ output ──fork──▶ each check ──allow──▶ released ──▶ answered,  ──block──▶ stop, an error
 
 Every node makes at most one request, or one call, so each is recorded for itself, and nothing that was paid for is
 asked again after a crash. Calls that change the world, or that a person must agree to, come after the others of their
@@ -37,10 +39,12 @@ def expansion_of(agent: Agent, spec: ExpansionSpec) -> Expansion:
     shape = Shape(place)
     state_type = shape.state_type()
     fields, mistakes = fields_of(state_type)
-    nodes, unjoined = place_joins(shape.nodes(), 0)
+    nodes, unjoined = place_joins(shape.nodes(fields), 0)
     about: dict[str, Any] = {"instructions": agent.instructions}
     if agent.tools:
         about["tools"] = [t.name for t in agent.tools]
+    if agent.guardrails:
+        about["guardrails"] = [f"{g.name} ({g.side})" for g in agent.guardrails]
     if place.speaks:
         about["speaks"] = True
     if agent.model is not None:
@@ -50,7 +54,7 @@ def expansion_of(agent: Agent, spec: ExpansionSpec) -> Expansion:
         inputs=tuple(Change(place.names[f.name], Read(f.name)) for f in spec.reads),
         outputs=tuple(Change(f.name, Read("output")) for f in spec.writes),
         about=about,
-        mistakes=(*mistakes_of(place), *mistakes, *unjoined),
+        mistakes=(*mistakes_of(place), *shape.mistakes, *mistakes, *unjoined),
     )
 
 

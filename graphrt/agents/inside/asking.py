@@ -13,7 +13,7 @@ from graphrt.agents.errors import CallRefused, ModelBehavior, OutputRefused, Tur
 from graphrt.agents.inside.calling import refusal
 from graphrt.agents.inside.requests import Requests
 from graphrt.agents.messages import MEND, RUNTIME, AssistantMessage, Message, user
-from graphrt.agents.model import Model, resolve_model
+from graphrt.agents.model import Emit, Model, discard, resolve_model
 from graphrt.agents.tools import untitled
 from graphrt.inputs import Usage
 
@@ -32,12 +32,16 @@ class Asking:
         self.place = place
         self.requests = Requests(place)
 
+    def _emit(self, context: Context) -> Emit:
+        """Return where the pieces of an answer go as they arrive: nowhere, if it may yet be held back."""
+        return discard if self.place.releasing else context.emit
+
     async def once(self, context: Context, **values: Any) -> Any:  # noqa: ANN401 - a value of the written field
         """Make the one request of an agent that writes text or a label, and has no tools."""
         if self.place.spec.answers:
             return await self._choice(context, self.requests.request(values, ()))
         model = model_of(self.place.agent, context)
-        reply = await model.respond(self.requests.request(values, ()), context.emit)
+        reply = await model.respond(self.requests.request(values, ()), self._emit(context))
         _report(context, model, reply)
         return self._as_said(reply.text)
 
@@ -51,7 +55,7 @@ class Asking:
         """Make the next request of a tool-calling agent: it ends in calls, or in the last words."""
         model = model_of(self.place.agent, context)
         request = self.requests.request(values, messages)
-        reply = await model.respond(request, context.emit)
+        reply = await model.respond(request, self._emit(context))
         _report(context, model, reply)
         said = AssistantMessage(text=reply.text, tool_calls=reply.tool_calls, name=self.place.spec.node)
         asked = self.requests.asked(request, messages)

@@ -24,6 +24,9 @@ def mistakes_of(place: Place) -> tuple[str, ...]:
     twice = sorted({n for n in names if names.count(n) > 1})
     if twice:
         found.append(f"two tools of the agent are named {twice[0]!r}; name one of them with tool(name=…)")
+    rails = [g.name for g in agent.guardrails]
+    if again := sorted({n for n in rails if rails.count(n) > 1}):
+        found.append(f"two guardrails of the agent are named {again[0]!r}; give one of them another name=")
     known = {f.name for f in spec.reads}
     reads = ", ".join(sorted(known)) or "nothing"
     found += [

@@ -14,7 +14,21 @@ if TYPE_CHECKING:
     from graphrt.agents.agent import Agent
     from graphrt.drafts import ExpansionSpec
 
-_OWN: Final = ("messages", "calls", "acts", "call", "output", "refused", "consent", "verdict", "wrong_calls")
+_OWN: Final = (
+    "messages",
+    "calls",
+    "acts",
+    "call",
+    "output",
+    "refused",
+    "consent",
+    "verdict",
+    "wrong_calls",
+    "going_in",
+    "coming_out",
+    "ruling",
+    "because",
+)
 """Names of fields that the graph inside an agent needs for itself."""
 _SAID: Final[tuple[Any, ...]] = (hints.bare(Message), AssistantMessage)
 
@@ -46,6 +60,11 @@ class Place:
         """… and the others."""
         self.lists = ("calls", "acts") if self.acting else ("calls",)
         """The fields that hold the calls of a turn."""
+
+        self.admitting = tuple(g for g in agent.guardrails if g.side == "input")
+        """Guardrails on what goes in …"""
+        self.releasing = tuple(g for g in agent.guardrails if g.side == "output")
+        """… and on what comes out."""
 
     @property
     def is_data(self) -> bool:

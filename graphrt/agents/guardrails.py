@@ -1,0 +1,118 @@
+"""Who looks at what goes into an agent and what comes out of it, and may stop it.
+
+    clerk = Agent(
+        "Help the customer.",
+        guardrails=[on_input(no_card_numbers), on_output(Agent("Block texts that promise a refund."), name="promises")],
+    )
+
+A guardrail is a function of the text that returns why it must not pass, or None; or an agent that judges. Each is a
+node of the agent's graph with the outcomes ``allow`` and ``block``: recorded, drawn and replayed like any other. Those
+on the input run beside the agent's first request, and nothing is called or written before all of them allowed it. One
+that blocks ends the agent with `GuardrailTripped`, which an edge can catch: whatever the agent was about to do is
+cancelled. One that fails lets nothing pass: its error is the agent's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias, cast
+
+from graphrt.agents.errors import GuardrailDefinitionError
+from graphrt.signatures import signature_of
+
+if TYPE_CHECKING:
+    from graphrt.drafts import Expansion, ExpansionSpec
+
+Side: TypeAlias = Literal["input", "output"]
+Judge: TypeAlias = "Callable[..., Any] | Judging"
+
+ALLOW: Final = "allow"
+BLOCK: Final = "block"
+_NAME: Final = re.compile(r"[A-Za-z_][\w -]{0,63}")
+
+
+class Judging(Protocol):
+    """An agent as a judge; any that can choose between ``allow`` and ``block``."""
+
+    name: str | None
+    instructions: str
+
+    def expand(self, spec: ExpansionSpec, /) -> Expansion:
+        """Return the graph of the agent as a node that chooses."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Guardrail:
+    """One judge on one side of an agent; made by `on_input` and `on_output`."""
+
+    side: Side
+    name: str
+    judge: Judge
+
+    @property
+    def agent(self) -> Judging | None:
+        """The agent that judges; None if it is a function."""
+        return cast("Judging", self.judge) if hasattr(self.judge, "expand") else None
+
+    @property
+    def node(self) -> str:
+        """Name of its node in the agent's graph."""
+        return f"check {self.name}"
+
+
+def on_input(judge: Judge, *, name: str | None = None) -> Guardrail:
+    """Let a function or an agent look at what goes into an agent, beside the first request to its model.
+
+    Args:
+        judge: a function of the text that returns why it must not pass, or None; it may take a `Context` too, and may
+            be async. Or an agent: it is asked to choose between ``allow`` and ``block``.
+        name: what pictures and errors call it; by default the function's or the agent's own name.
+
+    Raises:
+        GuardrailDefinitionError: it has no usable name, or the function does not take one text.
+    """
+    return _guardrail("input", judge, name)
+
+
+def on_output(judge: Judge, *, name: str | None = None) -> Guardrail:
+    """Let a function or an agent look at what an agent wants to write, before it is written; see `on_input`.
+
+    Raises:
+        GuardrailDefinitionError: as for `on_input`.
+    """
+    return _guardrail("output", judge, name)
+
+
+def _guardrail(side: Side, judge: Judge, name: str | None) -> Guardrail:
+    found = name or getattr(judge, "name", None) or getattr(judge, "__name__", "")
+    if not isinstance(found, str) or not _NAME.fullmatch(found):
+        raise GuardrailDefinitionError(
+            f"{found!r} cannot name a guardrail; give name=, a letter and then letters, digits, _, - or spaces",
+            name=str(found),
+        )
+    guardrail = Guardrail(side, found, judge)
+    if guardrail.agent is None:
+        parameters_of(cast("Callable[..., Any]", judge), found)
+    return guardrail
+
+
+def parameters_of(judge: Callable[..., Any], name: str) -> tuple[str, str | None]:
+    """Return the parameters of a judging function that take the text and the `Context`.
+
+    Raises:
+        GuardrailDefinitionError: it does not take one text.
+    """
+    from graphrt.agents.tools import is_context  # noqa: PLC0415 - tools bring pydantic's schemas; only where it is used
+
+    signature = signature_of(judge)
+    contexts = [p.name for p in signature.params if is_context(p.annotation)]
+    texts = [p.name for p in signature.params if p.name not in contexts and not p.fixed and p.required]
+    if signature.problem is not None or len(texts) != 1 or len(contexts) > 1:
+        found = signature.problem or f"takes {', '.join(p.name for p in signature.params) or 'nothing'}"
+        raise GuardrailDefinitionError(
+            f"guardrail {name!r} {found}; expected a function of one text, and of a Context if it needs one", name=name
+        )
+    return texts[0], contexts[0] if contexts else None

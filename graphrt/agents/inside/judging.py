@@ -1,0 +1,85 @@
+"""The nodes of an agent that judge what goes in and what comes out, and those that stop it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+from pydantic_core import to_jsonable_python
+
+from graphrt.agents.errors import GuardrailTripped
+from graphrt.agents.guardrails import ALLOW, BLOCK, Guardrail, parameters_of
+from graphrt.agents.inside.requests import Requests
+from graphrt.agents.messages import AssistantMessage
+from graphrt.agents.tools import is_async
+from graphrt.values import brief
+
+if TYPE_CHECKING:
+    from graphrt.agents.inside.place import Place
+    from graphrt.context import Context
+
+
+class Heard:
+    """Says what judges on the input look at, and what those on the output do."""
+
+    def __init__(self, place: Place) -> None:
+        """Speak for an agent in `place`."""
+        self.place = place
+        self.requests = Requests(place)
+
+    def input(self, **values: Any) -> str:  # noqa: ANN401 - values of the fields read
+        """Return what the agent is to react to: what the model is asked, without what was said before."""
+        last = self.requests.request(values, ()).messages[-1]
+        return last.text
+
+    def output(self, output: Any) -> str:  # noqa: ANN401 - a value of the written field
+        """Return what the agent wants to write, as text."""
+        if isinstance(output, AssistantMessage):
+            return output.text
+        return output if isinstance(output, str) else json.dumps(to_jsonable_python(output), ensure_ascii=False)
+
+
+class Judge:
+    """Does the work of one guardrail that is a function, and stops the agent where any blocks."""
+
+    def __init__(self, place: Place, guardrail: Guardrail) -> None:
+        """Judge for an agent in `place`."""
+        self.place = place
+        self.guardrail = guardrail
+
+    @property
+    def is_async(self) -> bool:
+        """Whether the function is one to be awaited."""
+        return is_async(cast("Callable[..., Any]", self.guardrail.judge))
+
+    def judge(self, context: Context, judged: str) -> dict[str, str]:
+        """Let the function look at the text."""
+        return self._ruling(self._called(context, judged))
+
+    async def judge_async(self, context: Context, judged: str) -> dict[str, str]:
+        """Do the same with a function to be awaited."""
+        return self._ruling(await self._called(context, judged))
+
+    def _called(self, context: Context, judged: str) -> Any:  # noqa: ANN401 - a function returns what it likes
+        fn = cast("Callable[..., Any]", self.guardrail.judge)
+        text, wants = parameters_of(fn, self.guardrail.name)
+        return fn(**{text: judged}, **({wants: context} if wants else {}))
+
+    def _ruling(self, said: object) -> dict[str, str]:
+        if said is not None and not isinstance(said, str):
+            raise TypeError(f"guardrail {self.guardrail.name!r} returned {brief(said)}; expected the reason, or None")
+        return {"ruling": ALLOW if said is None else BLOCK, "because": said or ""}
+
+    def stop(self, because: str = "") -> None:
+        """End the agent: this guardrail has blocked."""
+        rail, node = self.guardrail, self.place.spec.node
+        reason = f": {because}" if because else ""
+        raise GuardrailTripped(
+            f"guardrail {rail.name!r} blocked the {rail.side} of agent {node!r}{reason};"
+            " change what goes in, or lead an edge away from the agent with on=GuardrailTripped",
+            node=node,
+            guardrail=rail.name,
+            side=rail.side,
+            reason=because or None,
+        )
