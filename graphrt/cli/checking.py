@@ -6,13 +6,13 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from graphrt.checks import Settings, check
 from graphrt.checks.engine import of_mistake
 from graphrt.checks.reports import Checked
 from graphrt.checks.settings import settings_from
-from graphrt.cli.target import load_all, load_folder
+from graphrt.cli.target import files_in, load_all, no_flow
 from graphrt.errors import DefinitionError, UseError
 from graphrt.hints import is_mapping
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from graphrt.cli.target import Loaded
     from graphrt.graph import Graph
 
-_SETTINGS = "pyproject.toml"
+_SETTINGS: Final = "pyproject.toml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,14 @@ class Looked:
 
     checked: Checked
     graph: Graph | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """A file that refuses its own flow while it is loaded."""
+
+    target: str
+    error: DefinitionError
 
 
 def project_settings() -> Settings:
@@ -53,34 +61,48 @@ def project_settings() -> Settings:
     return Settings()
 
 
-def look(targets: Sequence[str], settings: Settings, against: str | None) -> list[Looked]:
-    """Check every flow that the targets name, each once.
+def look(targets: Sequence[str], settings: Settings, against: str | None) -> tuple[list[Looked], list[UseError]]:
+    """Check every flow that the targets name, each once; return them, and why other targets could not be loaded.
+
+    A file without a flow is passed over, unless no other target has one.
 
     Raises:
-        UseError: a target names nothing, or the recorded runs cannot be read.
+        UseError: no target has a flow, or the recorded runs cannot be read.
     """
+    loaded, troubles = _load(targets)
     found: list[Looked] = []
     known: dict[object, int] = {}
+    for one in (_looked(flow, settings, against) for flow in loaded):
+        same = _identity(one)
+        if same is None or same not in known:
+            known[same] = len(found)
+            found.append(one)
+        elif _is_home(one):
+            found[known[same]] = one
+    return found, troubles
+
+
+def _load(targets: Sequence[str]) -> tuple[list[Loaded | _Refused], list[UseError]]:
+    loaded: list[Loaded | _Refused] = []
+    troubles: list[UseError] = []
     for target in targets:
-        for one in _of_target(target, settings, against):
-            same = _identity(one)
-            if same is None or same not in known:
-                known[same] = len(found)
-                found.append(one)
-            elif _is_home(one):
-                found[known[same]] = one
-    return found
+        files = files_in(target) if Path(target).is_dir() else [target]
+        for file in files:
+            try:
+                loaded += load_all(file)
+            except DefinitionError as error:
+                loaded.append(_Refused(file, error))
+            except UseError as error:
+                troubles.append(error)
+    if not loaded and not troubles:
+        place = targets[0]
+        raise UseError(no_flow(f"no file in {place}" if Path(place).is_dir() else place))
+    return loaded, troubles
 
 
-def _of_target(target: str, settings: Settings, against: str | None) -> list[Looked]:
-    try:
-        flows = load_folder(target) if Path(target).is_dir() else load_all(target)
-    except DefinitionError as error:  # refused while its file was loaded
-        return [_mistaken(target, error)]
-    return [_looked(f, settings, against) for f in flows]
-
-
-def _looked(loaded: Loaded, settings: Settings, against: str | None) -> Looked:
+def _looked(loaded: Loaded | _Refused, settings: Settings, against: str | None) -> Looked:
+    if isinstance(loaded, _Refused):
+        return _mistaken(loaded.target, loaded.error)
     try:
         graph = loaded.graph()
     except DefinitionError as error:

@@ -73,10 +73,10 @@ def load(text: str) -> Loaded:
 
 
 def load_all(text: str) -> list[Loaded]:
-    """Return every flow of a file that is named without a flow; else the one that is named.
+    """Return every flow of a file that is named without a flow, which may be none; else the one that is named.
 
     Raises:
-        UseError: as `load`, but several flows are none.
+        UseError: as `load`, but no flow and several flows are no mistake.
     """
     place, name = _parts(text)
     if name is not None:
@@ -84,27 +84,12 @@ def load_all(text: str) -> list[Loaded]:
     with _quiet():
         module = _module(place, text)
         flows = _flows(module)
-        if not flows:
-            raise UseError(_no_flow(place))
         return [Loaded(f"{text}:{n}", n, _named(place, module, n)) for n in flows]
 
 
-def load_folder(text: str) -> list[Loaded]:
-    """Return every flow in the Python files of a folder and of the folders below it, file by file.
-
-    Files without a flow are passed over; so is what is hidden, and environments.
-
-    Raises:
-        UseError: a file cannot be imported, or no file has a flow.
-    """
-    found: list[Loaded] = []
-    with _quiet():
-        for path in _files(Path(text)):
-            module = _module(str(path), str(path))
-            found += [Loaded(f"{path}:{n}", n, _named(str(path), module, n)) for n in _flows(module)]
-    if not found:
-        raise UseError(f"no file in {text} has a flow; expected a variable that holds a Flow or a Graph")
-    return found
+def files_in(folder: str) -> list[str]:
+    """Return the Python files of a folder and of the folders below it; not what is hidden, nor environments."""
+    return [str(path) for path in _files(Path(folder))]
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -261,10 +246,11 @@ def _only(place: str, module: ModuleType) -> str:
     if flows:
         listed = ", ".join(f"{place}:{n}" for n in flows)
         raise UseError(f"{place} has {len(flows)} flows; name one: {listed}")
-    raise UseError(_no_flow(place))
+    raise UseError(no_flow(place))
 
 
-def _no_flow(place: str) -> str:
+def no_flow(place: str) -> str:
+    """Tell that a file has no flow, and what was expected."""
     return f"{place} has no flow; expected a variable that holds a Flow or a Graph, or name a function that returns one"
 
 

@@ -13,6 +13,9 @@ _HALTS = "burr stops such a loop from outside: the application is run until a gi
 _WAITS = "its guards are functions without an otherwise; where none holds, the original runs the node once more"
 
 EXPLAINED: Final[dict[str, dict[tuple[str, str], str]]] = {
+    "asl-semaphore": {
+        ("GR105", "Get Lock/0/Acquire Lock"): "every error of the database leads to making the lock and trying again",
+    },
     "burr-deep-researcher": {
         ("GR103", "generate_query"): _HALTS,
         ("GR201", "reflect_on_summary"): "research_loop_count is compared with == 2 and < 2: a count of 3 has no way",

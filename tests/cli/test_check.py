@@ -149,6 +149,39 @@ def test_a_folder_stands_for_the_flows_below_it(program: Program) -> None:
     assert "no file in empty has a flow" in program("check", "empty").err
 
 
+def test_a_target_that_cannot_be_loaded_does_not_hide_the_others(program: Program) -> None:
+    """Files without a flow are passed over, one that is broken is named; the others are checked; the exit code is 2."""
+    write(program, "none.py", "x = 1\n")
+    write(program, "broken.py", "import nothere\n")
+    write(program, "gap.py", GAP)
+    write(program, "fine.py", FINE.replace('"gap"', '"fine"'))
+    ran = program("check", "none.py", "fine.py")
+    assert (ran.code, ran.out, ran.err) == (0, "✓ fine.py:flow\n", "")
+    ran = program("check", "broken.py", "gap.py", "none.py", "nowhere.py", "fine.py")
+    assert ran.code == 2
+    assert [row for row in ran.out.splitlines() if row.startswith(("✗", "✓"))] == [
+        "✗ gap.py:flow: 1 error",
+        "✓ fine.py:flow",
+    ]
+    assert [row for row in ran.err.splitlines() if row.startswith("graphrt:")] == [
+        "graphrt: cannot load broken.py: ModuleNotFoundError: No module named 'nothere'",
+        "graphrt: there is no file nowhere.py; did you mean none.py?",
+    ]
+    ran = program("check", ".")
+    assert ran.code == 2
+    assert "✗ gap.py:flow: 1 error\n" in ran.out
+    assert ran.err.startswith("graphrt: cannot load broken.py: ModuleNotFoundError")
+
+
+def test_nothing_to_check_is_no_success(program: Program) -> None:
+    """Where no file that was named has a flow, nothing was checked, and nobody may take that for green."""
+    write(program, "none.py", "x = 1\n")
+    write(program, "other.py", "x = 1\n")
+    ran = program("check", "none.py", "other.py")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("graphrt: none.py has no flow; expected a variable that holds a Flow or a Graph")
+
+
 def test_json_has_every_fact(program: Program) -> None:
     """Programs get code, place, message and witness of each finding, and with --cost the bounds."""
     write(program, "gap.py", GAP)

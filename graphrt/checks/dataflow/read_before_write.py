@@ -26,7 +26,7 @@ def read_before_write(at: Subject) -> Finds:
             continue
         ways = at.writing.unwritten(f.name)
         for n in readers:
-            if n.index not in ways or writers == [n.index] or _is_carried(at, n, writers):
+            if n.index not in ways or _is_rewritten(at, n, f, writers) or _is_carried(at, n, writers):
                 continue
             way = ways[n.index]
             earlier = any(n.index in reached(at.after, at.after[w]) for w in writers)
@@ -64,6 +64,11 @@ def _reads(node: Node, field: Field) -> bool:
 def _admits_none(annotation: object) -> bool:
     members = hints.members(annotation)
     return isinstance(annotation, str) or any(not isinstance(m, type) or m is type(None) for m in members)
+
+
+def _is_rewritten(at: Subject, node: Node, field: Field, writers: list[int]) -> bool:
+    """Tell whether a node works on what the caller gave: nobody else writes it, or the flow begins with it."""
+    return writers == [node.index] or (node.index == at.graph.start and field.name in node.writes)
 
 
 def _is_carried(at: Subject, node: Node, writers: list[int]) -> bool:

@@ -81,7 +81,7 @@ def check(
         ),
     ] = None,
 ) -> int:
-    """Check flows without running them. Exit code 1 if anything is found.
+    """Check flows without running them. Exit code 1 if anything is found, 2 if a target cannot be loaded.
 
     What cannot be run at all is told first; of what can, what would go wrong: ways that are never taken, states in
     which no way matches, fields that are read too early, branches that write the same, and more. `graphrt explain CODE`
@@ -91,7 +91,9 @@ def check(
     from dataclasses import replace
 
     from graphrt.checks.table import rules_of
+    from graphrt.cli import exits
     from graphrt.cli.checking import look, project_settings
+    from graphrt.cli.screen import complain
 
     given = project_settings()
     settings = replace(
@@ -103,9 +105,14 @@ def check(
         items=given.items if items is None else items,
     )
     rules_of(settings.select, settings.ignore)  # refuse what names no rule before anything is loaded
-    looked = look(targets, settings, against)
-    _report(looked, "json" if as_json else form, picture=picture, cost=cost, items=settings.items)
-    return 1 if any(one.checked.findings for one in looked) else 0
+    looked, troubles = look(targets, settings, against)
+    for trouble in troubles:
+        complain(trouble.message)
+    if looked:
+        _report(looked, "json" if as_json else form, picture=picture, cost=cost, items=settings.items)
+    if troubles:
+        return exits.WRONG_USE
+    return exits.FOUND if any(one.checked.findings for one in looked) else exits.OK
 
 
 def _names(given: list[str] | None) -> tuple[str, ...]:
