@@ -95,8 +95,7 @@ def _load(targets: Sequence[str]) -> tuple[list[Loaded | _Refused], list[UseErro
             except UseError as error:
                 troubles.append(error)
     if not loaded and not troubles:
-        place = targets[0]
-        raise UseError(no_flow(f"no file in {place}" if Path(place).is_dir() else place))
+        raise UseError(no_flow(targets[0]))
     return loaded, troubles
 
 

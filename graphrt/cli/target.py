@@ -250,7 +250,9 @@ def _only(place: str, module: ModuleType) -> str:
 
 
 def no_flow(place: str) -> str:
-    """Tell that a file has no flow, and what was expected."""
+    """Tell that a file or a folder has no flow, and what was expected."""
+    if Path(place).is_dir():
+        return f"no file in {place} has a flow; expected a variable that holds a Flow or a Graph"
     return f"{place} has no flow; expected a variable that holds a Flow or a Graph, or name a function that returns one"
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
+from pydantic import ValidationError
 
 from graphrt.checks import RULES, Finding
 from graphrt.checks.reports import Checked, place_parts
@@ -12,6 +14,7 @@ from graphrt.checks.reports.github import github
 from graphrt.checks.reports.plain import plain
 from graphrt.checks.reports.sarif import sarif
 from graphrt.checks.reports.text import text
+from tools import rules
 
 GAP = Finding(
     code="GR201",
@@ -97,8 +100,6 @@ def test_a_finding_keeps_its_fingerprint_when_lines_move() -> None:
         found: str = log["runs"][0]["results"][0]["partialFingerprints"]["graphrt/v1"]
         return found
 
-    from dataclasses import replace
-
     assert fingerprint(GAP) == fingerprint(replace(GAP, place="flows/support.py:99", message="else"))
     assert len({fingerprint(f) for f in (GAP, replace(GAP, code="GR202"), replace(GAP, node="other"))}) == 3
 
@@ -117,3 +118,45 @@ def test_a_finding_keeps_its_fingerprint_when_lines_move() -> None:
 def test_places_are_split(place: str | None, parts: tuple[str, int] | None) -> None:
     """A place is a file and a line; what stands in no file has none."""
     assert place_parts(place) == parts
+
+
+def fits_the_standard(log: object) -> None:
+    """Hold a log against the schema of SARIF 2.1.0: no key that it does not know, no value of another type."""
+    from pydantic_sarif.model import StaticAnalysisResultsFormatSarifVersion210JsonSchema as Log
+
+    Log.model_validate_json(json.dumps(log), strict=True)
+
+
+def test_sarif_fits_its_schema() -> None:
+    """Findings of all rules, mistakes without a rule, and troubles: whoever reads SARIF accepts the log."""
+    found = [Checked(rule.code, tuple(rules.found(rule, rule.example))) for rule in RULES]
+    fits_the_standard(sarif([*CHECKED, *found, Checked("a.py", (MISTAKE,))], "1.2.3", ["cannot load b.py"]))
+    fits_the_standard(sarif([], "1"))
+
+
+def test_the_schema_refuses_what_is_no_sarif() -> None:
+    """What the log is held against can say no."""
+    changes: list[dict[str, object]] = [{"version": "2.0.0"}, {"runs": [{"results": 1}]}, {"what": 1}]
+    for change in changes:
+        with pytest.raises(ValidationError):
+            fits_the_standard(sarif(CHECKED, "1") | change)
+
+
+def test_sarif_names_files_as_addresses() -> None:
+    """A place is an address: what a path may hold and an address not is written as its code."""
+    for place, uri in (
+        ("flows/my flow#1.py:3", "flows/my%20flow%231.py"),
+        ("/home/ä/flow.py:3", "file:///home/%C3%A4/flow.py"),
+    ):
+        log = sarif([Checked("a.py", (replace(GAP, place=place),))], "1")
+        (result,) = log["runs"][0]["results"]
+        assert result["locations"][0]["physicalLocation"]["artifactLocation"] == {"uri": uri}
+
+
+def test_sarif_says_that_not_all_was_checked() -> None:
+    """A log of a check that could not load a target does not look like a good one."""
+    (run,) = sarif(CHECKED, "1", ["cannot load b.py"])["runs"]
+    (invocation,) = run["invocations"]
+    assert not invocation["executionSuccessful"]
+    assert invocation["toolExecutionNotifications"][0]["message"]["text"] == "cannot load b.py"
+    assert sarif(CHECKED, "1")["runs"][0]["invocations"][0]["executionSuccessful"]

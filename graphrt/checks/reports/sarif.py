@@ -1,11 +1,12 @@
-"""Findings as SARIF 2.1.0, which code hosts and editors read (OASIS standard, sections 3.19, 3.27 and 3.49)."""
+"""Findings as SARIF 2.1.0, which code hosts and editors read (OASIS standard; sections 3.19, 3.20, 3.27 and 3.49)."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from pathlib import PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 
 from graphrt.checks.reports import place_parts
 from graphrt.checks.table import RULES
@@ -19,8 +20,14 @@ if TYPE_CHECKING:
 SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
 
-def sarif(checked: Sequence[Checked], version: str) -> dict[str, Json]:
-    """Return one run of the tool, with every rule that it knows and a result per finding."""
+def sarif(checked: Sequence[Checked], version: str, troubles: Sequence[str] = ()) -> dict[str, Json]:
+    """Return one run of the tool, with every rule that it knows and a result per finding.
+
+    Args:
+        checked: the flows that were checked.
+        version: the version of this tool.
+        troubles: why other flows could not be; a run of the tool that has some was not successful.
+    """
     rules = [_rule(r) for r in RULES]
     place = {r.code: i for i, r in enumerate(RULES)}
     for one in (f for c in checked for f in c.findings):
@@ -32,8 +39,20 @@ def sarif(checked: Sequence[Checked], version: str) -> dict[str, Json]:
     return {
         "$schema": SCHEMA,
         "version": "2.1.0",
-        "runs": [{"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}],
+        "runs": [
+            {
+                "tool": {"driver": driver},
+                "invocations": [_invocation(troubles)],
+                "columnKind": "unicodeCodePoints",
+                "results": results,
+            }
+        ],
     }
+
+
+def _invocation(troubles: Sequence[str]) -> dict[str, Json]:
+    notifications: list[Json] = [{"level": "error", "message": {"text": text}} for text in troubles]
+    return {"executionSuccessful": not troubles, "toolExecutionNotifications": notifications}
 
 
 def _rule(rule: Rule) -> dict[str, Json]:
@@ -54,7 +73,8 @@ def _result(target: str, finding: Finding, place: dict[str, int]) -> dict[str, J
     location: dict[str, Json] = {"logicalLocations": [logical]}
     at = place_parts(finding.place)
     if at is not None:
-        artifact = {"uri": PurePath(at[0]).as_posix()}
+        path = Path(at[0])
+        artifact = {"uri": path.as_uri() if path.is_absolute() else quote(path.as_posix())}
         location["physicalLocation"] = {"artifactLocation": artifact, "region": {"startLine": max(1, at[1])}}
     # What makes it the same finding tomorrow: not the line, nor the words.
     same = "\0".join((finding.code, full, finding.target or "", *finding.nodes))

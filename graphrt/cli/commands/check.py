@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from graphrt.checks.worst import Worst
     from graphrt.cli.checking import Looked
     from graphrt.cli.screen import Part
+    from graphrt.errors import UseError
     from graphrt.inputs import Json
 
 EXAMPLES = (
@@ -108,7 +109,9 @@ def check(
     looked, troubles = look(targets, settings, against)
     for trouble in troubles:
         complain(trouble.message)
-    if looked:
+    if form == "sarif" and not as_json:
+        _say_sarif(looked, troubles)
+    elif looked:
         _report(looked, "json" if as_json else form, picture=picture, cost=cost, items=settings.items)
     if troubles:
         return exits.WRONG_USE
@@ -131,18 +134,21 @@ def _report(looked: list[Looked], form: str, *, picture: bool, cost: bool, items
             for entry, one in zip(found, looked, strict=True):
                 entry["worst"] = {what: _worst_json(bound) for what, bound in _worst(one, items)}
         say_json(found)
-    elif form == "sarif":
-        from importlib.metadata import version
-
-        from graphrt.checks.reports.sarif import sarif
-
-        say_json(sarif(checked, version("graphrt")))
     elif form == "github":
         from graphrt.checks.reports.github import github
 
         write(github(checked))
     else:
         _say(looked, picture=picture, cost=cost, items=items)
+
+
+def _say_sarif(looked: list[Looked], troubles: list[UseError]) -> None:
+    from importlib.metadata import version
+
+    from graphrt.checks.reports.sarif import sarif
+    from graphrt.cli.screen import say_json
+
+    say_json(sarif([one.checked for one in looked], version("graphrt"), [t.message for t in troubles]))
 
 
 def _say(looked: list[Looked], *, picture: bool, cost: bool, items: int | None) -> None:
