@@ -8,6 +8,9 @@ from graphrt_viz.errors import FormatError
 from graphrt_viz.picture import NODE_KINDS
 from graphrt_viz.theme import AUTO, DARK, LIGHT, THEMES, Shade, Theme, colours, theme_named
 
+FRAMED = {"agent", "tool_agent", "router", "subgraph"}
+"""Kinds that can be drawn open."""
+
 
 def _luminance(colour: str) -> float:
     """Return the relative luminance of `#RRGGBB` as WCAG 2 defines it."""
@@ -36,6 +39,8 @@ def _texts(theme: Theme) -> list[tuple[str, str, str]]:
         ("frame tag", theme.task.ink, theme.frame),
         ("ghost frame", theme.ghost.ink, theme.frame),
     ]
+    pairs += [(f"{kind} frame", shade.ink, theme.frame) for kind, shade in theme.kinds.items() if kind in FRAMED]
+    pairs += [("failed frame", theme.bad.ink, theme.frame), ("cut off", theme.bad.ink, theme.ghost.fill)]
     pairs += [("other badge", theme.on_path, theme.other.stroke)]
     pairs += [(f"heat{i}", ink, shade.fill) for i, shade in enumerate(theme.heat) for ink in (shade.ink, theme.ink)]
     shades: dict[str, Shade] = {**theme.kinds, "ghost": theme.ghost, "other": theme.other}

@@ -20,16 +20,17 @@ from graphrt_viz import (
     chronicle_of,
     difference_of,
     difference_of_runs,
+    picture_of,
     picture_of_heat,
     render,
     save,
 )
 from graphrt_viz.theme import LIGHT
-from graphrt_viz.views.heat import percentile
+from graphrt_viz.views.heat import edges_of, heat_of, percentile
 from graphrt_viz.views.timeline import MOST_LANES, timeline_of
 from graphrt_viz.views.unrolled import unrolled
 from tests.viz.measure import measured
-from tests.viz.runs import SUPPORT, compared, trace_of
+from tests.viz.runs import RESEARCH, RESEARCH_RESULTS, SUPPORT, compared, trace_of
 from tests.viz.test_chronicle import CANCELLED, FAILED, TRACES, WAITING
 from tests.viz.test_exporters import DRAWN, SVG
 from tests.viz.test_overlay import BRANCHED, COMPLETED
@@ -68,6 +69,28 @@ def test_unrolled_shows_forks_joins_items_and_loops() -> None:
     assert items == ['item = "a"', 'item = "b"', 'item = "c"']
     names = [n.name for n in unrolled(chronicle_of(COMPLETED)).nodes]
     assert names[3:7] == ["draft", "review", "draft #2", "review #2"]
+
+
+def test_unrolled_frames_have_the_sums_of_what_ran_inside() -> None:
+    """An agent has no attempts of its own: its frame says how long those inside took; and edges are as they are."""
+    picture = unrolled(chronicle_of(BRANCHED))
+    write = next(c for c in picture.clusters if c.name == "write")
+    inside = [n.mark for n in picture.nodes if n.cluster == write.id and n.mark is not None]
+    assert write.mark is not None
+    assert write.mark.good_s == pytest.approx(sum(m.good_s for m in inside))
+    assert write.mark.good_s > 0
+    looped = unrolled(chronicle_of(COMPLETED))
+    back = next(e for e in looped.edges if e.guard == "score < 0.8")
+    assert (back.number, back.action, back.bound) == (None, "rounds = rounds + 1", 3)
+
+
+def test_a_frame_says_that_it_failed() -> None:
+    """Drawn open, a failed node is as red as when it is closed, and its word says so."""
+    failed = trace_of(RESEARCH, {**RESEARCH_RESULTS, "format": ValueError("no")})
+    drawn = str(render(failed, "svg"))
+    frame = drawn[drawn.index('class="cluster"') :]
+    assert LIGHT.bad.stroke.lower() in frame[: frame.index("</g>")].lower()
+    assert "SUBGRAPH · FAILED" in drawn
 
 
 def test_unrolled_draws_the_first_of_very_many() -> None:
@@ -312,6 +335,22 @@ def test_heat_counts_every_run() -> None:
     assert picture.subtitle.startswith(
         "9 runs · 1 cancelled · 6 completed · 1 failed · 1 suspended · coloured by visits"
     )
+
+
+def test_the_share_of_a_fork_is_of_the_visits_of_its_source() -> None:
+    """Branches are taken beside each other: each of them each time, and not one half each."""
+    picture = picture_of_heat([BRANCHED])
+    forked = {e.target: e.notes for e in picture.edges if e.source == "gather"}
+    assert forked["write"] == ("×1",)
+    assert forked["illustrate"] == ("×1",)
+    shares = {e.target: share for e, _, _, share in edges_of(picture_of(RESEARCH), heat_of([BRANCHED], RESEARCH))}
+    assert (shares["write"], shares["illustrate"], shares["translate"]) == ("100 %", "100 %", "0 %")
+
+
+def test_what_still_waits_has_not_waited_for_nothing() -> None:
+    """An open question has no time yet, so it does not pull the percentiles down."""
+    asked = heat_of([WAITING], SUPPORT).nodes["approve"]
+    assert (asked.visits, asked.seconds) == (1, [])
 
 
 def test_waiting_makes_nothing_hot() -> None:

@@ -29,6 +29,8 @@ TAGS: Final[Mapping[str, str]] = {
     "subgraph": "SUBGRAPH",
 }
 """The word above a node's name."""
+_FRAMED: Final[Mapping[str, str]] = {word: kind for kind, word in TAGS.items()}
+"""The kind of a node that is drawn as a frame, by its word."""
 _STATES: Final[Mapping[str, str]] = {
     "failed": "FAILED",
     "waiting": "WAITING",
@@ -465,8 +467,14 @@ def cluster_look(cluster: PCluster, ctx: Context) -> Look:
     """Return how the frame around an opened subgraph looks."""
     theme = ctx.theme
     ghost = _is_cold(cluster, ctx)
-    shade = theme.ghost if ghost else _compared_shade(cluster, theme) or theme.task
-    spans = [Span(shorten(cluster.tag, _WIDE) if cluster.tag else "SUBGRAPH", 9, shade.ink, bold=True)]
+    kind = _FRAMED.get(cluster.tag, "subgraph")
+    shade = theme.ghost if ghost else _compared_shade(cluster, theme) or theme.kinds[kind]
+    word = shorten(cluster.tag, _WIDE) if cluster.tag else "SUBGRAPH"
+    if cluster.mark is not None and (state := _STATES.get(cluster.mark.status)):
+        word += f" · {state}"
+    if cluster.mark is not None and cluster.mark.status == "failed":
+        shade = theme.bad
+    spans = [Span(word, 9, shade.ink, bold=True)]
     spans.append(Span("  " + shorten(cluster.name, 48), 12, shade.ink if ghost else theme.ink, bold=not ghost))
     if cluster.mark is not None and (facts := story.brief(cluster.mark)):
         spans.append(Span("  " + facts, 10, shade.ink))
@@ -476,7 +484,7 @@ def cluster_look(cluster: PCluster, ctx: Context) -> Look:
     style = "rounded,filled,dashed" if ghost else "rounded,filled"
     attrs = {
         "style": style,
-        "color": shade.stroke if ghost or cluster.change else theme.line,
+        "color": theme.line if shade is theme.task and not cluster.change else shade.stroke,
         "fillcolor": theme.frame,
         "penwidth": "1.2",
     }

@@ -32,6 +32,8 @@ _MOST_FAILURES: Final = 20
 _MOST_STEPS: Final = 100
 """Crossings of an edge whose numbers are kept: the first."""
 _LONG_VALUE: Final = 48
+_SAME_TIME: Final = 0.01
+"""Share by which the time of all attempts must differ from that of the run to be worth a word."""
 CUT_OFF: Final = "cut off"
 """Status of a run that had not ended, and that nobody drives."""
 UNFINISHED: Final = "unfinished"
@@ -421,7 +423,7 @@ def _headline(tally: _Tally) -> str:
         for (was, now), step in zip(course.changes, tally.changed_at, strict=True)
     ]
     parts += course.times
-    if tally.busy_s > 0 and duration(tally.busy_s) != duration(course.active_s):
+    if abs(tally.busy_s - course.active_s) > _SAME_TIME * course.active_s and tally.busy_s > 0:
         parts.append(f"{duration(tally.busy_s)} busy")
     if tally.tokens:
         parts.append(f"{count(tally.tokens)} tok")

@@ -91,7 +91,7 @@ def report(
         apart = [(key, latest[visit]) for key, visit in keys if visit in latest]
     if difference is not None:
         said = f'<pre class="said">{escape(lines_visible(chr(10).join(difference.lines)))}</pre>'
-        drawn = _view("difference", said + svg.export(difference.picture, _PAINT))
+        drawn = _view("difference", svg.export(difference.picture, _PAINT), said)
         views.append(("difference", "Difference", drawn))
     if heat is not None:
         views.append(("heat", "Many runs", _view("heat", svg.export(heat, _PAINT))))
@@ -124,12 +124,12 @@ def _bare(run: Picture) -> Picture:
     )
 
 
-def _view(name: str, drawn: str) -> str:
-    """Return a section with a drawing; ids become data, for several drawings have the same."""
+def _view(name: str, drawn: str, said: str = "") -> str:
+    """Return a section with a drawing, and words above it; ids become data, for several drawings have the same."""
     drawn = re.sub(r'<(g|rect|circle) id="([a-z]\d+)"', r'<\1 data-k="\2"', drawn)
     hidden = "" if name == "flow" else " hidden"
     head = f'<section class="view" data-view="{name}" role="tabpanel" aria-labelledby="tab-{name}"{hidden}>'
-    return f'{head}<div class="sheet">{drawn}</div></section>'
+    return f'{head}{said}<div class="sheet">{drawn}</div></section>'
 
 
 # ---- data

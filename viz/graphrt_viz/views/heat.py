@@ -115,7 +115,8 @@ def _count(heat: Heat, told: Account) -> None:
         node.visits += 1
         node.failures += visit.status == "failed"
         node.failed_attempts += sum(a.error is not None for a in visit.attempts)
-        node.seconds.append(visit.busy_s if visit.attempts else visit.duration_s or 0.0)
+        if visit.attempts or visit.duration_s is not None:  # what still waits has not waited for so and so long
+            node.seconds.append(visit.busy_s if visit.attempts else visit.duration_s or 0.0)
         node.waits = visit.node.kind == "ask"
         seen.add(idents[-1])
         if (usage := visit.usage) is not None:
@@ -169,14 +170,27 @@ def picture_of_heat(traces: Sequence[Trace], *, by: Measure = "time", opened: Op
 
 def edges_of(picture: Picture, heat: Heat) -> list[tuple[PEdge, str, int, str]]:
     """Return each edge of a definition with its condition, how often it was crossed, and the share of its source's."""
+    return [
+        (e, condition(e), number, _share(number, whole) if whole else "")
+        for e, number, whole in _crossings(picture, heat)
+        if not e.retry
+    ]
+
+
+def _crossings(picture: Picture, heat: Heat) -> list[tuple[PEdge, int, int]]:
+    """Return each edge with how often it was crossed, and of how many times that it might have been.
+
+    Of edges that are taken one instead of the other, those are all their crossings; an edge of a fork is taken beside
+    its siblings, so it might have been at each visit of its source.
+    """
     counts = [0 if e.retry else heat.edges.get(_key(e), 0) for e in picture.edges]
     leaving: dict[str, int] = {}
     for e, number in zip(picture.edges, counts, strict=True):
         leaving[e.source] = leaving.get(e.source, 0) + number
+    visits = {ident: node.visits for ident, node in heat.nodes.items()}
     return [
-        (e, condition(e), number, _share(number, leaving[e.source]) if leaving[e.source] else "")
+        (e, number, visits.get(e.source, 0) if e.fork else leaving[e.source])
         for e, number in zip(picture.edges, counts, strict=True)
-        if not e.retry
     ]
 
 
@@ -189,19 +203,17 @@ def hot(picture: Picture, heat: Heat, by: Measure = "time") -> Picture:
         replace(n, level=0) if n.id in starts and n.kind == "start" else _hot(n, heat, most, by) for n in picture.nodes
     )
     clusters = tuple(_hot(c, heat, most, by) for c in picture.clusters)
-    counts = [0 if e.retry else heat.edges.get(_key(e), 0) for e in picture.edges]
-    leaving: dict[str, int] = {}
-    for e, number in zip(picture.edges, counts, strict=True):
-        leaving[e.source] = leaving.get(e.source, 0) + number
+    crossings = _crossings(picture, heat)
+    hottest = max((crossed for _, crossed, _ in crossings), default=0)
     edges: list[PEdge] = []
-    for e, crossed in zip(picture.edges, counts, strict=True):
+    for e, crossed, whole in crossings:
         number = heat.nodes[e.source].failed_attempts if e.retry and e.source in heat.nodes else crossed
         if not number:
             edges.append(replace(e, mark=None))
             continue
-        share = f" · {_share(number, leaving[e.source])}" if not e.retry and leaving[e.source] > number else ""
+        share = f" · {_share(number, whole)}" if not e.retry and whole > number else ""
         text = f"{plural(number, 'failed attempt')}" if e.retry else f"×{count(number)}{share}"
-        edges.append(replace(e, level=_level(number, max(counts)), notes=(text,)))
+        edges.append(replace(e, level=_level(number, hottest), notes=(text,)))
     statuses = [f"{count(number)} {status}" for status, number in sorted(heat.statuses.items())]
     parts = [plural(heat.runs, "run"), *statuses, f"coloured by {by}"]
     if heat.usage is not None:

@@ -31,7 +31,9 @@ _FOLD: Final = 34.0
 _ROW: Final = 26.0
 _LEFT: Final = 178.0
 _WIDE: Final = 860.0
-_TOP: Final = 84.0
+_TORN: Final = 9.0
+"""Least width of a bar that was cut off, whose end is drawn torn."""
+_TOP: Final = 98.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,9 +256,15 @@ def _x(place: float) -> float:
 
 def _axis(line: Timeline, theme: Theme, height: float) -> Iterator[str]:
     yield '<g class="axis">'
+    said, base = "", 0.0
     for place, seconds in line.ticks:
+        text = duration(seconds)
+        if text == said:  # long after the start, times round to the same: tell the span since the last that did not
+            text = f"+{duration(seconds - base)}"
+        else:
+            said, base = text, seconds
         yield f'<path d="M{_x(place):.1f} {_TOP - 6:g}V{height - 18:g}" stroke="{theme.line}"/>'
-        yield _text(_x(place) + 3, _TOP - 8, duration(seconds), theme.muted, 9)
+        yield _text(_x(place) + 3, _TOP - 8, text, theme.muted, 9)
     for fold in line.folds:
         x, w = _x(fold.begin), (fold.end - fold.begin) * _WIDE
         box = f'x="{x:.1f}" y="{_TOP - 4:g}" width="{w:.1f}" height="{height - _TOP - 14:g}"'
@@ -313,8 +321,12 @@ def _bars(line: Timeline, chronicle: Chronicle, theme: Theme) -> Iterator[str]:
         if w < 1.5 and step.what != "attempt":
             yield f'<circle id="t{bar.step + 1}" cx="{x:.1f}" cy="{y + _ROW / 2:g}" r="3"/>'
             continue
-        box = f'x="{x:.1f}" y="{y + 4:g}" width="{max(1.5, w):.1f}" height="{_ROW - 8:g}"'
+        torn = step.status == "lost"
+        box = f'x="{x:.1f}" y="{y + 4:g}" width="{max(_TORN if torn else 1.5, w):.1f}" height="{_ROW - 8:g}"'
         yield f'<rect id="t{bar.step + 1}" {box} rx="3"/>'
+        if torn:
+            edge = f"M{x + max(_TORN, w):.1f} {y + 2:g}l-3 4 6 5 -6 5 6 5 -3 3"
+            yield f'<path d="{edge}" fill="none" stroke="{shade.stroke}" stroke-width="2" stroke-dasharray="none"/>'
     if painted:
         yield "</g>"
     yield "</g>"

@@ -6,6 +6,7 @@ any other, so every format draws it.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from graphrt_viz.picture import EdgeMark, Failure, NodeMark, PCluster, PEdge, Picture, PNode
@@ -29,6 +30,11 @@ def unrolled(chronicle: Chronicle, *, most: int = MOST_VISITS) -> Picture:
     kept = dict(list(visits.items())[:most])
     arrivals = {(s.visit, s.ident): _number(s) for s in chronicle.steps if s.what == "arrival"}
     around = {outer for visit in kept if (outer := visit.rpartition("/")[0]) in kept}
+    inside: dict[str, list[Step]] = {}
+    for step in chronicle.steps:
+        outer = step.visit
+        while outer := outer.rpartition("/")[0]:
+            inside.setdefault(outer, []).append(step)
     nodes = [PNode("//", "start", mark=NodeMark())] if kept else []
     clusters: list[PCluster] = []
     edges: list[PEdge] = []
@@ -36,7 +42,7 @@ def unrolled(chronicle: Chronicle, *, most: int = MOST_VISITS) -> Picture:
         frame = visit.rpartition("/")[0] or None
         if visit in around:
             tag = {"agent": "AGENT", "tool_agent": "AGENT + TOOLS", "router": "ROUTER"}.get(steps[0].kind, "SUBGRAPH")
-            clusters.append(PCluster(visit, steps[0].name, tag, frame, _tooltip(steps), _mark(steps)))
+            clusters.append(PCluster(visit, steps[0].name, tag, frame, _tooltip(steps), _mark(steps, inside[visit])))
         else:
             nodes.append(PNode(visit, steps[0].kind, steps[0].name, "", "", (), frame, _tooltip(steps), _mark(steps)))
         edges += _edges(chronicle, steps[0], kept, arrivals)
@@ -59,14 +65,17 @@ def _tooltip(steps: list[Step]) -> str:
     return "\n".join(said + [f"{name} + {shorten(value, 200)}" for name, value in last.added.items()])
 
 
-def _mark(steps: list[Step]) -> NodeMark:
-    last = steps[-1]
+def _mark(own: list[Step], inside: list[Step] | None = None) -> NodeMark:
+    """Return what became of a visit; of one with a graph inside it, with the sums of what ran there."""
+    last = own[-1]
+    steps = [*own, *(inside or ())]
     tokens = [s.tokens for s in steps if s.tokens is not None]
     costs = [s.cost_usd for s in steps if s.cost_usd is not None]
     return NodeMark(
         last.status,
-        attempts=len(steps),
-        failures=tuple(Failure(s.attempt, s.error or "") for s in steps if s.retried),
+        attempts=len(own),
+        failures=tuple(Failure(s.attempt, s.error or "") for s in own if s.retried),
+        lost=sum(s.status == "lost" for s in own),
         good_s=round(sum(s.busy_s or 0.0 for s in steps if s.status == "good"), 6),
         failed_s=round(sum(s.busy_s or 0.0 for s in steps if s.status == "failed"), 6),
         waited_s=round((last.ended or last.started) - last.started, 6) if last.kind == "ask" else None,
@@ -92,7 +101,10 @@ def _edges(
         if cause not in kept or first.visit.startswith(f"{cause}/"):  # the frame says what the first inside follows
             continue
         taken = [x for x in kept[cause][-1].exits if x.result == "taken" and x.edge in first.via]
-        words = taken[0].condition if taken else ""
         mark = EdgeMark(1, arrivals.get((cause, first.ident), numbers), item or (taken[0].reason if taken else ""))
-        edges.append(PEdge(cause, first.visit, guard=words, mark=mark))
+        known = chronicle.picture.edges[taken[0].edge] if taken and taken[0].edge is not None else None
+        if known is not None:
+            edges.append(replace(known, source=cause, target=first.visit, mark=mark, fork=False))
+        else:
+            edges.append(PEdge(cause, first.visit, guard=taken[0].condition if taken else "", mark=mark))
     return edges or ([] if "/" in first.visit else [PEdge("//", first.visit, mark=EdgeMark(1, numbers))])

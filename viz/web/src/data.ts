@@ -51,6 +51,11 @@ export interface Data {
   unrolled: [key: string, step: number][];
 }
 
+/** Seconds that a step took: of work, or, where the work was done inside it or it waited, from its start to its end. */
+export function took(step: RawStep): number | undefined {
+  return step.b ?? (step.e !== undefined && step.e > step.a ? step.e - step.a : undefined);
+}
+
 export function readData(): Data | null {
   const holder = document.getElementById("data");
   return holder?.textContent ? (JSON.parse(holder.textContent) as Data) : null;

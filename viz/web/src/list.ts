@@ -1,5 +1,5 @@
 // The list of steps: the primary control for readers of screens, and where searching happens.
-import { Run } from "./data";
+import { Run, took } from "./data";
 import { byId, make } from "./dom";
 import { duration, said } from "./words";
 
@@ -31,7 +31,7 @@ export class List {
           { type: "button", "data-place": String(place) },
           make("span", { class: "label" }, step.l),
           make("span", { class: "name" }, name),
-          make("span", { class: "took" }, status === "good" ? (step.b ? duration(step.b) : "") : said(status)),
+          make("span", { class: "took" }, status === "good" ? (took(step) ? duration(took(step)!) : "") : said(status)),
         ),
       );
       this.items.push(item);
@@ -51,7 +51,10 @@ export class List {
     const item = this.items[place];
     if (item === undefined) return;
     item.setAttribute("aria-current", "step");
-    item.scrollIntoView({ block: "nearest" });
+    // Only the list is scrolled; the browser's own way would scroll the page too, and the picture out of sight.
+    const [box, frame] = [item.getBoundingClientRect(), this.root.getBoundingClientRect()];
+    if (box.top < frame.top) this.root.scrollTop += box.top - frame.top - 4;
+    else if (box.bottom > frame.bottom) this.root.scrollTop += box.bottom - frame.bottom + 4;
   }
 
   /** Leave only the steps in which a text occurs: name, number, status, error, answer, item, state. */

@@ -1,5 +1,5 @@
 // What is known of one step: what it did, why it went on where it did, and the state.
-import { RawStep, Run } from "./data";
+import { RawStep, Run, took } from "./data";
 import { make } from "./dom";
 import { count, duration, money, said } from "./words";
 
@@ -29,11 +29,12 @@ export class Panel {
     const status = this.run.status(step);
     const line = this.run.size === this.run.numbered ? "" : ` · line ${count(place + 1)} of the list`;
     const number = `step ${step.l} of ${count(this.run.numbered)}${line}`;
-    const took = step.b !== undefined ? ` · ${duration(step.b)}` : "";
+    const seconds = took(step);
+    const time = seconds !== undefined ? ` · ${duration(seconds)}` : "";
     const kind = this.run.text(step.k).replace("_", " ").replace("tool agent", "agent with tools");
     const parts: Node[] = [
       make("h2", {}, step.w === "arrival" ? `${this.run.name(step)} ←` : this.run.name(step)),
-      make("p", { class: "muted" }, `${step.w === "arrival" ? "arrival at a join" : kind} · ${number}${took}`),
+      make("p", { class: "muted" }, `${step.w === "arrival" ? "arrival at a join" : kind} · ${number}${time}`),
       make("p", {}, make("span", { class: `status ${status}` }, said(status) + (step.r ? ", tried again" : ""))),
     ];
     if (step.x) parts.push(make("pre", { class: "error" }, step.x));

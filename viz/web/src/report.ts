@@ -113,6 +113,7 @@ class Page {
     const flow = this.stages.get("flow");
     if (flow !== undefined && this.view === "flow") markFlow(flow, run, place);
     document.body.classList.toggle("whole", place < 0);
+    if (place < 0) this.stages.get(this.view)?.rest();
     for (const [view, key] of [
       ["timeline", `t${place + 1}`],
       ["unrolled", place < 0 ? "" : (this.keys.get(run.step(place).v) ?? "")],

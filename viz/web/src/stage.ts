@@ -7,12 +7,19 @@ interface Highlight {
   names: string[];
 }
 
+/** Below the first scale nobody can read the texts of a drawing; at the second one can. */
+const [TOO_SMALL, READABLE] = [0.5, 0.7];
+
 export class Stage {
   private readonly marked: Highlight[] = [];
   private scale = 1;
   private x = 0;
   private y = 0;
   private moved = false;
+  private painted = 0;
+  private resting = 0;
+  /** Whether the reader has chosen how near the drawing is. */
+  private chosen = false;
   private readonly parts = new Map<string, Element[]>();
   private readonly sheet: HTMLElement;
   private circle: HTMLElement | null = null;
@@ -66,17 +73,20 @@ export class Stage {
     this.root.classList.add("scrubbing");
   }
 
-  /** Bring a part into sight, if it is not. */
+  /** Bring a part into sight, if it is not, and near enough to be read, unless the reader has chosen how near. */
   show(key: string): void {
     const element = this.parts.get(key)?.find((part) => part.getClientRects().length > 0);
     if (element === undefined || this.root.hidden) return;
+    if (!this.chosen && this.scale < TOO_SMALL) this.zoom(READABLE / this.scale, false);
     const box = element.getBoundingClientRect();
     const frame = this.root.getBoundingClientRect();
     const dx = box.left < frame.left + 20 || box.right > frame.right - 20;
     const dy = box.top < frame.top + 20 || box.bottom > frame.bottom - 20;
     if (dx) this.x += frame.left + frame.width / 2 - (box.left + box.right) / 2;
-    if (dy) this.y += frame.top + frame.height / 2 - (box.top + box.bottom) / 2;
-    if (dx || dy) this.place();
+    // A low drawing, such as a timeline of few lanes, stays at the top.
+    if (this.sheet.offsetHeight * this.scale < frame.height - 24) this.y = 12;
+    else if (dy) this.y += frame.top + frame.height / 2 - (box.top + box.bottom) / 2;
+    this.place();
   }
 
   /** Show all of the drawing, no larger than it was drawn; a very large one stays large enough to be read. */
@@ -85,13 +95,21 @@ export class Stage {
     const width = this.sheet.offsetWidth;
     const height = this.sheet.offsetHeight;
     if (frame.width === 0 || width === 0) return;
-    this.scale = Math.max(0.25, Math.min(1, (frame.width - 24) / width, (frame.height - 24) / height));
+    const top = this.root.querySelector<HTMLElement>(".said")?.offsetHeight ?? 0;
+    this.scale = Math.max(0.25, Math.min(1, (frame.width - 24) / width, (frame.height - top - 24) / height));
     this.x = Math.max(12, (frame.width - width * this.scale) / 2);
-    this.y = 12;
+    this.y = top + 12;
+    this.chosen = false;
     this.place();
   }
 
-  zoom(factor: number, cx?: number, cy?: number): void {
+  /** Show all of the drawing again, unless the reader has chosen how near it is. */
+  rest(): void {
+    if (!this.chosen) this.fit();
+  }
+
+  zoom(factor: number, chosen = true, cx?: number, cy?: number): void {
+    this.chosen ||= chosen;
     const frame = this.root.getBoundingClientRect();
     const px = (cx ?? frame.left + frame.width / 2) - frame.left;
     const py = (cy ?? frame.top + frame.height / 2) - frame.top;
@@ -103,6 +121,12 @@ export class Stage {
   }
 
   private place(): void {
+    // While it is only moved, the browser moves the painted drawing; enlarged, it is painted again, or it would blur.
+    const only = this.scale === this.painted;
+    this.painted = this.scale;
+    this.sheet.classList.toggle("moving", only);
+    clearTimeout(this.resting);
+    if (only) this.resting = setTimeout(() => this.sheet.classList.remove("moving"), 300);
     this.sheet.style.transform = `translate(${this.x}px,${this.y}px) scale(${this.scale})`;
   }
 
@@ -124,7 +148,7 @@ export class Stage {
       "wheel",
       (event) => {
         event.preventDefault();
-        if (event.ctrlKey || event.metaKey) this.zoom(Math.exp(-event.deltaY / 300), event.clientX, event.clientY);
+        if (event.ctrlKey || event.metaKey) this.zoom(Math.exp(-event.deltaY / 300), true, event.clientX, event.clientY);
         else {
           this.x -= event.deltaX;
           this.y -= event.deltaY;
