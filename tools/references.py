@@ -247,6 +247,8 @@ REMEDY: dict[str, str] = {
     "ArgumentsRefused": "The model is told which arguments are wrong and why.",
     "ToolTimeout": "The model is told. Raise the tool's `timeout_s` if it needs longer.",
     "ToolFailed": "It is tried again by itself; the model is told once no attempt is left.",
+    "ToolReported": "The model is told what the server said.",
+    "ToolServerFailed": "Check the command or the address; its message has the last words of the process.",
     "ToolResultRefused": "Return text, or something with a JSON form, from the tool.",
     "ToolDefinitionError": "Give every parameter a type that JSON can carry, and the function a name.",
     "ScriptExhausted": "Add a turn to the script, or find out why the flow asks once more than the test expected.",

@@ -18,10 +18,12 @@
     │   ├── CallRefused                a model goes on asking for calls that cannot be carried out
     │   ├── OutputTruncated            the token limit cut an answer that must be whole
     │   └── Refused                    the model or a filter declined to answer
-    ├── ToolError                      a call of a tool gave no result; its message, but ToolFailed's, is for the model
+    ├── ToolError                      a call of a tool gave no result; fit for the model, but for two messages
     │   ├── ArgumentsRefused           the arguments do not fit
     │   ├── ToolTimeout                it took too long
     │   ├── ToolFailed                 it raised, and is to be tried again
+    │   ├── ToolReported               its server says what went wrong
+    │   ├── ToolServerFailed           its server cannot be reached, or went away
     │   └── ToolResultRefused          the result is neither text nor JSON
     ├── TurnLimit                      an agent wanted to call tools more often than it may
     └── GuardrailTripped               a guardrail blocked what goes into an agent, or what comes out of it
@@ -216,6 +218,18 @@ class ToolFailed(ToolError):
         """Keep how long to wait before the next attempt, in seconds."""
         super().__init__(message, tool=tool)
         self.retry_after_s = retry_after_s
+
+
+class ToolReported(ToolError):
+    """A tool of a server says itself what went wrong; that is meant for the model."""
+
+    code = "tool-reported"
+
+
+class ToolServerFailed(ToolError):
+    """The server of a tool cannot be reached, went away, or has no such tool."""
+
+    code = "tool-server-failed"
 
 
 class ToolResultRefused(ToolError):

@@ -16,7 +16,7 @@ import functools
 import inspect
 import re
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import (
     Any,
@@ -36,7 +36,14 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, PydanticUserError,
 from pydantic.errors import PydanticInvalidForJsonSchema
 from pydantic_core import PydanticSerializationError, to_json
 
-from graphrt.agents.errors import ArgumentsRefused, ToolDefinitionError, ToolFailed, ToolResultRefused, ToolTimeout
+from graphrt.agents.errors import (
+    ArgumentsRefused,
+    ToolDefinitionError,
+    ToolFailed,
+    ToolReported,
+    ToolResultRefused,
+    ToolTimeout,
+)
 from graphrt.agents.model import JsonSchema, ToolSpec, joined
 from graphrt.context import Context
 from graphrt.graph import Retry
@@ -55,13 +62,11 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 _OPTIONS = "__graphrt_tool__"
 
 
-class Options(TypedDict, total=False):
-    """What the author may say about a tool beyond its signature."""
+class RemoteOptions(TypedDict, total=False):
+    """What the author may say about a tool whose description comes from elsewhere."""
 
     name: str
     """Shown to the model; the function's name by default. Letters, digits, ``_`` and ``-``, at most 64."""
-    description: str
-    """Shown to the model; the function's docstring by default."""
     writes: bool
     """True when a call changes the world: after a crash in the middle a person is asked before it is tried again."""
     approval: Approval
@@ -74,6 +79,13 @@ class Options(TypedDict, total=False):
     """True when the messages of exceptions may be shown to the model."""
     max_chars: int
     """Longest result that the model is shown; the rest is cut."""
+
+
+class Options(RemoteOptions, total=False):
+    """What the author may say about a tool beyond its signature."""
+
+    description: str
+    """Shown to the model; the function's docstring by default."""
     ends: bool
     """True when asking for it ends the agent's work: the call is what the agent writes, and nothing is called."""
 
@@ -98,6 +110,32 @@ class Tool:
     """Checks the arguments; ``None`` passes them on as they are, for functions that check them themselves."""
     context: str | None = None
     """Name of the parameter that receives the ``Context``."""
+    ask: Callable[[], Awaitable[ToolSpec]] | None = field(default=None, repr=False)
+    """Asks elsewhere for description and parameters, where these are not known before it runs."""
+
+    @classmethod
+    def remote(
+        cls,
+        fn: Callable[..., Any],
+        ask: Callable[[], Awaitable[ToolSpec]],
+        **options: Unpack[RemoteOptions],
+    ) -> Tool:
+        """Make a tool that somebody else describes, and whose arguments somebody else checks.
+
+        Raises:
+            ToolDefinitionError: it has no usable name.
+        """
+        retry = _retry(options.get("retry", 1))
+        rest: dict[str, Any] = {**options, "name": _name(fn, options.get("name")), "retry": retry}
+        return cls(description="", parameters={"type": "object"}, fn=fn, ask=ask, **rest)
+
+    async def offered(self) -> ToolSpec:
+        """Return the tool as a model sees it, also where somebody else describes it.
+
+        Raises:
+            ToolServerFailed: its server does not say.
+        """
+        return self.spec if self.ask is None else (await self.ask()).model_copy(update={"name": self.name})
 
     @property
     def spec(self) -> ToolSpec:
@@ -191,7 +229,9 @@ class Tool:
     def again(self, error: Exception, attempt: int) -> ToolFailed | None:
         """Return what to raise so that a failed call is tried again; None if this was its last attempt."""
         retry = self.retry
-        if retry is None or attempt >= retry.attempts or isinstance(error, ArgumentsRefused | ToolResultRefused):
+        if retry is None or attempt >= retry.attempts:
+            return None
+        if isinstance(error, ArgumentsRefused | ToolReported | ToolResultRefused):
             return None
         info = error_info(error)
         if not is_worth_retrying(retry, info):
@@ -202,8 +242,8 @@ class Tool:
 
     def feedback(self, error: BaseException) -> str:
         """Say what went wrong in the words that a model may read."""
-        if isinstance(error, ArgumentsRefused | ToolTimeout | ToolResultRefused):
-            return str(error)
+        if isinstance(error, ArgumentsRefused | ToolTimeout | ToolReported | ToolResultRefused):
+            return str(error)[: self.max_chars]
         if self.show_errors:
             return joined(f"tool {self.name} failed with {type(error).__name__}: {error}")[: self.max_chars]
         return f"tool {self.name} failed; its arguments were in order, so calling it again may not help"

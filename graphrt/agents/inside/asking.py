@@ -54,7 +54,7 @@ class Asking:
     ) -> dict[str, Any]:
         """Make the next request of a tool-calling agent: it ends in calls, or in the last words."""
         model = model_of(self.place.agent, context)
-        request = self.requests.request(values, messages)
+        request = self.requests.request(values, messages, [await t.offered() for t in self.place.agent.tools])
         reply = await model.respond(request, self._emit(context))
         _report(context, model, reply)
         said = AssistantMessage(text=reply.text, tool_calls=reply.tool_calls, name=self.place.spec.node)

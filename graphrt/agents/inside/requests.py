@@ -12,7 +12,7 @@ from pydantic_core import to_jsonable_python
 
 from graphrt.agents.inside.place import call_in
 from graphrt.agents.messages import CONCLUDE, GO_ON, RUNTIME, AssistantMessage, Message, user
-from graphrt.agents.model import ModelRequest
+from graphrt.agents.model import ModelRequest, ToolSpec
 
 if TYPE_CHECKING:
     from graphrt.agents.inside.place import Place
@@ -28,15 +28,17 @@ class Requests:
         """Write for an agent in `place`."""
         self.place = place
 
-    def request(self, values: Mapping[str, Any], messages: Sequence[Message]) -> ModelRequest:
-        """Return the next request: what the node reads, and what was said in this visit since."""
+    def request(
+        self, values: Mapping[str, Any], messages: Sequence[Message], tools: Sequence[ToolSpec] = ()
+    ) -> ModelRequest:
+        """Return the next request: what the node reads, what was said in this visit since, what may be called."""
         place, agent = self.place, self.place.agent
         outer = {name: values[inner] for name, inner in place.names.items()}
         return ModelRequest(
             instructions=agent.instructions,
             examples=tuple((self._text(given), self._example(wanted)) for given, wanted in agent.examples),
             messages=self._conversation(outer, messages),
-            tools=tuple(t.spec for t in agent.tools),
+            tools=tuple(tools),
             model=agent.model if isinstance(agent.model, str) and agent.model != "local" else None,
             temperature=agent.temperature,
             seed=agent.seed,

@@ -1,0 +1,275 @@
+"""Tools of servers that speak the Model Context Protocol: real ones, in processes of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from graphrt import Agent, Flow
+from graphrt.account import account
+from graphrt.agents import ToolCall
+from graphrt.agents.errors import ToolDefinitionError, ToolReported, ToolServerFailed
+from graphrt.agents.mcp import MCPServer
+from graphrt.replay import verify
+from graphrt.runtime import answer, resume, run
+from graphrt.stores.memory import MemoryStore
+from graphrt.testing import ScriptedModel, Turn
+
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+SCRIPT = Path(__file__).with_name("tool_server.py")
+TIME = [sys.executable, "-m", "mcp_server_time", "--local-timezone=UTC"]
+
+
+class Desk(BaseModel):
+    message: str = ""
+    reply: str = ""
+
+
+def desk(agent: Agent) -> Flow[Desk]:
+    """Return a flow of one agent."""
+    flow = Flow("desk", Desk)
+    flow.agent("clerk", agent, reads=flow.state.message, writes=flow.state.reply)
+    return flow
+
+
+@contextmanager
+def listening() -> Iterator[str]:
+    """Start the misbehaving server on a port of this machine; yield its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    process = subprocess.Popen([sys.executable, str(SCRIPT), str(port)], stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "running on" in line:
+            break
+    try:
+        yield f"http://127.0.0.1:{port}/mcp"
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@asynccontextmanager
+async def server(kind: str, **options: Any) -> AsyncIterator[MCPServer]:
+    """Yield the misbehaving server, over pipes or over HTTP."""
+    if kind == "stdio":
+        made = MCPServer([sys.executable, str(SCRIPT)], name="tools", **options)
+        try:
+            yield made
+        finally:
+            await made.aclose()
+        return
+    with listening() as address:
+        made = MCPServer(address, name="tools", **options)
+        try:
+            yield made
+        finally:
+            await made.aclose()
+
+
+@pytest.fixture(params=["stdio", "http"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """Return how the server is reached."""
+    return str(request.param)
+
+
+def told(model: ScriptedModel) -> list[str]:
+    """Return what the model was told by tools, the last time."""
+    return [m.text for m in model.requests[-1].messages if m.role == "tool"]
+
+
+async def test_a_real_server_tells_an_agent_the_time() -> None:
+    """Description and arguments come from the server, the call reaches it, and the trace replays without it."""
+    clock = MCPServer(TIME)
+    agent = Agent("Say the time.", tools=clock.tools("get_current_time", "convert_time"))
+    flow = desk(agent)
+    assert flow.freeze().digest, "a flow is defined without the server"
+    calls = [
+        ToolCall(id="1", name="get_current_time", arguments={"timezone": "Europe/Vienna"}),
+        ToolCall(
+            id="2",
+            name="convert_time",
+            arguments={"source_timezone": "UTC", "time": "12:00", "target_timezone": "Asia/Tokyo"},
+        ),
+    ]
+    model = ScriptedModel([calls, "done"])
+    result = await run(flow.freeze(), Desk(message="now?"), resources=[model])
+    await clock.aclose()
+    offered = {t.name: t for t in model.requests[0].tools}
+    assert "timezone" in str(offered["get_current_time"].parameters["properties"])
+    assert offered["convert_time"].description
+    now, later = told(model)
+    assert "Europe/Vienna" in now
+    assert "21:00" in later
+    assert verify(result.trace, flow.freeze()) is None
+
+
+async def test_the_same_tools_over_pipes_and_over_http(kind: str) -> None:
+    """Results, faults that the tool reports, what is no text, and wrong arguments reach the model as they are."""
+    async with server(kind) as tools:
+        agent = Agent("Add.", tools=tools.tools("add", "fail", "picture"))
+        calls = [
+            ToolCall(id="1", name="add", arguments={"left": 2, "right": 3}),
+            ToolCall(id="2", name="fail", arguments={"why": "no money"}),
+            ToolCall(id="3", name="picture"),
+            ToolCall(id="4", name="add", arguments={"left": "two"}),
+        ]
+        model = ScriptedModel([calls, "done"])
+        result = await run(desk(agent).freeze(), Desk(), resources=[model])
+    assert result.state.reply == "done"
+    five, failed, picture, wrong = told(model)
+    assert (five, picture) == ("5", "[image image/png, not shown]")
+    assert "no money" in failed
+    assert "right" in wrong
+    marks = [m.failed for m in model.requests[-1].messages if m.role == "tool"]
+    assert marks == [False, True, False, True]
+
+
+async def test_one_connection_serves_all_runs_of_a_loop(kind: str) -> None:
+    """The server is started once; runs beside each other share it, and after closing another one is opened."""
+    async with server(kind) as tools:
+        agent = Agent("Where?", tools=tools.tools("where"))
+
+        async def asks() -> str:
+            model = ScriptedModel([Turn.call("where"), "done"])
+            await run(desk(agent).freeze(), Desk(), resources=[model])
+            return told(model)[0].split(" ")[0]
+
+        first = await asyncio.gather(*(asks() for _ in range(5)))
+        assert len(set(first)) == 1
+        await tools.aclose()
+        again = await asks()
+        assert (again == first[0]) == (kind == "http"), "a command is started again, a server on the network goes on"
+
+
+async def test_an_approved_call_of_a_server_is_the_one_that_was_shown() -> None:
+    """Approval and writes are said where the tool is named, whatever the server says about it."""
+    async with server("stdio") as tools:
+        flow = desk(Agent("Add.", tools=[tools.tool("add", name="sum_up", writes=True, approval="always")]))
+        model, store = ScriptedModel([Turn.call("sum_up", left=1, right=1), "done"]), MemoryStore()
+        result = await run(flow.freeze(), Desk(), store=store, resources=[model])
+        (question,) = result.questions
+        assert question.reads["call"]["arguments"] == {"left": 1, "right": 1}
+        await answer(store, result.run, question.visit, "approve")
+        result = await resume(store, result.run, flow.freeze(), resources=[model])
+    assert told(model) == ["2"]
+    assert [t.name for t in model.requests[0].tools] == ["sum_up"]
+
+
+async def test_a_tool_that_the_server_lacks_is_named() -> None:
+    """The agent fails before its model is asked, with the names of the tools that there are."""
+    async with server("stdio") as tools:
+        model = ScriptedModel(["never"])
+        result = await run(desk(Agent("I.", tools=tools.tools("subtract"))).freeze(), Desk(), resources=[model])
+    assert result.error is not None
+    assert result.error.type == "ToolServerFailed"
+    assert "has no tool 'subtract'; its tools are: add, where, fail, wait, die, picture" in result.error.message
+    assert model.requests == []
+
+
+async def test_a_server_that_is_not_there_is_one_clear_error() -> None:
+    """A command that does not exist, one that ends at once, a port where nobody listens: each says what is wrong."""
+    with pytest.raises(ToolServerFailed, match="'no-such-server' cannot be started, no-such-server was not found"):
+        await MCPServer("no-such-server --flag").names()
+    ends = [sys.executable, "-c", "import sys; sys.exit('the key is missing')"]
+    with pytest.raises(ToolServerFailed, match="it said 'the key is missing'; check the command"):
+        await MCPServer(ends, name="ends").names()
+    with pytest.raises(ToolServerFailed, match=r"127\.0\.0\.1:9' cannot be reached, ConnectError"):
+        await MCPServer("http://127.0.0.1:9/mcp").names()
+    silent = [sys.executable, "-c", "import time; time.sleep(60)"]
+    with pytest.raises(ToolServerFailed, match=r"was not ready within 0\.3 s"):
+        await MCPServer(silent, connect_timeout_s=0.3).names()
+
+
+async def test_a_server_that_dies_in_the_middle_of_a_call(kind: str) -> None:
+    """The model is told that the call failed, people what the server said last; the next call starts it again."""
+    async with server("stdio") as tools:
+        agent = Agent("Try.", tools=tools.tools("die", "add"))
+        model = ScriptedModel([Turn.call("die"), Turn.call("add", left=1, right=2), "done"])
+        result = await run(desk(agent).freeze(), Desk(), resources=[model])
+    assert result.state.reply == "done"
+    assert told(model) == ["tool die failed; its arguments were in order, so calling it again may not help", "3"]
+    (noted,) = [v.notes["error"] for v in account(result.trace).visits.values() if "error" in v.notes]
+    assert "ToolServerFailed: tool server 'tools' closed the connection" in noted
+
+
+async def test_a_call_that_takes_too_long_or_is_cancelled_is_stopped(kind: str, tmp_path: Path) -> None:
+    """The tool's own time ends the call, the server is told to stop, and goes on serving."""
+    mark = tmp_path / "mark"
+    async with server(kind) as tools:
+        slow = tools.tool("wait", timeout_s=1.0)
+        model = ScriptedModel([Turn.call("wait", mark=str(mark)), Turn.call("add", left=1, right=2), "done"])
+        await run(desk(Agent("W.", tools=[slow, *tools.tools("add")])).freeze(), Desk(), resources=[model])
+        assert told(model) == ["tool wait took longer than 1 s", "3"]
+        for _ in range(100):
+            if mark.read_text("utf-8") == "stopped":
+                break
+            await asyncio.sleep(0.05)
+        assert mark.read_text("utf-8") == "stopped"
+
+
+async def test_an_idle_connection_is_closed_and_opened_again() -> None:
+    """A process that nobody uses ends; the next use starts another."""
+    async with server("stdio", idle_s=0.2) as tools:
+        where = tools.tool("where").fn
+        first = (await where()).split(" ")[0]
+        for _ in range(100):
+            try:
+                os.kill(int(first), 0)
+            except ProcessLookupError:
+                break
+            await asyncio.sleep(0.05)
+        else:
+            raise AssertionError("the process is still there")
+        assert (await where()).split(" ")[0] != first
+
+
+async def test_a_process_killed_between_two_runs_is_started_again() -> None:
+    """Asking for the tools anew harms nobody, so the second run does not notice that the server was gone."""
+    async with server("stdio", env={"GREETING": "hello"}) as tools:
+        pid, greeting = (await tools.tool("where").fn()).split(" ")
+        assert greeting == "hello"
+        os.kill(int(pid), signal.SIGKILL)
+        await asyncio.sleep(0.3)
+        model = ScriptedModel([Turn.call("where"), "done"])
+        result = await run(desk(Agent("W.", tools=tools.tools("where"))).freeze(), Desk(), resources=[model])
+        assert result.status == "completed"
+        assert told(model)[0].split(" ")[0] != pid
+
+
+async def test_a_loop_that_ends_takes_its_processes_with_it() -> None:
+    """Who forgets to close leaves nothing behind: the end of `asyncio.run` ends the command."""
+
+    async def forgetful() -> str:
+        return str(await MCPServer([sys.executable, str(SCRIPT)]).tool("where").fn())
+
+    pid = int((await asyncio.to_thread(asyncio.run, forgetful())).split(" ")[0])
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+async def test_mistakes() -> None:
+    """A server that is nothing, and a name that no endpoint takes, are refused where they are written."""
+    with pytest.raises(ToolServerFailed, match="needs an address or a command"):
+        MCPServer("")
+    with pytest.raises(ToolDefinitionError, match=r"'a\.b' cannot name a tool"):
+        MCPServer("x").tool("a.b")
+    assert MCPServer("x").tool("a.b", name="a_b").name == "a_b"
+    secret = MCPServer("https://user:pass@desk.example/mcp", headers={"Authorization": "hunter2"})
+    assert "hunter2" not in repr(secret)
+    assert "pass" not in repr(secret)
+    with pytest.raises(ToolReported):
+        async with server("stdio") as tools:
+            await tools.tool("fail").fn(why="because")
