@@ -31,6 +31,8 @@ import heapq
 from collections import deque
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import msgspec
+
 from graphrt import openers
 from graphrt.errors import JoinShort, WriteConflict, WriteRefused
 
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from graphrt.fields import Field
-    from graphrt.graph import Edge, Graph, Node
+    from graphrt.graph import Edge, Graph, Node, OnCrash
     from graphrt.inputs import ErrorInfo
 
 State: TypeAlias = dict[str, Any]
@@ -88,93 +90,71 @@ def _reduced(field: Field, old: Any, new: Any) -> Any:  # noqa: ANN401 - values 
         raise WriteRefused(message, field=field.name) from error
 
 
-class Line:
+class Line(msgspec.Struct, eq=False):
     """A sequence of visits, and the state its next visit sees."""
 
-    __slots__ = ("behind", "count", "crossed", "delta", "item", "key", "local", "order", "prefix", "scopes", "state")
+    key: Key
+    prefix: str
+    state: State
+    delta: dict[str, Delta] | None
+    """Writes since the line began; None for the run's first line, which nothing is merged with."""
+    behind: tuple[Line, ...]
+    """The lines at whose ends this one begins."""
+    crossed: Crossed
+    local: frozenset[str]
+    scopes: tuple[Scope, ...]
+    """The scopes around it, outermost first."""
+    item: str | None = None
+    """The field that holds its item, of an `each` branch whose first visit has not begun."""
+    apart: Key | None = None
+    """Its order, where that is not its key."""
+    count: list[int] = msgspec.field(default_factory=lambda: [-1])
+    """The last number that a visit of this line has; shared with the lines that go on from it under its name."""
 
-    def __init__(
-        self,
-        key: Key,
-        prefix: str,
-        state: State,
-        *,
-        delta: dict[str, Delta] | None,
-        behind: tuple[Line, ...],
-        crossed: Crossed,
-        local: frozenset[str],
-        scopes: tuple[Scope, ...],
-    ) -> None:
-        self.key = key
-        self.order = key
+    @property
+    def order(self) -> Key:
         """Where it stands among other lines in canonical order, as far as causes leave that open."""
-        self.prefix = prefix
-        self.count = [-1]
-        """The last number that a visit of this line has; shared with the lines that go on from it under its name."""
-        self.state = state
-        self.delta = delta
-        """Writes since the line began; None for the run's first line, which nothing is merged with."""
-        self.behind = behind
-        """The lines at whose ends this one begins."""
-        self.crossed = crossed
-        self.local = local
-        self.scopes = scopes
-        """The scopes around it, outermost first."""
-        self.item: str | None = None
-        """The field that holds its item, of an `each` branch whose first visit has not begun."""
+        return self.key if self.apart is None else self.apart
 
 
-class Visit:
+class Visit(msgspec.Struct, eq=False):
     """One execution of one node, as long as it is live."""
 
-    __slots__ = (
-        "attempt",
-        "causes",
-        "id",
-        "inner",
-        "item",
-        "line",
-        "node",
-        "outcome",
-        "outer",
-        "phase",
-        "place",
-        "short",
-        "tries",
-    )
+    id: str
+    number: int
+    """On its line."""
+    node: Node
+    line: Line
+    causes: tuple[str, ...]
+    outer: Branches
+    """The branches it belongs to."""
+    inner: Branches | None = None
+    """The branches of the graph inside its node."""
+    item: Any = None
+    outcome: str | None = None
+    """The answer that it ended with."""
+    short: ErrorInfo | None = None
+    """Of a join that came up short: the error it stands at."""
+    attempt: int = 0
+    """Attempts so far, over all rounds."""
+    tries: int = 0
+    """Attempts so far in this round."""
+    phase: str = "ready"
+    lost: OnCrash | None = None
+    """What is to become of its attempt that was cut off, once that has been said."""
 
-    def __init__(self, id: str, place: Key, node: Node, line: Line, causes: tuple[str, ...], outer: Branches) -> None:  # noqa: A002 - its name
-        self.id = id
-        self.place = place
+    @property
+    def place(self) -> Key:
         """Orders visits of one graph canonically."""
-        self.node = node
-        self.line = line
-        self.causes = causes
-        self.outer = outer
-        """The branches it belongs to."""
-        self.inner: Branches | None = None
-        """The branches of the graph inside its node."""
-        self.item: Any = None
-        self.outcome: str | None = None
-        """The answer that it ended with."""
-        self.short: ErrorInfo | None = None
-        """Of a join that came up short: the error it stands at."""
-        self.attempt = 0
-        """Attempts so far, over all rounds."""
-        self.tries = 0
-        """Attempts so far in this round."""
-        self.phase = "ready"
+        return (*self.line.key, (0, self.number, 0))
 
 
-class Arrival:
+class Arrival(msgspec.Struct, eq=False):
     """A line that waits at a join."""
 
-    __slots__ = ("cause", "line", "place")
-
-    def __init__(self, cause: str, place: Key, line: Line) -> None:
-        self.cause = cause
-        self.place = place
-        self.line = line
+    cause: str
+    place: Key
+    line: Line
 
 
 class Scope:
@@ -229,7 +209,7 @@ class Scope:
         counts = closing is not None and closing.wait is not None
         self.members: dict[Visit | Scope | Fan, None] | None = {} if counts else None
         """If its closing join may leave others behind: the live visits, open scopes and bounded fan-outs inside."""
-        self.branches: set[Key] = set()
+        self.branches: set[Key] | None = None
         """If its closing join counts: the branches that have arrived there …"""
         self.examined = 0
         """… by so many arrivals."""
@@ -271,17 +251,14 @@ class Fan:
         self.waiting: deque[Line] = deque()
 
 
-class Crossing:
+class Crossing(msgspec.Struct, eq=False):
     """A line on its way over an edge."""
 
-    __slots__ = ("edge", "fan", "line", "queued")
-
-    def __init__(self, edge: Edge, line: Line, fan: Fan | None = None, *, queued: bool = False) -> None:
-        self.edge = edge
-        self.line = line
-        self.fan = fan
-        self.queued = queued
-        """Whether it has to wait until a branch of its bounded fan-out has ended."""
+    edge: Edge
+    line: Line
+    fan: Fan | None = None
+    queued: bool = False
+    """Whether it has to wait until a branch of its bounded fan-out has ended."""
 
 
 class Fired:
@@ -334,10 +311,11 @@ class Joins:
 class Branches:
     """The lines of one graph in one run. The stepper tells it what visits wrote and which edges were taken."""
 
-    __slots__ = ("born", "fans", "fired", "graph", "joins", "live", "open", "prefix", "root", "top")
+    __slots__ = ("born", "fans", "fields", "fired", "graph", "joins", "live", "open", "prefix", "root", "top")
 
     def __init__(self, graph: Graph, joins: Joins, state: State, prefix: str = "") -> None:
         self.graph = graph
+        self.fields = graph.field
         self.joins = joins
         self.prefix = prefix
         """Stands before every visit id: empty, or the id of the node visit that this graph is inside of, and `/`."""
@@ -397,7 +375,7 @@ class Branches:
         node = self.graph.nodes[edge.target]
         live = self.live
         del live[visit.id]
-        following = Visit(f"{line.prefix}{number}", (*line.key, (0, number, 0)), node, line, (visit.id,), self)
+        following = Visit(f"{line.prefix}{number}", number, node, line, (visit.id,), self)
         live[following.id] = following
         return following
 
@@ -508,7 +486,7 @@ class Branches:
         line.count[0] = number = line.count[0] + 1
         if scopes is not None:
             line.scopes = scopes
-        visit = Visit(f"{line.prefix}{number}", (*line.key, (0, number, 0)), node, line, causes, self)
+        visit = Visit(f"{line.prefix}{number}", number, node, line, causes, self)
         self.live[visit.id] = visit
         for scope in line.scopes:
             scope.hold(node.index)
@@ -626,6 +604,8 @@ class Branches:
         assert closing.wait is not None
         arrivals = scope.parked.get(closing.index, [])
         branches = scope.branches
+        if branches is None:
+            branches = scope.branches = set()
         while scope.examined < len(arrivals):
             branches |= self._direct_branches(scope, arrivals[scope.examined].line)
             scope.examined += 1
@@ -708,7 +688,7 @@ class Branches:
             scopes=scope.outer,
         )
         line.count = was.count
-        line.order = (*was.key, (0, was.count[0] + 1, 0))
+        line.apart = (*was.key, (0, was.count[0] + 1, 0))
         return line
 
     def _drop_scope(self, scope: Scope) -> tuple[Visit, ...]:
@@ -820,7 +800,7 @@ class Branches:
         state = dict(base.state)
         written: list[tuple[str, Delta]] = []
         writers: dict[str, _Writers] = {}
-        fields = self.graph.field
+        fields = self.fields
         for line in lines:
             assert line.delta is not None
             for name, delta in line.delta.items():

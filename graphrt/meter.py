@@ -42,14 +42,14 @@ class Meter:
     def __init__(self) -> None:
         self.totals = Totals()
         self._limits: Limits | None = None
-        self._graced: set[str] = set()
+        self._graced: frozenset[str] = frozenset()
         self.bounds: tuple[tuple[str, float], ...] = ()
         """What the run may use, by name; empty if it has no limits."""
 
     def limit(self, limits: Limits | None) -> None:
         """Set the limits from here on; grace that was given under earlier ones ends."""
         self._limits = limits
-        self._graced.clear()
+        self._graced = frozenset()
         self._reckon()
 
     def use(self, duration_s: float, usage: Usage | None) -> None:
@@ -74,12 +74,12 @@ class Meter:
 
     def grace(self, limit: str) -> None:
         """Let the run go a little beyond a limit, so that it can end in order."""
-        self._graced.add(limit)
+        self._graced |= {limit}
         self._reckon()
 
     def withdraw(self, limit: str) -> None:
         """Take that back."""
-        self._graced.discard(limit)
+        self._graced -= {limit}
         self._reckon()
 
     def _reckon(self) -> None:

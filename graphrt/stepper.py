@@ -112,6 +112,30 @@ class _Frame(Branches):
 class Stepper:
     """One run of one graph. `feed` is its only verb; everything else tells where it stands."""
 
+    __slots__ = (
+        "_at",
+        "_commands",
+        "_events",
+        "_inside",
+        "_meter",
+        "_root",
+        "_seed",
+        "_todo",
+        "_visits",
+        "attempts",
+        "end",
+        "error",
+        "failed_at",
+        "graph",
+        "questions",
+        "run",
+        "script",
+        "state",
+        "status",
+        "timers",
+        "totals",
+    )
+
     def __init__(self, graph: Graph) -> None:
         """Prepare a run of `graph`; it begins with the input `Started`."""
         self.graph = graph
@@ -178,7 +202,9 @@ class Stepper:
         """
         self._at = at
         if type(given) is AttemptStarted:  # Nothing follows from it but its end.
-            self._attempt_started(given)
+            visit = self._expect(given.visit, READY, given.attempt)
+            visit.phase = RUNNING
+            self.attempts[visit.id] = given.attempt
             return (), []
         events: list[Event] = []
         commands: list[Command] = []
@@ -186,7 +212,7 @@ class Stepper:
         self._TAKE[type(given)](self, given)
         if self._todo:
             self._work_off()
-        if self.status == "running":
+        if self.status == "running" and (self.questions or not self._visits):
             self._look_round()
         return tuple(events), commands
 
@@ -245,15 +271,10 @@ class Stepper:
         self._root.begin()
         self._take_up(self._root)
 
-    def _attempt_started(self, given: AttemptStarted) -> None:
-        visit = self._expect(given.visit, READY, given.attempt)
-        visit.phase = RUNNING
-        self.attempts[visit.id] = given.attempt
-
     def _attempt_succeeded(self, given: AttemptSucceeded) -> None:
         visit = self._expect(given.visit, RUNNING, given.attempt)
         frame = self._visits[given.visit][0]
-        fields = frame.graph.field
+        fields = frame.fields
         node = visit.node
         decoded: list[tuple[Field, Any]] = []
         if node.answers and node.writes[0] not in given.writes:
@@ -262,7 +283,8 @@ class Stepper:
             if name not in node.writes:
                 raise self._wrong(f"visit {visit.id} of {node.name!r} writes {name!r}, which the node does not declare")
             try:
-                decoded.append((fields[name], fields[name].decode(value)))
+                field = fields[name]
+                decoded.append((field, field.decode(value)))
             except (ValueError, TypeError) as error:
                 refused = WriteRefused(f"{error}", node=node.name, field=name)
                 self._attempt_failed(
@@ -555,16 +577,17 @@ class Stepper:
             self._events.append(Routed(visit.id, SURE))
             self._cross(frame, visit, sure)
             return
-        edges = frame.plan.edges(node, outcome)
+        plan = frame.plan
+        edges = plan.plain[node.index] if outcome is None else plan.edges(node, outcome)
         if not edges:
-            if frame.plan.choices[node.index] is None:
+            if plan.choices[node.index] is None:
                 self._cross(frame, visit, [])
                 return
             verdicts: list[Verdict] = []
             taken: Taken = []
         else:
             try:
-                verdicts, taken = frame.plan.judge(visit, edges, every=node.fork)
+                verdicts, taken = plan.judge(visit, edges, every=node.fork)
             except GuardError as error:
                 self._fail_at(frame, visit, error_info(error))
                 return
@@ -617,20 +640,19 @@ class Stepper:
 
     def _cross(self, frame: _Frame, visit: Visit, taken: Taken) -> None:
         """Move the line of a visit over the edges taken, and let joins fire that waited for it."""
-        changes = None
-        for edge, _ in taken:
-            if edge.set:
-                try:
-                    changes = {edge.index: self._changes(frame, visit, edge) for edge, _ in taken if edge.set}
-                except RunError as error:
-                    self._fail_at(frame, visit, error_info(error))
-                    return
-                break
         line = visit.line
+        changes: dict[int, list[tuple[Field, Any]]] = {}
+        try:
+            for edge, _ in taken:
+                if edge.set:
+                    changes[edge.index] = self._changes(frame, visit, edge)
+        except RunError as error:
+            self._fail_at(frame, visit, error_info(error))
+            return
         if len(taken) == 1:
             edge = taken[0][0]
             if frame.plan.hops[edge.source][edge.index]:
-                if changes is not None:
+                if edge.set:
                     frame.write(line, changes[edge.index], replace=True)
                 following = frame.hop(visit, edge)
                 del self._visits[visit.id]
@@ -645,7 +667,7 @@ class Stepper:
             return
         chains = {id(line.scopes): line.scopes}
         for crossing in crossings:
-            if changes is not None and crossing.edge.index in changes:
+            if crossing.edge.index in changes:
                 frame.write(crossing.line, changes[crossing.edge.index], replace=True)
             frame.arrive(crossing, visit)
             chains[id(crossing.line.scopes)] = crossing.line.scopes
@@ -845,10 +867,12 @@ class Stepper:
 
     def _lose(self, frame: _Frame, visit: Visit, then: OnCrash) -> None:
         self._events.append(AttemptLost(visit.id, visit.node.name, visit.attempt, then))
+        visit.lost = then
         self._then(self._lost, frame, visit, then)
 
     def _lost(self, frame: _Frame, visit: Visit, then: OnCrash) -> None:
         """Decide about an attempt that started before a crash and has no recorded end."""
+        visit.lost = None
         node = visit.node
         if then == "retry":
             visit.tries -= 1
@@ -923,6 +947,11 @@ class Stepper:
             self._then(self._completed, frame, visit, None, {})
         else:
             self._stop_timer(visit, "retry")
+            if own and visit.lost is not None:  # It was said, and then another visit failed the run.
+                visit.tries = 1
+                self._then(self._lost, frame, visit, visit.lost)
+                return
+            visit.lost = None
             then = self._on_crash(frame, visit) if own and visit.phase == RUNNING else "retry"
             if then == "retry":
                 self._start_attempt(frame, visit)
@@ -1050,7 +1079,6 @@ class Stepper:
 
     _TAKE: ClassVar[dict[type, Callable[[Stepper, Any], None]]] = {
         Started: _started,
-        AttemptStarted: _attempt_started,
         AttemptSucceeded: _attempt_succeeded,
         AttemptFailed: _attempt_failed,
         TimerFired: _timer_fired,

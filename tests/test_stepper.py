@@ -861,6 +861,24 @@ class TestTakingUpAgain:
         again.resume()
         assert {v: c.attempt for v, c in again.ready.items()} == {"0.0.0": 2, "0.1.0": 2, "0.2.0": 1}
 
+    def test_shows_a_lost_attempt_once(self) -> None:
+        """An attempt that was said to be lost, before another one failed the run, is not said to be lost again."""
+        nodes = {"a": {"on_crash": "fail"}, "b": {"on_crash": "ask"}, "c": {"on_crash": "fail"}}
+        d = Driver(build([("f", "a"), ("f", "b"), ("f", "c")], forks="f", nodes=nodes)).start()
+        d.ok("0")
+        for visit in ("0.0.0", "0.1.0", "0.2.0"):
+            d.begin(visit)
+        again = d.crashed()
+        assert again.status == "failed"
+        again.resume()  # `a` gets another attempt, `b` asks, and `c` fails the run now
+        assert again.status == "failed"
+        assert again.stepper.failed_at == ("0.2.0", "c")
+        again.resume()
+        assert again.status == "running"
+        assert [e.visit for e in again.of(AttemptLost)] == ["0.0.0", "0.1.0", "0.2.0"]
+        assert list(again.stepper.questions) == ["0.1.0"]
+        assert again.folded().bytes == again.bytes
+
     @pytest.mark.parametrize(("answer", "status"), [("retry", "running"), ("fail", "failed")])
     def test_asks_about_a_lost_attempt(self, answer: str, status: str) -> None:
         """`on_crash=ask`: a person says whether it runs again."""

@@ -19,13 +19,14 @@ State: TypeAlias = dict[str, Any]
 Fill: TypeAlias = Callable[[State], dict[str, Any]]
 Encode: TypeAlias = Callable[[Any], dict[str, Json]]
 
+_BOUNDED: Final = (int, float, bool)
 _WORKING: Final = frozenset({"task", "agent", "router"})
 
 
 class Call:
     """What calling one node takes."""
 
-    __slots__ = ("context", "encode", "fill", "fn", "is_async")
+    __slots__ = ("context", "encode", "fill", "fn", "is_async", "unbounded")
 
     def __init__(self, node: Node, work: Work, graph: Graph) -> None:
         """Prepare the call of a node of `graph`."""
@@ -37,6 +38,8 @@ class Call:
         """State that the visit sees to keyword arguments."""
         self.encode = _encoder(node, graph)
         """Returned value to writes. Raises WriteRefused."""
+        self.unbounded = not all(graph.field[name].takes in _BOUNDED for name in node.writes)
+        """Whether what it writes may be of any size."""
 
 
 _prepared: WeakKeyDictionary[Graph, dict[int, Call]] = WeakKeyDictionary()

@@ -14,7 +14,6 @@ import asyncio
 import concurrent.futures
 import hashlib
 import logging
-from collections import deque
 from collections.abc import Awaitable, Mapping
 from contextlib import ExitStack, suppress
 from functools import partial
@@ -58,20 +57,17 @@ RECHECK_S: Final = 60.0
 _log = logging.getLogger("graphrt.runtime")
 
 
-class Attempt:
+class Attempt(msgspec.Struct, eq=False):
     """An attempt that is under way."""
 
-    __slots__ = ("base", "command", "expired", "task", "unwanted")
-
-    def __init__(self, command: StartAttempt) -> None:
-        self.command = command
-        self.task: asyncio.Task[Any] | None = None
-        self.base = 0
-        """How many cancellations of its task are not ours."""
-        self.unwanted = False
-        """Whether the run has cancelled it."""
-        self.expired = False
-        """Whether it ran out of time."""
+    command: StartAttempt
+    task: asyncio.Task[Any] | None = None
+    base: int = 0
+    """How many cancellations of its task are not ours."""
+    unwanted: bool = False
+    """Whether the run has cancelled it."""
+    expired: bool = False
+    """Whether it ran out of time."""
 
 
 class _Post:
@@ -87,6 +83,42 @@ class _Post:
 
 class Driver:
     """Drives one run for as long as something of it is live in this process."""
+
+    __slots__ = (
+        "_alarm",
+        "_batch",
+        "_begun",
+        "_calls",
+        "_clock",
+        "_due",
+        "_ended",
+        "_inline",
+        "_left",
+        "_live",
+        "_look_into_inbox",
+        "_loop",
+        "_monotonic",
+        "_now",
+        "_posts",
+        "_queued",
+        "_ready",
+        "_resources",
+        "_seq",
+        "_stay_s",
+        "_stays_until",
+        "_store",
+        "_taken",
+        "_task",
+        "_tasks",
+        "_told",
+        "_try",
+        "_waiter",
+        "failure",
+        "lease",
+        "run",
+        "stepper",
+        "subscribers",
+    )
 
     def __init__(
         self,
@@ -123,13 +155,13 @@ class Driver:
         """… and those whose start is noted, but which are not called yet."""
         self._live: dict[str, Attempt] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._ended: deque[tuple[Attempt, Input | None]] = deque()
+        self._ended: list[tuple[Attempt, Input | None]] = []
         self._due: list[tuple[float, str, str]] = []
         self._loop = asyncio.get_running_loop()
         self._waiter: asyncio.Future[None] | None = None
         self._alarm: Wake | None = None
         self._inline: Attempt | None = None
-        self._posts: deque[_Post] = deque()
+        self._posts: list[_Post] = []
         self._told: list[concurrent.futures.Future[None]] = []
         self._look_into_inbox = False
         self._task: asyncio.Task[Any] | None = None
@@ -234,6 +266,7 @@ class Driver:
 
     async def _perform_commands(self) -> None:
         stepper = self.stepper
+        watched = bool(self.subscribers or self.subscribers.onlookers)
         while True:
             if self._left:
                 raise asyncio.CancelledError  # a node has kept the cancellation of this task to itself
@@ -249,7 +282,7 @@ class Driver:
                 batch, self._batch = self._batch, []
                 if (done := self._append(batch)) is not None:
                     await done
-                if self.subscribers or self._told or self.subscribers.onlookers:
+                if watched or self._told:
                     self._tell_of(batch)
             if self._taken:
                 await self._discard_taken()
@@ -259,9 +292,8 @@ class Driver:
                 return
             begun, self._begun = self._begun, []
             if len(begun) == 1 and not self._live and not stepper.timers and not stepper.questions:
-                self._inline = attempt = Attempt(begun[0])
-                attempt.task = self._task
-                attempt.base = self._task.cancelling() if self._task is not None else 0
+                task = self._task
+                self._inline = attempt = Attempt(begun[0], task, task.cancelling() if task is not None else 0)
                 try:
                     outcome = await self._try(attempt)
                 finally:
@@ -277,8 +309,13 @@ class Driver:
     def _begin_attempts(self) -> None:
         """Note that the attempts which are commanded start; they are called once that is on record."""
         ready, self._ready = self._ready, []
+        take, batch, now = self.stepper.feed, self._batch, self._now
         for command in ready:
-            self.feed(AttemptStarted(command.visit, command.attempt))
+            given = AttemptStarted(command.visit, command.attempt)
+            at = now()
+            take(at, given)
+            batch.append(Record(self._seq, at, given))  # nothing follows from it
+            self._seq += 1
         self._begun += ready
 
     def _append(self, batch: list[Record]) -> Awaitable[None] | None:
@@ -359,7 +396,7 @@ class Driver:
         if self._look_into_inbox:
             self._take_inbox()
         while self._posts:
-            post = self._posts.popleft()
+            post = self._posts.pop(0)
             self._taken = max(self._taken, post.number)
             try:
                 self.feed(post.request)
@@ -379,7 +416,7 @@ class Driver:
             _tell(told, UseError(message, run=self.run, status=self.stepper.status))
         self._told = []
         while self._posts:
-            post = self._posts.popleft()
+            post = self._posts.pop(0)
             if post.told is not None:
                 message = f"run {self.run} is {self.stepper.status} and takes no more requests"
                 _tell(post.told, UseError(message, run=self.run, status=self.stepper.status))
@@ -404,9 +441,9 @@ class Driver:
                 self._waiter.set_result(None)
 
     def _take_ended(self) -> None:
-        ended, live, attempts = self._ended, self._live, self.stepper.attempts
-        while ended:
-            attempt, outcome = ended.popleft()
+        ended, self._ended = self._ended, []
+        live, attempts = self._live, self.stepper.attempts
+        for attempt, outcome in ended:
             command = attempt.command
             if live.get(command.visit) is attempt:
                 del live[command.visit]
@@ -450,7 +487,7 @@ class Driver:
             else:
                 value = await _in_thread(call, arguments)
             writes = call.encode(value)
-            if writes:
+            if call.unbounded:
                 codec.check_size(writes, node.name)
         except asyncio.CancelledError as error:
             task = attempt.task
