@@ -71,6 +71,32 @@ async def test_several_reads_become_named_lines() -> None:
     assert model.requests[1].messages[0].text == "Q Where? F - a\n- b {not a name}"
 
 
+class Awkward(BaseModel):
+    context: str = "rain"
+    messages: str = "two"
+    output: str = ""
+    score: int = 0
+
+
+def weigh(text: str) -> int:
+    """Weigh a text."""
+    return len(text)
+
+
+@pytest.mark.parametrize("agent", [Agent("I."), Agent("I.", tools=[weigh])], ids=["plain", "with tools"])
+@pytest.mark.parametrize("writes", ["output", "score"])
+async def test_fields_may_be_named_as_an_agent_names_its_own(agent: Agent, writes: str) -> None:
+    """A field called `context`, `messages` or `output` is read and written like any other."""
+    flow = Flow("awkward", Awkward)
+    s = flow.state
+    flow.agent("agent", agent, reads=(s.context, s.messages, s.output), writes=getattr(s, writes))
+    model = ScriptedModel(["3", "3"])
+    result = await run(flow.freeze(), Awkward(), resources=[model])
+    assert result.status == "completed", result.error
+    assert str(getattr(result.state, writes)) == "3"
+    assert model.requests[0].messages[0].text == "context: rain\nmessages: two\noutput: "
+
+
 async def test_a_router_answers_one_of_its_labels() -> None:
     """A router's model chooses among the answers; the scores stand in the record and the answer is the outcome."""
     flow = Flow("route", Talk)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from graphrt.drafts import ExpansionSpec
 
 _OWN: Final = (
+    "context",
     "messages",
     "calls",
     "acts",
