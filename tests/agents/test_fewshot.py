@@ -42,6 +42,12 @@ def test_a_conversation_comes_down_to_its_last_input() -> None:
     assert told(ModelRequest()).given == ""
 
 
+def test_what_nobody_has_answered_is_all_to_be_answered() -> None:
+    """Two messages in a row are one input, such as a question and the prompt that an agent puts behind it."""
+    talk = told(asked(user("A?"), assistant("a"), user("B?"), user("known: b", name=RUNTIME)))
+    assert (talk.given, talk.before) == ("B?\nknown: b", (("A?", "a"),))
+
+
 def test_the_words_of_another_agent_are_an_input() -> None:
     """Where an assistant spoke last, what it said is what is to be answered."""
     for closing in ((), (user(GO_ON, name=RUNTIME),)):

@@ -50,10 +50,12 @@ def told(request: ModelRequest) -> Told:
                 pass
             case UserMessage(name=name, text=text) if name == RUNTIME and text.startswith((CONCLUDE, MEND)):
                 answered = ""
-            case UserMessage():
+            case UserMessage(text=text):
                 if answered:
                     before.append((given, answered))
-                given, found, answered = message.text, [], ""
+                # Nobody has answered what was said before: both are to be answered.
+                given = f"{given}\n{text}" if given and not answered else text
+                found, answered = [], ""
             case AssistantMessage(text=text, tool_calls=()):
                 if answered:  # two speakers in a row: the second answers the first
                     before.append((given, answered))
