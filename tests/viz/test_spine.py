@@ -41,6 +41,16 @@ def test_the_spine_is_the_longest_path_where_there_is_no_cycle() -> None:
     assert spine(picture).nodes == ("a", "b", "c", "d", "f")
 
 
+def test_an_error_edge_does_not_straighten_where_an_ordinary_one_leads_as_far() -> None:
+    """The usual way is the straight one, also where the detour by an error is defined first."""
+    picture = Picture(
+        "detour",
+        nodes=tuple(PNode(c, "task", c) for c in "abc"),
+        edges=(PEdge("a", "b", error=True), PEdge("a", "c"), PEdge("b", "c")),
+    )
+    assert spine(picture).nodes == ("a", "c")
+
+
 def test_an_empty_picture_has_an_empty_spine() -> None:
     """Nothing to straighten is no error."""
     assert spine(Picture("nothing")).nodes == ()

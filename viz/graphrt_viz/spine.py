@@ -3,7 +3,7 @@
 The longest simple path is NP-hard to find, so we take the longest path of the graph without its loop edges: a
 depth-first search from the starts, in the order of the edges, calls an edge that leads back to a node still open
 a loop. What remains has no cycles and its longest path is found in linear time. Error edges count only where
-nothing else leads on.
+nothing else leads on as far.
 """
 
 from __future__ import annotations
@@ -40,13 +40,11 @@ def spine(picture: Picture) -> Spine:
     loops, order = _loops(picture, out, [*starts, *out])
     best: dict[str, tuple[int, int]] = {}
     for node in order:  # every node stands behind those it leads to
-        best[node] = (0, -1)
-        for i in out[node]:
-            if i in loops:
-                continue
-            length = best[picture.edges[i].target][0] + (1 if not picture.edges[i].error else 0)
-            if length > best[node][0] or best[node][1] < 0:
-                best[node] = (length, i)
+        ways = [i for i in out[node] if i not in loops]
+        lengths = {i: best[picture.edges[i].target][0] + (not picture.edges[i].error) for i in ways}
+        # Of equally long ways one that is no error, then the one that is defined first.
+        way = max(ways, key=lambda i: (lengths[i], not picture.edges[i].error), default=-1)
+        best[node] = (lengths.get(way, 0), way)
     if not order:
         return Spine((), frozenset(), frozenset())
     node = max(starts or order, key=lambda n: best[n][0])
