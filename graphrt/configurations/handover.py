@@ -107,10 +107,8 @@ def handoff(
         for node in handing:
             flow.edge(node, asking)
         flow.edge(asking, answered, on=cast("Any", NOBODY))
-        for target in reached:
-            wanted = cast("Any", target)
-            flow.edge(asking, over, on=wanted, when=size(s.handovers) < at_most, at_most=at_most)
-            flow.edge(asking, too_often, on=wanted)
+        flow.edge(asking, over, when=size(s.handovers) < at_most, at_most=at_most)
+        flow.edge(asking, too_often)
         flow.edge(over, speaking)
     if router is not None:
         start = add_router(flow, router, seats, writes=s.chosen)
