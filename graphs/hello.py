@@ -1,6 +1,6 @@
 """Hello: one agent that answers.
 
-graphrt run graphs/hello.py --input '{"messages": [{"role": "user", "content": "Hello!"}]}'
+graphrt run graphs/hello.py --input "Hello!"
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ def read_state(graph: Graph, given: str | None, fields: Sequence[str] = ()) -> B
     Args:
         graph: its fields say what is expected.
         given: a JSON object, `@FILE` with one, `-` for standard input, or the plain text of the one required text
-            field; None for nothing.
+            field, or of a message to a conversation; None for nothing.
         fields: `name=value` each, beside the input and before it.
 
     Raises:
@@ -59,7 +59,8 @@ def _read(graph: Graph, given: str) -> dict[str, Json]:
         return cast("dict[str, Json]", value)
     field = _text_field(graph)
     if field is not None and not text.lstrip().startswith("{"):
-        return {field.name: value if isinstance(value, str) else text.removesuffix("\n").removesuffix("\r")}
+        said = value if isinstance(value, str) else text.removesuffix("\n").removesuffix("\r")
+        return {field.name: said if _takes_text(field) else [{"role": "user", "content": said}]}
     if problem is not None:
         raise UseError(f"{source} is not JSON: {_place(text, problem)}; {_expected(graph)}")
     raise UseError(f"{source} is {_kind(value)}; {_expected(graph)}")
@@ -147,9 +148,14 @@ def _expected(graph: Graph) -> str:
 
 
 def _text_field(graph: Graph) -> Field | None:
-    """Return the field that a plain text is for: the only required one that takes text."""
+    """Return the field that a plain text is for: the only required one that takes text, or the conversation."""
+    from graphrt.configurations.state import hears
+
     found = [f for f in graph.fields if f.required and _takes_text(f)]
-    return found[0] if len(found) == 1 else None
+    if len(found) == 1:
+        return found[0]
+    messages = graph.field.get("messages")
+    return messages if not found and hears(messages) else None
 
 
 def _takes_text(field: Field) -> bool:

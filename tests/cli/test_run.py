@@ -227,6 +227,30 @@ def test_a_run_begins_with_what_was_given(
     assert {k: v for k, v in started.state.items() if k in state} == state  # type: ignore[union-attr]  # it is Started
 
 
+CHAT = """
+from graphrt import ChatState, Flow
+from graphrt.agents.messages import AssistantMessage, Message
+
+flow = Flow("chat", ChatState)
+
+
+@flow.task(writes=flow.state.messages)
+def echo(messages: list[Message]) -> Message:
+    return AssistantMessage(text=messages[-1].text.upper())
+"""
+
+
+@pytest.mark.parametrize("said", ["Hello, you!", '"Hello, you!"'])
+def test_plain_text_is_said_to_a_conversation(program: Program, said: str) -> None:
+    """A flow over a chat state begins with the text as the message of a user."""
+    write(program, "chat.py", CHAT)
+    ran = program("run", "chat.py", "--run-id", "r1", "-i", said, "--json")
+    assert ran.code == 0, ran.err
+    assert "HELLO, YOU!" in ran.out
+    started = program.trace("r1").records[0].input
+    assert started.state["messages"] == [{"role": "user", "content": "Hello, you!", "name": None}]  # type: ignore[union-attr]  # it is Started
+
+
 def no_package(_name: str) -> None:
     """Find nothing, as if the local model were not installed."""
 

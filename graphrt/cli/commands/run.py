@@ -40,8 +40,8 @@ def run(
             "--input",
             "-i",
             metavar="JSON|TEXT|@FILE|-",
-            help="The state to begin with: a JSON object, or plain text for the only required text field; @FILE reads "
-            "it from a file, - from standard input.",
+            help="The state to begin with: a JSON object, or plain text for the only required text field, or to say to "
+            "a conversation; @FILE reads it from a file, - from standard input.",
             show_default="the defaults of the state",
         ),
     ] = None,
