@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from graphrt.errors import (
         DeadlinePassed,
         DefinitionError,
+        EndedInFailure,
         GraphrtError,
         JoinShort,
         LimitReached,
@@ -63,6 +64,7 @@ _HOME = {
     "JoinShort": "errors",
     "GraphrtError": "errors",
     "DeadlinePassed": "errors",
+    "EndedInFailure": "errors",
     "Flow": "flow",
     "Graph": "graph",
     "Limits": "inputs",
@@ -90,6 +92,7 @@ __all__ = [
     "Context",
     "DeadlinePassed",
     "DefinitionError",
+    "EndedInFailure",
     "Flow",
     "Graph",
     "GraphrtError",

@@ -21,6 +21,7 @@ from graphrt.fields import Field
 from graphrt.guards import Change, Tree
 
 V = TypeVar("V")
+E = TypeVar("E")  # item of a list field
 L = TypeVar("L", bound=LiteralString | Enum | None)  # this bound keeps Literal["a", "b"] from being widened to str
 
 UNKNOWN = object()
@@ -410,16 +411,29 @@ class Let(Generic[V]):
         return f"let({self._field})"
 
 
+class LetItems(Let[list[E]], Generic[E]):
+    """A list field that is about to be set, or to be given an item."""
+
+    __slots__ = ()
+
+    def take(self, item: E, /) -> Change:
+        """Give an item to a field whose reducer takes items; of use in `outputs=` of a subflow, for `set=` replaces."""
+        return self.be(cast("Any", item))
+
+
 @overload
 def let(field: L, /) -> Let[L]: ...
+@overload
+def let(field: list[E], /) -> LetItems[E]: ...
 @overload
 def let(field: V, /) -> Let[V]: ...
 def let(field: Any, /) -> Let[Any]:
     """Set a field while an edge is crossed: `set=let(s.rounds).be(s.rounds + 1)`.
 
-    It replaces the value, also that of a field with a reducer.
+    It replaces the value, also that of a field with a reducer. In `outputs=` of a subflow it is a write, which the
+    field's reducer takes: `outputs=let(s.results).take(inner.answer)` appends one.
     """
-    return Let(field)
+    return LetItems[Any](field)
 
 
 def field_name(value: object) -> str | None:

@@ -371,7 +371,8 @@ class Flow(Generic[S]):
             name: name of the node.
             flow: the flow inside.
             inputs: what fills its state: `let(inner.question).be(outer.topic)`. By default, fields of the same name.
-            outputs: what it writes: `let(outer.text).be(inner.answer)`. By default, what it writes under the same name.
+            outputs: what it writes: `let(outer.text).be(inner.answer)`, or one item of a list that is appended to:
+                `let(outer.answers).take(inner.answer)`. By default, what it writes under the same name.
             **options: see `NodeOptions`; they hold for the nodes inside that say nothing else.
         """
         return self._node("subgraph", name, inner=flow, inputs=inputs, outputs=outputs, options=options)

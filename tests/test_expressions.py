@@ -216,6 +216,7 @@ def test_assignments_remember_both_sides() -> None:
     assert change.value({"rounds": 2}) == 3
     assert let(s.topic).be(None).text == "topic = None"
     assert repr(let(s.topic)) == "let(topic)"
+    assert let(s.facts).take("one").text == 'facts = "one"'
 
 
 def test_fields_are_listed_for_editors() -> None:

@@ -225,6 +225,26 @@ def test_parameters_are_filled_from_fields() -> None:
     assert second.work.params == (("rounds", "rounds"),)
 
 
+def test_a_subflow_adds_an_item_to_a_list() -> None:
+    """`take` in `outputs=` is a write that the field's reducer takes; on an edge, which replaces, it is refused."""
+
+    class Shelf(BaseModel):
+        subject: str = "rain"
+        texts: Annotated[list[str], append] = ["old"]
+
+    inner = writer()
+    outer = Flow("outer", Shelf)
+    o, i = outer.state, inner.state
+    filled = let(i.message).be(o.subject)
+    one = outer.subflow("one", inner, inputs=filled, outputs=let(o.texts).take(i.draft))
+    two = outer.subflow("two", inner, inputs=filled, outputs=let(o.texts).take(i.draft))
+    outer.edge(one, two)
+    result = outer.run_sync(Shelf())
+    assert list(result.state.texts) == ["old", "rain", "rain"]
+    outer.edge(two, outer.end("e"), set=let(o.texts).take("new"))
+    assert [m.code for m in outer.check()] == ["set-value"]
+
+
 def test_several_fields_are_written_by_a_tuple() -> None:
     """`writes=(a, b)` takes a function that returns both, or a mapping of them."""
     flow = Flow("f", Ticket)

@@ -24,6 +24,7 @@ class Research(BaseModel):
 class Brief(BaseModel):
     topic: str
     text: str = ""
+    texts: Annotated[list[str], append] = []
 
 
 async def search(query: str, limit: int) -> str:
@@ -78,3 +79,4 @@ both = parallel([Agent("Look for reasons."), Agent("Look for doubts.")])
 outer = Flow("brief", Brief)
 o, i = outer.state, inner.state
 sub = outer.subflow("research", inner, inputs=let(i.question).be(o.topic), outputs=let(o.text).be(i.answer))
+one = outer.subflow("one", inner, inputs=let(i.question).be(o.topic), outputs=let(o.texts).take(i.answer))
