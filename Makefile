@@ -58,9 +58,10 @@ bench:  ## measure graphrt beside plain asyncio and other engines
 	@tools/setup.sh $(EXTRAS)
 	@$(BIN)/python -m tests.benchmarks $(BENCH_ARGS)
 
-graphs:  ## draw the committed pictures of graphs/ again
+graphs:  ## draw the committed pictures of graphs/ again: of the flows, and of the runs in graphs/runs/
 	@tools/setup.sh $(EXTRAS)
-	@for picture in graphs/*.svg; do $(BIN)/graphrt render "$${picture%.svg}.py" -o "$$picture" || exit 1; done
+	@for picture in graphs/*.svg; do $(BIN)/graphrt render "$${picture%.svg}.py" -o "$$picture" --open none || exit 1; done
+	@for run in graphs/runs/*.jsonl; do $(BIN)/graphrt render "$$run" -o "$${run%.jsonl}.svg" --open none || exit 1; done
 
 web:  ## build the script of the report again, from viz/web (needs node and npm)
 	@$(NPM_INSTALL) && npm run --silent check && npm run --silent build

@@ -29,11 +29,6 @@ ROOT = Path(__file__).parent.parent.parent
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(autouse=True)
-def _shop_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(support, "SHOP", tmp_path / "shop.db")
-
-
 def refunds() -> list[tuple[str, float]]:
     """Return number and price of each refund that the shop has paid."""
     with closing(sqlite3.connect(support.SHOP)) as db:
