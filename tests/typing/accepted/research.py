@@ -80,3 +80,4 @@ outer = Flow("brief", Brief)
 o, i = outer.state, inner.state
 sub = outer.subflow("research", inner, inputs=let(i.question).be(o.topic), outputs=let(o.text).be(i.answer))
 one = outer.subflow("one", inner, inputs=let(i.question).be(o.topic), outputs=let(o.texts).take(i.answer))
+outer.edge(sub, one)
