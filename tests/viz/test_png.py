@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import re
 from types import SimpleNamespace
 
 import pytest
 
 from graphrt_viz import digest_in, render
 from graphrt_viz.errors import GlyphsMissing
+from graphrt_viz.exporters import png, svg
 from graphrt_viz.picture import Picture, PNode
+from graphrt_viz.theme import LIGHT
 
 LATIN = Picture("Grüße, Привет, Καλημέρα", "≤ 3 … × ·", (PNode("a", "task", "Müller"),))
 JAPANESE = Picture("日本", nodes=(PNode("a", "task", "日本語"),))
@@ -72,3 +75,27 @@ def test_a_renderer_without_fonts_is_not_used(monkeypatch: pytest.MonkeyPatch) -
     with pytest.warns(GlyphsMissing):
         png = render(JAPANESE, "png")
     assert len(png) > 1000
+
+
+def test_each_run_of_another_script_has_fonts_of_its_own() -> None:
+    """One foreign character changes no other: they stand side by side, each as wide as its share, none lost."""
+    picture = Picture("p", nodes=(PNode("a", "task", "run 日本 🚀 now"), PNode("b", "task", "plain")))
+    before = svg.export(picture, LIGHT)
+    after = png.clothed(before)
+    parts = re.findall(r'<text x="([\d.]+)"([^>]*)>(run|日本|🚀|now|plain)</text>', after)
+    assert [word for _, _, word in parts] == ["run", "日本", "🚀", "now", "plain"]
+    places = [float(x) for x, _, _ in parts[:4]]
+    assert places == sorted(places)
+    fonts = {word: paint for _, paint, word in parts}
+    assert "Noto Sans CJK" in fonts["日本"]
+    assert 'font-weight="bold"' in fonts["日本"]
+    assert "Noto Color Emoji" in fonts["🚀"]
+    assert "bold" not in fonts["🚀"]
+    assert "textLength" not in fonts["🚀"]
+    assert "font-family" not in fonts["run"] + fonts["plain"]
+    whole = re.search(r'textLength="([\d.]+)"[^>]*>run 日本', before)
+    assert whole is not None
+    last = re.search(r'textLength="([\d.]+)"', fonts["now"])
+    assert last is not None
+    end = places[3] + float(last[1])
+    assert end - places[0] == pytest.approx(float(whole[1]), abs=0.1)

@@ -76,3 +76,15 @@ def test_pictures_of_different_graphs_share_nothing() -> None:
     """Asking for the room of two graphs is a mistake, and is named as one."""
     with pytest.raises(ValueError, match="are not of one graph"):
         shared_room([FLOW, picture_of(SUPPORT)])
+
+
+def test_a_chip_does_not_grow_with_its_room() -> None:
+    """A label may need more room in another picture; the frame around it still ends behind its text."""
+    room = shared_room([FLOW, RUN])
+    wide: dict[str, float] = {}
+    for given in (None, room):
+        laid = _laid(FLOW, "TB", given)
+        chips = [op for e in laid["edges"] if e["id"] == "e5" for op in e["_ldraw_"] if op["op"] in "pPbB"]
+        xs = [x for op in chips for x, _ in op["points"]]
+        wide[str(given is None)] = max(xs) - min(xs)
+    assert wide["False"] == pytest.approx(wide["True"], abs=2)

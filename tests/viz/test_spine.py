@@ -5,8 +5,10 @@ from __future__ import annotations
 import networkx as nx
 import pytest
 
-from graphrt_viz.picture import PEdge, Picture, PNode
+from graphrt_viz.exporters import dot, svg
+from graphrt_viz.picture import PCluster, PEdge, Picture, PNode
 from graphrt_viz.spine import spine
+from graphrt_viz.theme import LIGHT
 from tests.viz.exemplars import FLOW, TOPOLOGIES, large, topology
 
 
@@ -61,3 +63,40 @@ def test_a_picture_without_a_start_has_a_spine() -> None:
     ring = Picture("ring", nodes=(PNode("a", "task"), PNode("b", "task")), edges=(PEdge("a", "b"), PEdge("b", "a")))
     assert spine(ring).nodes == ("a", "b")
     assert spine(ring).loops == {1}
+
+
+def _forked(branches: int) -> Picture:
+    """Return a fork of so many branches that meet again, with a node before and one behind."""
+    names = [f"b{i}" for i in range(branches)]
+    nodes = [PNode("//", "start"), PNode("fork", "task", "fork"), *(PNode(n, "task", n) for n in names)]
+    edges = [PEdge("//", "fork"), *(PEdge("fork", n, fork=True) for n in names), *(PEdge(n, "join") for n in names)]
+    return Picture(
+        "p", nodes=(*nodes, PNode("join", "join"), PNode("done", "end")), edges=(*edges, PEdge("join", "done"))
+    )
+
+
+def test_a_fork_of_several_branches_stands_in_their_middle() -> None:
+    """Straight above its first branch, it would send all others off to one side; with two there is no middle."""
+    assert spine(_forked(4)).apart == {"b0"}
+    assert spine(_forked(2)).apart == frozenset()
+    planned = dot.plan(_forked(4), LIGHT)
+    laid = {o["id"]: float(o["pos"].split(",")[0]) for o in svg.laid_out(planned, 8)["objects"]}
+    place = {name: laid[planned.ids[name]] for name in ("fork", "join", "b0", "b1", "b2", "b3")}
+    assert place["b1"] < place["fork"] < place["b2"]
+    assert place["b1"] < place["join"] < place["b2"]
+
+
+def test_what_follows_a_frame_stands_below_its_last_node() -> None:
+    """Also where the longest way through the frame leads through another one: not beside what is inside that."""
+    nodes = (
+        PNode("first", "task", "first", cluster="outer"),
+        PNode("deep", "task", "deep", cluster="inner"),
+        PNode("last", "task", "last", cluster="outer"),
+        PNode("after", "task", "after"),
+    )
+    edges = (PEdge("first", "inner"), PEdge("inner", "last"), PEdge("outer", "after"))
+    frames = (PCluster("outer", "outer"), PCluster("inner", "inner", parent="outer"))
+    planned = dot.plan(Picture("p", nodes=nodes, edges=edges, clusters=frames), LIGHT)
+    high = {o["id"]: float(o["pos"].split(",")[1]) for o in svg.laid_out(planned, 4)["objects"] if "pos" in o}
+    first, deep, last, after = (high[planned.ids[n.id]] for n in nodes)
+    assert first > deep > last > after

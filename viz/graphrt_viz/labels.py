@@ -173,5 +173,11 @@ def at_least(cell: Cell, w: float, h: float, align: Align) -> Cell:
     """Return a cell in a box of at least that size, in points."""
     # Graphviz adds widths up in single precision: half a point more than our sum is surely enough for its own.
     width, height = math.ceil(max(cell.w, w) + 0.5), math.ceil(max(cell.h, h) + 0.5)
-    html = f'{_TABLE}<TR><TD WIDTH="{width}" HEIGHT="{height}" ALIGN="{align}">{cell.html}</TD></TR></TABLE>'
+    inner = cell.html
+    if (
+        cell.w < width and inner.startswith("<TABLE") and align == "LEFT"
+    ):  # a frame keeps to its text, and does not grow
+        own = f'WIDTH="{math.ceil(cell.w + 0.5)}" HEIGHT="{math.ceil(max(cell.h, h) + 0.5)}"'
+        inner = f'{_TABLE}<TR><TD {own} FIXEDSIZE="TRUE" ALIGN="LEFT">{inner}</TD><TD></TD></TR></TABLE>'
+    html = f'{_TABLE}<TR><TD WIDTH="{width}" HEIGHT="{height}" ALIGN="{align}">{inner}</TD></TR></TABLE>'
     return Cell(html, width, height, cell.spans)

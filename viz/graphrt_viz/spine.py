@@ -9,10 +9,13 @@ nothing else leads on as far.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from graphrt_viz.picture import Picture
+
+_MANY_BRANCHES: Final = 3
+"""Branches from which on a fork looks better in the middle of them than straight above the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,9 @@ class Spine:
     """Indices of the edges on it."""
     loops: frozenset[int]
     """Indices of the edges that lead back, self loops included."""
+    apart: frozenset[str] = frozenset()
+    """Nodes of the spine that stand beside others, in a branch of a fork: drawn straight, they would push the fork and
+    the join aside."""
 
 
 def spine(picture: Picture) -> Spine:
@@ -54,7 +60,27 @@ def spine(picture: Picture) -> Spine:
         node = picture.edges[i].target
         nodes.append(node)
     loops |= {i for i, e in enumerate(picture.edges) if e.source == e.target}
-    return Spine(tuple(nodes), frozenset(edges), frozenset(loops))
+    apart = _apart(picture, nodes)
+    return Spine(tuple(nodes), frozenset(edges), frozenset(loops), apart)
+
+
+def _apart(picture: Picture, spine_nodes: list[str]) -> frozenset[str]:
+    """Return the nodes of the spine between a fork and the join behind it."""
+    kinds = {n.id: n.kind for n in picture.nodes}
+    branches: dict[str, int] = {}
+    for edge in picture.edges:
+        if edge.fork or kinds.get(edge.source) == "fork":
+            branches[edge.source] = branches.get(edge.source, 0) + 1
+    forking = {n for n in spine_nodes if branches.get(n, 0) >= _MANY_BRANCHES}
+    found: set[str] = set()
+    inside = False
+    for node in spine_nodes:
+        if kinds[node] == "join":
+            inside = False
+        if inside:
+            found.add(node)
+        inside = inside or node in forking
+    return frozenset(found)
 
 
 def _loops(picture: Picture, out: dict[str, list[int]], roots: list[str]) -> tuple[set[int], list[str]]:

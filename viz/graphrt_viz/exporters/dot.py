@@ -130,7 +130,7 @@ class _Writer:
         key = self.ids[node.id]
         look = looks.node_look(node, self.ctx)
         attrs = {"id": key, "class": " ".join(node_classes(node, self.picture))} | look.attrs
-        if not self.many and node.id in self.shape.nodes:
+        if not self.many and node.id in self.shape.nodes and node.id not in self.shape.apart:
             attrs["group"] = "spine"
         return f"{key} [{_attrs(attrs)} {self._sized(key, node.id, look)} tooltip={quote(tooltip(node))}];"
 
@@ -144,7 +144,7 @@ class _Writer:
         attrs = {"id": key, "class": " ".join(edge_classes(edge, self.picture))} | look.attrs
         tail, attrs = self._end(edge.source, "ltail", attrs, last=True)
         head, attrs = self._end(edge.target, "lhead", attrs, last=False)
-        if index in self.shape.edges:
+        if index in self.shape.edges and not {edge.source, edge.target} & self.shape.apart:
             attrs["weight"] = "3"
         if edge.source == edge.target and self.loops[edge.source] == 1 and self.direction == "TB":
             attrs |= {"tailport": "ne", "headport": "e"}
@@ -157,11 +157,12 @@ class _Writer:
         if key.startswith("n"):
             return key, attrs
         inside = _within(self.picture, ident)
+        last_of = _last_within(self.picture, ident) if last else None
         if not inside:
             raise ValueError(
                 f"picture {self.picture.title!r}: an edge ends at the cluster {ident!r}, which has no node inside"
             )
-        return self.ids[inside[-1 if last else 0]], attrs | {name: f"cluster_{key}"}
+        return self.ids[last_of or inside[0]], attrs | {name: f"cluster_{key}"}
 
 
 def _within(picture: Picture, cluster: str) -> list[str]:
@@ -171,6 +172,29 @@ def _within(picture: Picture, cluster: str) -> list[str]:
         if frame.parent == cluster:
             found += _within(picture, frame.id)
     return found
+
+
+def _last_within(picture: Picture, cluster: str) -> str | None:
+    """Return the node inside a frame that the longest way through it ends at, as far as frames inside go, theirs."""
+    own = [n.id for n in picture.nodes if n.cluster == cluster] + [
+        c.id for c in picture.clusters if c.parent == cluster
+    ]
+    out: dict[str, list[str]] = {ident: [] for ident in own}
+    for edge in picture.edges:
+        if edge.source in out and edge.target in out and edge.source != edge.target:
+            out[edge.source].append(edge.target)
+    depth = {own[0]: 0} if own else {}
+    waiting = list(depth)
+    for ident in waiting:
+        for target in out[ident]:
+            if target not in depth:
+                depth[target] = depth[ident] + 1
+                waiting.append(target)
+    ends = [ident for ident in waiting if not out[ident]] or waiting
+    if not ends:
+        return None
+    end = max(reversed(ends), key=lambda ident: depth[ident])
+    return _last_within(picture, end) if any(c.id == end for c in picture.clusters) else end
 
 
 def tooltip(node: PNode) -> str:

@@ -8,13 +8,17 @@ says so.
 from __future__ import annotations
 
 import importlib
+import itertools
 import json
+import re
 import struct
 import unicodedata
 import warnings
 import zlib
+from html import escape, unescape
 from typing import TYPE_CHECKING, Any, Final
 
+from graphrt_viz import metrics
 from graphrt_viz.errors import GlyphsMissing
 from graphrt_viz.exporters import dot, svg
 from graphrt_viz.layout import run_dot
@@ -47,7 +51,7 @@ def export(picture: Picture, theme: Theme, direction: Direction = "TB", room: Ro
         sorted({c for spans in planned.spans.values() for s in spans for c in s.text if not _is_covered(c)})
     )
     if foreign:
-        drawn, missing = _by_resvg(svg.export(picture, theme, direction, room), foreign)
+        drawn, missing = _by_resvg(clothed(svg.export(picture, theme, direction, room)), foreign)
         if missing:
             warnings.warn(GlyphsMissing(missing), stacklevel=2)
         if drawn is not None:
@@ -63,6 +67,59 @@ def export(picture: Picture, theme: Theme, direction: Direction = "TB", room: Ro
 def _is_covered(c: str) -> bool:
     """Say whether the fonts that the renderer carries have a character: letters up to Cyrillic, and common signs."""
     return c < "\u0300" or "\u0370" <= c < "\u0480" or "\u1e00" <= c < "\u2000" or c in _SIGNS
+
+
+def clothed(text: str) -> str:
+    """Return an SVG in which each run of another script is a text of its own, in fonts that have it.
+
+    resvg draws a whole text in the first font that has one foreign character of it, be it one with serifs, and finds no
+    emoji that are bold.
+    """
+    return _TEXT.sub(_in_runs, text)
+
+
+_TEXT: Final = re.compile(r'<text x="([\d.-]+)"([^>]*?) textLength="([\d.]+)"([^>]*)>([^<]+)</text>')
+
+
+def _in_runs(found: re.Match[str]) -> str:
+    content = unescape(found[5])
+    runs = [(fonts, "".join(run)) for fonts, run in itertools.groupby(content, _fonts_of)]
+    if not any(fonts for fonts, _ in runs):
+        return found[0]
+    size = re.search(r'font-size="([\d.]+)"', found[2])
+    look = (float(size[1]) if size else 10.0, 'font-weight="bold"' in found[2], "Courier" in found[2])
+    wide = [metrics.width(run, look[0], bold=look[1], mono=look[2]) for _, run in runs]
+    scale = float(found[3]) / (sum(wide) or 1.0)
+    out: list[str] = []
+    at = float(found[1])
+    for (fonts, run), width in zip(runs, wide, strict=True):
+        word = run.strip(" ")
+        lead = metrics.width(run[: len(run) - len(run.lstrip(" "))], look[0], bold=look[1], mono=look[2]) * scale
+        room = metrics.width(word, look[0], bold=look[1], mono=look[2]) * scale
+        paint = f"{_without(fonts, found[2])} {fonts}" if fonts else found[2]
+        if word:
+            fit = "" if "Emoji" in fonts else f' textLength="{room:.2f}"{found[4]}'  # a stretched face is a grimace
+            out.append(f'<text x="{at + lead:.2f}"{paint}{fit}>{escape(word, quote=False)}</text>')
+        at += width * scale
+    return "".join(out)
+
+
+def _without(fonts: str, paint: str) -> str:
+    """Return the attributes of a text without those that its fonts replace; emoji are neither bold nor italic."""
+    return re.sub(r' font-(family|weight|style)="[^"]*"' if "Emoji" in fonts else r' font-family="[^"]*"', "", paint)
+
+
+def _fonts_of(c: str) -> str:
+    """Return the attributes that a character needs to be drawn as well as those around it; mostly none."""
+    if c < "\u2600" and c != "\u200d":
+        return ""
+    if c in "\u200d\ufe0f" or "\u2600" <= c <= "\u27bf" or "\U0001f000" <= c <= "\U0001faff":
+        return 'font-family="Noto Color Emoji"'
+    if unicodedata.east_asian_width(c) in {"W", "F"}:
+        return (
+            "font-family=\"'Noto Sans CJK SC', 'Noto Sans CJK JP', 'Noto Sans SC', 'Source Han Sans SC', sans-serif\""
+        )
+    return ""
 
 
 def _by_resvg(text: str, foreign: str) -> tuple[bytes | None, str]:
