@@ -18,13 +18,16 @@ import json
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 from pydantic import Field, JsonValue, field_validator
 
 from graphrt.agents.cost import cost_usd
 from graphrt.agents.errors import ModelBehavior, NoModel, excerpt
 from graphrt.agents.messages import AssistantMessage, FinishReason, Frozen, Message, ToolCall, Usage, user
+
+if TYPE_CHECKING:
+    from graphrt.agents.models.openai.api import ApiName
 
 Emit: TypeAlias = Callable[[str], None]
 """Receives each piece of text as it arrives. It must be quick and must not raise."""
@@ -252,8 +255,8 @@ def resolve_model(spec: str | Model | None = None, environ: Mapping[str, str] | 
     """Find the model to use: the given one, else what the environment says, else the installed local model.
 
     ``spec`` is a model object, ``"local"``, or a model's name at the endpoint of the environment. The environment is
-    ``GRAPHRT_MODEL`` (a spec), ``OPENAI_API_KEY`` and ``OPENAI_BASE_URL``; ``GRAPHRT_MODEL=local`` forces the local
-    model.
+    ``GRAPHRT_MODEL`` (a spec), ``OPENAI_API_KEY`` and ``OPENAI_BASE_URL``, and ``GRAPHRT_API`` (``chat`` or
+    ``responses``); ``GRAPHRT_MODEL=local`` forces the local model.
 
     Raises:
         NoModel: none of the three ways leads to a model.
@@ -283,7 +286,9 @@ def _endpoint(name: str | None, env: Mapping[str, str]) -> Model:
         raise NoModel(
             "OPENAI_BASE_URL is set, but no model is named; set GRAPHRT_MODEL, or give the agent model='…'",
         )
-    return OpenAIModel(name or DEFAULT_MODEL, base_url=base_url, api_key=env.get("OPENAI_API_KEY") or None)
+    api = cast("ApiName", env.get("GRAPHRT_API") or "chat")  # another word is refused there
+    key = env.get("OPENAI_API_KEY") or None
+    return OpenAIModel(name or DEFAULT_MODEL, base_url=base_url, api_key=key, api=api)
 
 
 def _local(*, required: bool) -> Model:

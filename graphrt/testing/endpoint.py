@@ -1,4 +1,4 @@
-r"""A small loopback endpoint that speaks Chat Completions, in which the test chooses every byte and every pause.
+r"""A small loopback endpoint that speaks Chat Completions or Responses; the test chooses every byte and every pause.
 
 It is a real HTTP server on 127.0.0.1, for the real client library. It answers from a list, in order of arrival, or from
 a function of the request; it records what it was sent and notices clients that hang up. It is a double: it knows no
@@ -217,6 +217,54 @@ def calling(tool: str, arguments: str, *, call_id: str | None = "call_1", finish
     opening: Json = first if call_id is None else {**first, "id": call_id}
     rest: Json = {"index": 0, "function": {"arguments": arguments[half:]}}
     return sse(chunk({"tool_calls": [opening]}), chunk({"tool_calls": [rest]}), chunk({}, finish=finish), usage())
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """What an endpoint says, in one of the two protocols: so that a test can be about both."""
+
+    api: Literal["chat", "responses"] = "chat"
+
+    def piece(self, text: str) -> Json:
+        """Make the frame of one piece of text."""
+        if self.api == "chat":
+            return chunk({"content": text})
+        return {"type": "response.output_text.delta", "item_id": "msg_1", "output_index": 0, "delta": text}
+
+    def end(self, finish: str = "stop", *, counted: bool = False) -> Json:
+        """Make the frame that says why it ended: ``stop``, ``length``, ``tool_calls``; with the tokens if counted."""
+        if self.api == "chat":
+            counts: Json = {"prompt_tokens": 10, "completion_tokens": 5}
+            return chunk({}, finish=finish, **({"usage": counts} if counted else {}))
+        response: Json = {"id": "resp_1", "object": "response", "model": "double", "output": [], "status": "completed"}
+        if finish in {"length", "content_filter"}:
+            reason = "max_output_tokens" if finish == "length" else finish
+            response |= {"status": "incomplete", "incomplete_details": {"reason": reason}}
+        if counted:
+            response["usage"] = {"input_tokens": 10, "output_tokens": 5, "total_tokens": 15}
+        kind = "response.incomplete" if response["status"] == "incomplete" else "response.completed"
+        return {"type": kind, "response": response}
+
+    def stream(self, *pieces: str, finish: str = "stop", done: bool = True) -> Answer:
+        """Stream a text in these pieces, then the reason it ended and the usage, as an endpoint should."""
+        if self.api == "chat":
+            return stream(*pieces, finish=finish, done=done)
+        return sse(*(self.piece(piece) for piece in pieces), self.end(finish, counted=True), done=done)
+
+    def calling(self, tool: str, arguments: str, *, call_id: str = "call_1") -> Answer:
+        """Stream a call of one tool, its arguments in two pieces."""
+        if self.api == "chat":
+            return calling(tool, arguments, call_id=call_id)
+        item: Json = {"type": "function_call", "id": "fc_1", "call_id": call_id, "name": tool, "arguments": ""}
+        half = len(arguments) // 2
+        where: Json = {"item_id": "fc_1", "output_index": 0}
+        return sse(
+            {"type": "response.output_item.added", "output_index": 0, "item": item},
+            {"type": "response.function_call_arguments.delta", **where, "delta": arguments[:half]},
+            {"type": "response.function_call_arguments.delta", **where, "delta": arguments[half:]},
+            {"type": "response.output_item.done", "output_index": 0, "item": {**item, "arguments": arguments}},
+            self.end(counted=True),
+        )
 
 
 def document(content: bytes | Json, *, media_type: str = "application/json", status: int = 200) -> Answer:

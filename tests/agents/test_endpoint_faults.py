@@ -36,7 +36,7 @@ from graphrt.agents.models.openai.failures import retry_after_s
 from graphrt.errors import RunError
 from graphrt.runtime import run
 from graphrt.testing.clock import ManualClock
-from graphrt.testing.endpoint import Answer, Endpoint, chunk, document, failure, sse, stream, usage
+from graphrt.testing.endpoint import Answer, Endpoint, Speech, document, failure, sse
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -48,6 +48,12 @@ IDLE_S = 1.0
 """How long these models wait for a next byte, where an endpoint falls silent; others have more than they need."""
 
 
+@pytest.fixture(params=["chat", "responses"])
+def speech(request: pytest.FixtureRequest) -> Speech:
+    """Return how the endpoint speaks: what is promised here holds for both protocols."""
+    return Speech(request.param)
+
+
 @pytest.fixture(autouse=True)
 async def _nothing_hangs(anyio_backend: object) -> AsyncIterator[None]:
     del anyio_backend
@@ -55,12 +61,12 @@ async def _nothing_hangs(anyio_backend: object) -> AsyncIterator[None]:
         yield
 
 
-async def outcome(*answers: Answer, **options: Any) -> Reply | RunError:
+async def outcome(speech: Speech, *answers: Answer, **options: Any) -> Reply | RunError:
     """Ask an endpoint once; return the reply, or the error."""
     silent = any(answer.ending == "hang" for answer in answers)
     options = {"idle_timeout_s": IDLE_S if silent else 30.0, "api_key": KEY, **options}
     async with Endpoint(answers) as endpoint:
-        model, place = OpenAIModel("m", base_url=endpoint.url, **options), f"127.0.0.1:{endpoint.port}"
+        model, place = OpenAIModel("m", base_url=endpoint.url, api=speech.api, **options), f"127.0.0.1:{endpoint.port}"
         try:
             return await model.respond(ModelRequest.prompt("Hi"))
         except RunError as error:
@@ -101,22 +107,22 @@ STATUSES: list[tuple[Answer, type[EndpointError], str]] = [
     ("answer", "kind", "remedy"), STATUSES, ids=[f"{a.status}-{k.__name__}" for a, k, _ in STATUSES]
 )
 async def test_a_status_becomes_what_one_can_do_about_it(
-    answer: Answer, kind: type[EndpointError], remedy: str
+    speech: Speech, answer: Answer, kind: type[EndpointError], remedy: str
 ) -> None:
     """Each status is an error named by its remedy, with the status as a fact, and is asked once only."""
-    error = await outcome(answer)
+    error = await outcome(speech, answer)
     assert isinstance(error, EndpointError)
     assert type(error) is kind
     assert error.status == answer.status
     assert remedy in error.message
 
 
-async def test_the_wish_to_wait_is_kept() -> None:
+async def test_the_wish_to_wait_is_kept(speech: Speech) -> None:
     """Retry-After, in seconds, milliseconds or as a date, is a fact of the error."""
-    error = await outcome(failure(429, retry_after_s=2))
+    error = await outcome(speech, failure(429, retry_after_s=2))
     assert isinstance(error, RateLimited)
     assert error.retry_after_s == 2
-    busy = await outcome(failure(503, retry_after_s="1.5"))
+    busy = await outcome(speech, failure(503, retry_after_s="1.5"))
     assert isinstance(busy, ModelUnavailable)
     assert busy.retry_after_s == 1.5
     now = 1_700_000_000.0
@@ -137,13 +143,13 @@ async def test_the_wish_to_wait_is_kept() -> None:
         ("something broke", ModelUnavailable),
     ],
 )
-async def test_an_error_inside_a_success_is_an_error(error: Any, kind: type[EndpointError]) -> None:
+async def test_an_error_inside_a_success_is_an_error(speech: Speech, error: Any, kind: type[EndpointError]) -> None:
     """Gateways report errors with status 200, as a document or as an event of the stream, also in mid-answer."""
-    assert type(await outcome(document({"error": error}))) is kind
+    assert type(await outcome(speech, document({"error": error}))) is kind
     event = b"data: " + json.dumps({"error": error}).encode() + b"\n\n"
-    assert type(await outcome(Answer(body=(event,)))) is kind
-    begun = sse(chunk({"content": "Half"}), done=False)
-    assert type(await outcome(replace(begun, body=(*begun.body, event)))) is kind
+    assert type(await outcome(speech, Answer(body=(event,)))) is kind
+    begun = sse(speech.piece("Half"), done=False)
+    assert type(await outcome(speech, replace(begun, body=(*begun.body, event)))) is kind
 
 
 # -- answers that are none --------------------------------------------------------------------------------------------
@@ -166,9 +172,9 @@ NO_ANSWERS: list[tuple[str, Answer]] = [
 
 
 @pytest.mark.parametrize("answer", [a for _, a in NO_ANSWERS], ids=[name for name, _ in NO_ANSWERS])
-async def test_a_success_that_is_no_completion_is_refused(answer: Answer) -> None:
+async def test_a_success_that_is_no_completion_is_refused(speech: Speech, answer: Answer) -> None:
     """The client library lets all of these through; here they are errors that suggest a wrong base URL or a cut."""
-    error = await outcome(answer)
+    error = await outcome(speech, answer)
     assert isinstance(error, MalformedResponse | TruncatedStream)
     if isinstance(error, MalformedResponse):
         assert "base URL" in error.message
@@ -186,15 +192,23 @@ ODD_CHUNKS: list[Any] = [
     {"choices": None},
     {"model": 5, "usage": -1},
     {},
+    {"type": "response.output_text.delta", "delta": 5, "logprobs": [None, {"token": 1}]},
+    {
+        "type": "response.output_item.done",
+        "item": {"type": "function_call", "name": 3, "arguments": 7, "call_id": None},
+    },
+    {"type": "response.output_item.added", "item": "message"},
+    {"type": "response.function_call_arguments.delta", "delta": None, "output_index": "x"},
+    {"type": "response.in_progress", "response": 5},
+    {"type": "response.brand_new.delta", "delta": "not for us"},
+    {"type": None},
 ]
 
 
 @pytest.mark.parametrize("odd", ODD_CHUNKS, ids=range(len(ODD_CHUNKS)))
-async def test_fields_of_another_type_do_no_harm(odd: Any) -> None:
+async def test_fields_of_another_type_do_no_harm(speech: Speech, odd: Any) -> None:
     """Whatever the chunks hold, the outcome is the text that was understood or a typed error, never another one."""
-    got = await outcome(
-        sse(chunk({"content": "Hel"}), odd, chunk({"content": "lo"}), chunk({}, finish="stop"), usage())
-    )
+    got = await outcome(speech, sse(speech.piece("Hel"), odd, speech.piece("lo"), speech.end(counted=True)))
     assert not isinstance(got, Reply) or got.text == "Hello"
     assert isinstance(got, Reply | EndpointError) or type(got).__name__ == "ModelBehavior"
 
@@ -203,64 +217,69 @@ async def test_fields_of_another_type_do_no_harm(odd: Any) -> None:
 
 
 @pytest.mark.parametrize("pieces", [(), ("Once ", "upon ")], ids=["at once", "in the middle"])
-async def test_an_endpoint_that_falls_silent_is_given_up(pieces: tuple[str, ...]) -> None:
+async def test_an_endpoint_that_falls_silent_is_given_up(speech: Speech, pieces: tuple[str, ...]) -> None:
     """After `idle_timeout_s` without a byte the request ends; what had come is kept."""
-    error = await outcome(sse(*(chunk({"content": p}) for p in pieces), done=False, ending="hang"))
+    error = await outcome(speech, sse(*(speech.piece(p) for p in pieces), done=False, ending="hang"))
     assert isinstance(error, ModelTimeout)
     assert isinstance(error, TimeoutError)
     assert error.partial == "".join(pieces)
     assert "idle_timeout_s" in error.message
 
 
-async def test_an_endpoint_that_never_answers_a_connection_is_given_up() -> None:
+async def test_an_endpoint_that_never_answers_a_connection_is_given_up(speech: Speech) -> None:
     """One that accepts and says nothing, not even a status, is a timeout as well."""
     with socket.socket() as deaf:
         deaf.bind(("127.0.0.1", 0))
         deaf.listen()
-        model = OpenAIModel("m", base_url=f"http://127.0.0.1:{deaf.getsockname()[1]}/v1", idle_timeout_s=IDLE_S)
+        model = OpenAIModel(
+            "m", base_url=f"http://127.0.0.1:{deaf.getsockname()[1]}/v1", idle_timeout_s=IDLE_S, api=speech.api
+        )
         with pytest.raises(ModelTimeout):
             await model.respond(ModelRequest.prompt("Hi"))
         await model.aclose()
 
 
-async def test_nobody_at_the_other_end_is_told_as_that() -> None:
+async def test_nobody_at_the_other_end_is_told_as_that(speech: Speech) -> None:
     """A refused connection says so, and to check that the endpoint runs."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    model = OpenAIModel("m", base_url=f"http://127.0.0.1:{port}/v1")
+    model = OpenAIModel("m", base_url=f"http://127.0.0.1:{port}/v1", api=speech.api)
     with pytest.raises(ModelUnavailable, match=r"found no connection.*check that the endpoint runs"):
         await model.respond(ModelRequest.prompt("Hi"))
     await model.aclose()
 
 
-async def test_a_stream_without_an_end_is_no_answer() -> None:
+async def test_a_stream_without_an_end_is_no_answer(speech: Speech) -> None:
     """No finish_reason means that nobody said the text is whole: it is an error that keeps the text, never a reply."""
     for done in (True, False):
-        error = await outcome(sse(chunk({"content": "Half a"}), done=done))
+        error = await outcome(speech, sse(speech.piece("Half a"), done=done))
         assert isinstance(error, TruncatedStream)
         assert (error.partial, error.retryable) == ("Half a", True)
-    whole = await outcome(stream("All of it.", done=False))
+    whole = await outcome(speech, speech.stream("All of it.", done=False))
     assert isinstance(whole, Reply)
     assert whole.text == "All of it."
 
 
-async def test_a_stream_that_is_silent_after_its_end_is_an_answer() -> None:
+async def test_a_stream_that_is_silent_after_its_end_is_an_answer(speech: Speech) -> None:
     """Once the reason for the end has come the text is whole; a connection that then hangs costs no failure."""
-    got = await outcome(sse(chunk({"content": "Done."}), chunk({}, finish="stop"), done=False, ending="hang"))
+    got = await outcome(speech, sse(speech.piece("Done."), speech.end(), done=False, ending="hang"))
     assert isinstance(got, Reply)
     assert (got.text, got.usage.input_tokens) == ("Done.", None)
 
 
-async def test_a_connection_cut_anywhere_gives_the_whole_or_an_error() -> None:
+async def test_a_connection_cut_anywhere_gives_the_whole_or_an_error(speech: Speech) -> None:
     """Cut after any byte: before the end was told it is a `TruncatedStream` with what had come, after it the reply."""
-    answer = stream("Grüße ", "an alle 👋", " dort")
+    answer = speech.stream("Grüße ", "an alle 👋", " dort")
     whole = "Grüße an alle 👋 dort"
-    size, told = len(answer.content), answer.content.index(b'"finish_reason": "stop"')
+    size, told = (
+        len(answer.content),
+        answer.content.index(b'"finish_reason": "stop"' if speech.api == "chat" else b'"status": "completed"'),
+    )
     cuts = sorted({*range(0, size, 17), told - 1, told + 30, size - 1})
     partial: list[tuple[int, str]] = []
     async with Endpoint([answer.cut_at(cut) for cut in cuts]) as endpoint:
-        model = OpenAIModel("m", base_url=endpoint.url, idle_timeout_s=5)
+        model = OpenAIModel("m", base_url=endpoint.url, api=speech.api, idle_timeout_s=5)
         for cut in cuts:
             try:
                 reply = await model.respond(ModelRequest.prompt("Hi"))
@@ -276,28 +295,28 @@ async def test_a_connection_cut_anywhere_gives_the_whole_or_an_error() -> None:
     assert len(partial) < len(cuts)
 
 
-async def test_characters_split_between_packets_stay_whole() -> None:
+async def test_characters_split_between_packets_stay_whole(speech: Speech) -> None:
     """A character of several bytes may arrive in two packets, and half a surrogate pair in two chunks."""
-    answer = stream("Grüße 👋 漢字")
+    answer = speech.stream("Grüße 👋 漢字")
     expected = "Grüße 👋 漢字"
     content = answer.content
     odd = [i for i in range(1, len(content)) if content[i] & 0xC0 == 0x80]
     assert len(odd) >= 8
     async with Endpoint([answer.split_at(i) for i in odd]) as endpoint:
-        model = OpenAIModel("m", base_url=endpoint.url, idle_timeout_s=5)
+        model = OpenAIModel("m", base_url=endpoint.url, api=speech.api, idle_timeout_s=5)
         for _ in odd:
             pieces: list[str] = []
             assert (await model.respond(ModelRequest.prompt("Hi"), pieces.append)).text == expected
             assert "".join(pieces) == expected
         await model.aclose()
-    halves = Answer(
-        body=tuple(
-            b'data: {"choices": [{"index": 0, "delta": {"content": "%s"}, "finish_reason": %s}]}\n\n' % (text, end)
-            for text, end in ((rb"\ud83d", b"null"), (rb"\udc4b!", b"null"), (rb"\ud83d", b'"stop"'))
-        )
-    )
+    frames = [
+        json.dumps(speech.piece("TEXT")).encode().replace(b"TEXT", text)
+        for text in (rb"\ud83d", rb"\udc4b!", rb"\ud83d")
+    ]
+    ends = json.dumps(speech.end()).encode()
+    halves = Answer(body=tuple(b"data: %s\n\n" % frame for frame in [*frames, ends]))
     async with Endpoint([halves]) as endpoint:
-        model = OpenAIModel("m", base_url=endpoint.url)
+        model = OpenAIModel("m", base_url=endpoint.url, api=speech.api)
         pieces = []
         reply = await model.respond(ModelRequest.prompt("Hi"), pieces.append)
         await model.aclose()
@@ -308,28 +327,28 @@ async def test_characters_split_between_packets_stay_whole() -> None:
 # -- too much ---------------------------------------------------------------------------------------------------------
 
 
-async def test_a_large_answer_is_read_and_a_larger_one_refused() -> None:
+async def test_a_large_answer_is_read_and_a_larger_one_refused(speech: Speech) -> None:
     """3 MB are an answer; more than `max_bytes` are cut off, before they fill the memory."""
-    many = sse(*(chunk({"content": "x" * 30_000}) for _ in range(100)), chunk({}, finish="stop"))
-    got = await outcome(many, idle_timeout_s=20)
+    many = sse(*(speech.piece("x" * 30_000) for _ in range(100)), speech.end())
+    got = await outcome(speech, many, idle_timeout_s=20)
     assert isinstance(got, Reply)
     assert len(got.text) == 3_000_000
-    error = await outcome(many, idle_timeout_s=20, max_bytes=1_000_000)
+    error = await outcome(speech, many, idle_timeout_s=20, max_bytes=1_000_000)
     assert isinstance(error, MalformedResponse)
     assert "more than 1,000,000 bytes" in error.message
 
 
-async def test_packed_answers_are_refused() -> None:
+async def test_packed_answers_are_refused(speech: Speech) -> None:
     """Compression is not asked for: a few packed bytes could unfold without bound."""
-    packed = replace(stream("x"), headers=(("Content-Type", "text/event-stream"), ("Content-Encoding", "gzip")))
-    error = await outcome(packed)
+    packed = replace(speech.stream("x"), headers=(("Content-Type", "text/event-stream"), ("Content-Encoding", "gzip")))
+    error = await outcome(speech, packed)
     assert isinstance(error, MalformedResponse)
     assert "packed with 'gzip'" in error.message
 
 
-async def test_a_key_never_stands_in_a_message() -> None:
+async def test_a_key_never_stands_in_a_message(speech: Speech) -> None:
     """An endpoint that repeats the key it was sent does not make us repeat it."""
-    error = await outcome(failure(401, f"Incorrect API key provided: {KEY}"))
+    error = await outcome(speech, failure(401, f"Incorrect API key provided: {KEY}"))
     assert isinstance(error, AuthenticationFailed)
     assert "Incorrect API key provided: …" in error.message
 
@@ -349,11 +368,11 @@ def flow_of(agent: Agent) -> Flow[Talk]:
     return flow
 
 
-async def test_a_storm_of_faults_ends_in_a_failed_run() -> None:
+async def test_a_storm_of_faults_ends_in_a_failed_run(speech: Speech) -> None:
     """Attempts are bounded, each is on record with its fault, and the run fails with the last one."""
     agent = Agent("Say.", retry=4)
     async with Endpoint([failure(500), failure(429, retry_after_s=30), failure(503), failure(500)]) as endpoint:
-        model = OpenAIModel("m", base_url=endpoint.url)
+        model = OpenAIModel("m", base_url=endpoint.url, api=speech.api)
         clock = ManualClock()
         going = asyncio.ensure_future(run(flow_of(agent).freeze(), Talk(), resources=[model], clock=clock))
         await clock.run_out(going)
@@ -371,11 +390,11 @@ async def test_a_storm_of_faults_ends_in_a_failed_run() -> None:
     assert (result.status, result.error.type if result.error else "") == ("failed", "ModelUnavailable")
 
 
-async def test_a_fault_that_passes_leaves_the_answer() -> None:
+async def test_a_fault_that_passes_leaves_the_answer(speech: Speech) -> None:
     """A broken stream is asked for again; the answer is that of the whole one, and the broken one stays on record."""
     agent = Agent("Say.", retry=Retry(attempts=2, wait_s=0))
-    async with Endpoint([sse(chunk({"content": "Half"}), done=False), stream("Whole.")]) as endpoint:
-        model = OpenAIModel("m", base_url=endpoint.url)
+    async with Endpoint([sse(speech.piece("Half"), done=False), speech.stream("Whole.")]) as endpoint:
+        model = OpenAIModel("m", base_url=endpoint.url, api=speech.api)
         result = await run(flow_of(agent).freeze(), Talk(), resources=[model])
         await model.aclose()
     first = account(result.trace).visits["0/0"].attempts[0].error
@@ -384,10 +403,10 @@ async def test_a_fault_that_passes_leaves_the_answer() -> None:
     assert (first.type, first.detail["partial"]) == ("TruncatedStream", "Half")
 
 
-async def test_cancelling_hangs_up() -> None:
+async def test_cancelling_hangs_up(speech: Speech) -> None:
     """Who is no longer wanted does not go on costing: the connection of a cancelled request is closed."""
-    async with Endpoint([sse(chunk({"content": "Once"}), done=False, ending="hang")]) as endpoint:
-        model = OpenAIModel("m", base_url=endpoint.url, idle_timeout_s=60)
+    async with Endpoint([sse(speech.piece("Once"), done=False, ending="hang")]) as endpoint:
+        model = OpenAIModel("m", base_url=endpoint.url, api=speech.api, idle_timeout_s=60)
         begun = asyncio.Event()
         going = asyncio.ensure_future(model.respond(ModelRequest.prompt("Hi"), lambda _: begun.set()))
         await begun.wait()
@@ -407,20 +426,20 @@ def open_sockets() -> int:
 
 
 @pytest.mark.skipif(not OPEN.is_dir(), reason="counts open files the way Linux tells them")
-async def test_no_fault_leaves_a_socket_open() -> None:
+async def test_no_fault_leaves_a_socket_open(speech: Speech) -> None:
     """After every kind of fault, and after the models were closed, as many sockets are open as before."""
     before = open_sockets()
     for answer in (
-        stream("fine"),
+        speech.stream("fine"),
         failure(500),
         document(b"<html>", media_type="text/html"),
-        sse(chunk({"content": "x"}), done=False),
-        sse(chunk({"content": "x"}), done=False, ending="hang"),
-        stream("cut off").cut_at(60),
-        replace(stream("x"), headers=(("Content-Encoding", "gzip"),)),
-        sse(chunk({"content": "x" * 5000}), chunk({}, finish="stop")),
+        sse(speech.piece("x"), done=False),
+        sse(speech.piece("x"), done=False, ending="hang"),
+        speech.stream("cut off").cut_at(60),
+        replace(speech.stream("x"), headers=(("Content-Encoding", "gzip"),)),
+        sse(speech.piece("x" * 5000), speech.end()),
     ):
-        await outcome(answer, max_bytes=4000)
+        await outcome(speech, answer, max_bytes=4000)
     gc.collect()
     await asyncio.sleep(0)
     assert open_sockets() == before

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from graphrt import UseError
 from graphrt.agents import Choice, ModelRequest, Reply, Usage, resolve_model
 from graphrt.agents.cost import cost_usd
 from graphrt.agents.errors import ModelBehavior, NoModel
@@ -49,6 +50,15 @@ ORDER: list[tuple[str | None, Mapping[str, str], str, str]] = [
     (None, {**KEY, **OWN, "GRAPHRT_MODEL": "named"}, "named", "127.0.0.1:1"),
     (None, KEY, DEFAULT_MODEL, "api.openai.com"),
 ]
+
+
+def test_the_environment_may_choose_the_protocol() -> None:
+    """GRAPHRT_API says how the endpoint is spoken to; a word that is none of the two is refused with both."""
+    model = resolve_model("m", {**OWN, "GRAPHRT_API": "responses"})
+    assert isinstance(model, OpenAIModel)
+    assert model.api == "responses"
+    with pytest.raises(UseError, match="expected one of chat, responses"):
+        resolve_model("m", {**OWN, "GRAPHRT_API": "assistants"})
 
 
 @pytest.mark.parametrize(("spec", "environ", "name", "endpoint"), ORDER)

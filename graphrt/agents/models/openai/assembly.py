@@ -31,7 +31,7 @@ _FINISHES: dict[str, FinishReason] = {
 
 
 @dataclass(slots=True)
-class _Call:
+class Pending:
     """A tool call whose pieces are still arriving."""
 
     id: str = ""
@@ -64,14 +64,16 @@ class Assembly:
     finish: FinishReason | None = None
     failed: bool = False
     """True when the endpoint itself said that the answer ended in an error."""
+    problem: Any = "finish_reason error"
+    """What it said then."""
     usage: Usage = field(default_factory=Usage)
     model: str | None = None
     positions: list[Position] = field(default_factory=list[Position])
     _text: list[str] = field(default_factory=list[str])
     _refusal: list[str] = field(default_factory=list[str])
     _held: str = ""
-    _calls: list[_Call] = field(default_factory=list[_Call])
-    _by_index: dict[int, _Call] = field(default_factory=dict[int, _Call])
+    _calls: list[Pending] = field(default_factory=list[Pending])
+    _by_index: dict[int, Pending] = field(default_factory=dict[int, Pending])
 
     @property
     def text(self) -> str:
@@ -103,14 +105,14 @@ class Assembly:
     def feed(self, chunk: Any) -> None:
         """Take one chunk of a stream."""
         self._take_frame(chunk)
-        for choice in _items(getattr(chunk, "choices", None)):
+        for choice in items_of(getattr(chunk, "choices", None)):
             if _number(getattr(choice, "index", None)) in {None, 0}:
                 self._take_choice(choice, getattr(choice, "delta", None))
 
     def feed_whole(self, completion: Any) -> None:
         """Take a completion that was not streamed, as some endpoints send whatever they are asked."""
         self._take_frame(completion)
-        for choice in _items(getattr(completion, "choices", None))[:1]:
+        for choice in items_of(getattr(completion, "choices", None))[:1]:
             self._take_choice(choice, getattr(choice, "message", None))
 
     def _take_frame(self, frame: Any) -> None:
@@ -128,9 +130,9 @@ class Assembly:
             refusal = getattr(delta, "refusal", None)
             if isinstance(refusal, str):
                 self._refusal.append(refusal)
-            for call in _items(getattr(delta, "tool_calls", None)):
+            for call in items_of(getattr(delta, "tool_calls", None)):
                 self._take_call(call)
-        for entry in _items(getattr(getattr(choice, "logprobs", None), "content", None)):
+        for entry in items_of(getattr(getattr(choice, "logprobs", None), "content", None)):
             self._take_logprob(entry)
         reason = getattr(choice, "finish_reason", None)
         if reason == "error":
@@ -140,7 +142,7 @@ class Assembly:
 
     def _take_text(self, content: Any) -> None:
         if isinstance(content, list):  # some endpoints send parts, as requests may
-            content = "".join(_text(part.get("text")) for part in _items(content) if hasattr(part, "get"))
+            content = "".join(text_of(part.get("text")) for part in items_of(content) if hasattr(part, "get"))
         if not isinstance(content, str) or not content:
             return
         self._text.append(content)
@@ -150,9 +152,9 @@ class Assembly:
 
     def _take_call(self, piece: Any) -> None:
         call = self._slot(piece)
-        call.id = call.id or _text(getattr(piece, "id", None))
+        call.id = call.id or text_of(getattr(piece, "id", None))
         function = getattr(piece, "function", None)
-        name = _text(getattr(function, "name", None))
+        name = text_of(getattr(function, "name", None))
         if name != call.name:  # some repeat the name in every piece, some send it in pieces
             call.name += name
         arguments = getattr(function, "arguments", None)
@@ -161,19 +163,19 @@ class Assembly:
         elif isinstance(arguments, str):
             call.text.append(arguments)
 
-    def _slot(self, piece: Any) -> _Call:
+    def _slot(self, piece: Any) -> Pending:
         """Find the call that a piece belongs to, or open one."""
-        call_id = _text(getattr(piece, "id", None))
+        call_id = text_of(getattr(piece, "id", None))
         index = _number(getattr(piece, "index", None))
         known = self._by_index.get(index) if index is not None else None
         if known is not None and not (call_id and known.id and call_id != known.id):
             return known
         if index is None and self._calls:
             last = self._calls[-1]
-            opens = call_id or _text(getattr(getattr(piece, "function", None), "name", None))
+            opens = call_id or text_of(getattr(getattr(piece, "function", None), "name", None))
             if not opens or (call_id and call_id == last.id):
                 return last
-        call = _Call()
+        call = Pending()
         self._calls.append(call)
         if index is not None:
             self._by_index[index] = call
@@ -185,7 +187,7 @@ class Assembly:
             return
         others = [
             (other.token, float(other.logprob))
-            for other in _items(getattr(entry, "top_logprobs", None))
+            for other in items_of(getattr(entry, "top_logprobs", None))
             if isinstance(getattr(other, "token", None), str)
             and isinstance(getattr(other, "logprob", None), int | float)
         ]
@@ -195,10 +197,10 @@ class Assembly:
 def read_usage(usage: Any) -> Usage:
     """Read token counts; what is absent or no count stays unknown."""
     return Usage(
-        input_tokens=_count(getattr(usage, "prompt_tokens", None)),
-        output_tokens=_count(getattr(usage, "completion_tokens", None)),
-        cached_tokens=_count(getattr(getattr(usage, "prompt_tokens_details", None), "cached_tokens", None)),
-        reasoning_tokens=_count(getattr(getattr(usage, "completion_tokens_details", None), "reasoning_tokens", None)),
+        input_tokens=count_of(getattr(usage, "prompt_tokens", None)),
+        output_tokens=count_of(getattr(usage, "completion_tokens", None)),
+        cached_tokens=count_of(getattr(getattr(usage, "prompt_tokens_details", None), "cached_tokens", None)),
+        reasoning_tokens=count_of(getattr(getattr(usage, "completion_tokens_details", None), "reasoning_tokens", None)),
     )
 
 
@@ -222,7 +224,8 @@ def _arguments(raw: str) -> dict[str, JsonValue] | None:
     return value if isinstance(value, dict) else None
 
 
-def _items(value: Any) -> list[Any]:
+def items_of(value: Any) -> list[Any]:
+    """Return a list; nothing else counts as one."""
     return cast("list[Any]", value) if isinstance(value, list) else []
 
 
@@ -230,10 +233,12 @@ def _number(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _count(value: Any) -> int | None:
+def count_of(value: Any) -> int | None:
+    """Return a count; None for anything else."""
     number = _number(value)
     return number if number is not None and number >= 0 else None
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
+    """Return a text; empty for anything else."""
     return value if isinstance(value, str) else ""

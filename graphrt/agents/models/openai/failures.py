@@ -32,7 +32,6 @@ from graphrt.errors import RunError
 
 E = TypeVar("E", bound=EndpointError)
 
-_COMPLETION = "a chat completion"
 _TOO_LONG = ("context_length_exceeded", "context length", "maximum context", "context window", "too many tokens")
 _NO_QUOTA = ("insufficient_quota", "billing_hard_limit", "exceeded your current quota", "insufficient credits")
 _FILTERED = ("content_filter", "content_policy", "content management policy")
@@ -47,6 +46,10 @@ class Place:
     model: str
     secret: str = field(default="", repr=False)
     """The key, which no message may hold."""
+    answer: str = "a chat completion"
+    """What is expected of it …"""
+    ending: str = "a finish_reason"
+    """… and what ends that."""
 
     def clean(self, text: str) -> str:
         """Quote what an endpoint said, in one line and without the key."""
@@ -62,7 +65,7 @@ def failure(error: Exception, place: Place, partial: str, *, is_answered: bool, 
 
     oversized = next((link for link in _chain(error) if isinstance(link, ResponseTooLarge)), None)
     if oversized is not None:
-        return _at(place, MalformedResponse, f"found {oversized}", expected=_COMPLETION, partial=partial)
+        return _at(place, MalformedResponse, f"found {oversized}", expected=place.answer, partial=partial)
     match error:
         case openai.APITimeoutError():
             return silence(place, None, partial)
@@ -108,20 +111,20 @@ def broken(place: Place, found: str, partial: str) -> TruncatedStream:
         place,
         TruncatedStream,
         f"{found}, after {len(partial)} characters" if partial else found,
-        expected="a finish_reason before the end",
+        expected=f"{place.ending} before the end",
         advice="try again; the partial text is kept in the error",
         partial=partial,
     )
 
 
 def malformed(place: Place, found: str, status: int | None = None) -> MalformedResponse:
-    """A success that is no chat completion."""
+    """A success that is no answer."""
     return _at(
         place,
         MalformedResponse,
         f"found {found}",
         status=status,
-        expected=_COMPLETION,
+        expected=place.answer,
         advice="check the base URL; it usually ends in /v1",
     )
 

@@ -1,7 +1,8 @@
-"""Models behind an OpenAI-compatible endpoint: Chat Completions, streamed, and checked at this border.
+"""Models behind an OpenAI-compatible endpoint: streamed, and checked at this border.
 
-Any server that speaks Chat Completions will do. Structured output and scored labels are asked for natively; an endpoint
-that refuses or ignores them is asked again in plain words, and the answer is read tolerantly.
+Any server that speaks Chat Completions will do; one that speaks Responses as well may be asked that way. Structured
+output and scored labels are asked for natively; an endpoint that refuses or ignores them is asked again in plain words,
+and the answer is read tolerantly.
 """
 
 from __future__ import annotations
@@ -32,12 +33,14 @@ from graphrt.agents.model import (
     parse_json,
     strict_json,
 )
+from graphrt.agents.models.openai.api import APIS, Api, ApiName
 from graphrt.agents.models.openai.assembly import Assembly
 from graphrt.agents.models.openai.clients import Address, client_for, release
 from graphrt.agents.models.openai.failures import Place, broken, failure, malformed, reported, silence
 from graphrt.agents.models.openai.labels import label_scores
 from graphrt.agents.models.openai.schema import asked, fits
-from graphrt.agents.models.openai.wire import Wire, payload
+from graphrt.agents.models.openai.wire import Wire
+from graphrt.errors import UseError
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI, AsyncStream
@@ -80,6 +83,7 @@ class OpenAIModel(Model):
         *,
         base_url: str | None = None,
         api_key: str | None = None,
+        api: ApiName = "chat",
         headers: Mapping[str, str] | None = None,
         connect_timeout_s: float = 10.0,
         idle_timeout_s: float = 120.0,
@@ -89,12 +93,14 @@ class OpenAIModel(Model):
         """Describe the endpoint; nothing is opened yet.
 
         Without ``base_url`` it is OpenAI's own, with ``OPENAI_API_KEY`` of the environment unless ``api_key`` is given.
+        ``api`` is the protocol: ``chat`` for Chat Completions, which every compatible endpoint knows, or ``responses``.
         With ``base_url`` only a given key is sent, so that no key reaches an endpoint it is not for. ``idle_timeout_s``
         is the longest silence, before the first piece and between two; ``max_bytes`` the largest response. ``extra`` is
         added to every request body as it is.
 
         Raises:
             NoModel: OpenAI's own endpoint is meant, and there is no key.
+            UseError: there is no such protocol.
         """
         self.name = name
         key = api_key or (os.environ.get("OPENAI_API_KEY") if base_url is None else NO_KEY)
@@ -112,6 +118,11 @@ class OpenAIModel(Model):
             read_timeout_s=idle_timeout_s,
             max_bytes=max_bytes,
         )
+        if api not in APIS:
+            raise UseError(f"api is {api!r}; expected one of {', '.join(APIS)}", api=api)
+        self.api: ApiName = api
+        """The protocol it speaks."""
+        self._api = APIS[api]
         self._extra = dict(extra or {})
         self._idle_s = idle_timeout_s
         self._lacks = _Lacks()
@@ -169,7 +180,7 @@ class OpenAIModel(Model):
         if name in self._lacks.logprobs:
             return await self._ask(request, discard)
         try:
-            return await self._ask(request, discard, logprobs=True, top_logprobs=20)
+            return await self._ask(request, discard, **self._api.scored)
         except RequestRejected as error:
             if "logprob" not in error.message:
                 raise
@@ -203,9 +214,7 @@ class OpenAIModel(Model):
         if (name := request.model or self.name) not in self._lacks.schemas:
             described: JsonSchema = {"name": request.schema_name, "schema": form.schema, "strict": form.strict}
             try:
-                heard = await self._ask(
-                    plain, discard, response_format={"type": "json_schema", "json_schema": described}
-                )
+                heard = await self._ask(plain, discard, **self._api.formatted(described))
             except RequestRejected as error:
                 if not any(word in error.message for word in ("response_format", "schema", "format", "strict")):
                     raise
@@ -249,11 +258,12 @@ class OpenAIModel(Model):
     # ------------------------------------------------------------------------------------------------- one exchange
 
     async def _ask(self, request: ModelRequest, emit: Emit, **changes: JsonValue) -> _Heard:
-        place = Place(self.endpoint, request.model or self.name, self._address.api_key)
-        body = payload(request, model=self.name, official=_is_official(self._address.base_url)) | changes
+        api, name = self._api, request.model or self.name
+        place = Place(self.endpoint, name, self._address.api_key, api.answer, api.ending)
+        body = api.payload(request, model=self.name, official=_is_official(self._address.base_url)) | changes
         if self._extra:
             body["extra_body"] = self._extra
-        assembly = Assembly(emit)
+        assembly = api.assembly(emit)
         client = await client_for(self._address, self)
         loop, clock = asyncio.get_running_loop(), asyncio.timeout(self._idle_s)
 
@@ -262,7 +272,7 @@ class OpenAIModel(Model):
 
         try:
             async with clock:
-                await _exchange(client, body, assembly, heard, place)
+                await _exchange(client, api, body, assembly, heard, place)
         except TimeoutError:
             if not clock.expired():
                 raise
@@ -273,7 +283,7 @@ class OpenAIModel(Model):
 
 
 async def _exchange(
-    client: AsyncOpenAI, body: Wire, assembly: Assembly, heard: Callable[[], None], place: Place
+    client: AsyncOpenAI, api: Api, body: Wire, assembly: Assembly, heard: Callable[[], None], place: Place
 ) -> None:
     """Send one request and feed everything that comes back, until the endpoint says that it is done or goes away."""
     stream: AsyncStream[Any] | None = None
@@ -290,14 +300,12 @@ async def _exchange(
             is_begun = assembly.choices > 0
             raise failure(error, place, assembly.text, is_answered=stream is not None, is_begun=is_begun) from error
 
-    # The library's overloads cannot follow a body that is put together at run time.
-    created = cast("Any", client.chat.completions).create(**body)
-    stream = cast("AsyncStream[Any]", await guarded(created))
+    stream = cast("AsyncStream[Any]", await guarded(api.create(client)(**body)))
     async with stream:
         kind = stream.response.headers.get("content-type", "").casefold()
         if any(word in kind for word in ("json", "html", "xml")):
             await guarded(stream.response.aread())
-            _feed_document(stream.response.text, kind, assembly, place)
+            _feed_document(stream.response.text, kind, api, assembly, place)
             return
         heard()
         pieces: AsyncIterator[Any] = aiter(stream)
@@ -312,10 +320,8 @@ async def _exchange(
         )
 
 
-def _feed_document(text: str, kind: str, assembly: Assembly, place: Place) -> None:
+def _feed_document(text: str, kind: str, api: Api, assembly: Assembly, place: Place) -> None:
     """Take an answer that came whole although a stream was asked for."""
-    from openai.types.chat import ChatCompletion  # noqa: PLC0415 - loaded by now
-
     try:
         body = strict_json(text)
     except (ValueError, RecursionError):
@@ -323,8 +329,7 @@ def _feed_document(text: str, kind: str, assembly: Assembly, place: Place) -> No
     if isinstance(body, dict) and body.get("error"):
         raise reported(body, place)
     if isinstance(body, dict):
-        construct: Callable[..., Any] = ChatCompletion.construct  # the fields are whatever came, unchecked
-        assembly.feed_whole(construct(**body))
+        assembly.feed_whole(api.document()(**body))  # the fields are whatever came, unchecked
     if assembly.choices == 0:
         raise malformed(place, f"JSON without choices, {place.clean(text)}", 200)
 
@@ -333,9 +338,9 @@ def _checked(assembly: Assembly, request: ModelRequest, place: Place) -> Reply:
     """Turn what was heard into a reply, or into the error that it amounts to."""
     text, calls, at = assembly.text, assembly.tool_calls, f"(endpoint {place.endpoint}, model {place.model})"
     if assembly.failed:
-        raise reported("finish_reason error", place, text)
+        raise reported(assembly.problem, place, text)
     if assembly.finish is None:
-        raise broken(place, "the stream ended without a finish_reason", text)
+        raise broken(place, f"the stream ended without {place.ending}", text)
     if assembly.refusal:
         raise Refused(f"the model declined: {excerpt(assembly.refusal)} {at}", refusal=assembly.refusal)
     if assembly.finish == "content_filter":

@@ -59,12 +59,13 @@ def conversation(request: ModelRequest) -> list[Wire]:
         lines.append({"role": "system", "content": request.instructions})
     for number, (given, wanted) in enumerate(request.examples):
         lines.append({"role": "user", "content": given})
-        lines.extend(_example(number, wanted, request))
+        lines.extend(_message(message) for message in example_messages(number, wanted, request))
     lines.extend(_message(message) for message in request.messages)
     return lines
 
 
-def _example(number: int, wanted: JsonValue, request: ModelRequest) -> list[Wire]:
+def example_messages(number: int, wanted: JsonValue, request: ModelRequest) -> list[Message]:
+    """Return what is wanted of a model in an example as the messages it would have said."""
     names = {tool.name for tool in request.tools}
     if isinstance(wanted, dict) and wanted.get("tool") in names:
         arguments = wanted.get("arguments")
@@ -75,10 +76,10 @@ def _example(number: int, wanted: JsonValue, request: ModelRequest) -> list[Wire
         )
         # A call without its result is refused by endpoints.
         return [
-            _message(AssistantMessage(tool_calls=(call,))),
-            _message(ToolMessage(call_id=call.id, name=call.name, text="(the result of an example)")),
+            AssistantMessage(tool_calls=(call,)),
+            ToolMessage(call_id=call.id, name=call.name, text="(the result of an example)"),
         ]
-    return [{"role": "assistant", "content": wanted if isinstance(wanted, str) else json.dumps(wanted)}]
+    return [AssistantMessage(text=wanted if isinstance(wanted, str) else json.dumps(wanted))]
 
 
 def _message(message: Message) -> Wire:
@@ -110,10 +111,16 @@ def _name(name: str | None) -> Wire:
     return {"name": re.sub(r"[^A-Za-z0-9_-]", "_", name)[:64]} if name else {}
 
 
+def arguments_text(call: ToolCall) -> str:
+    """Return the arguments of a call as they are sent back.
+
+    Text that was no JSON is not: many endpoints parse it and refuse the whole conversation.
+    """
+    return json.dumps(call.arguments if call.raw is None else {"unparsable": call.raw})
+
+
 def _call(call: ToolCall) -> Wire:
-    # Text that was no JSON is not sent back as arguments: many endpoints parse them and refuse the whole conversation.
-    arguments = json.dumps(call.arguments if call.raw is None else {"unparsable": call.raw})
-    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments_text(call)}}
 
 
 def _part(part: Part) -> Wire:

@@ -1,0 +1,1 @@
+"""The Responses protocol: what is sent, and how what comes back is put together."""
