@@ -19,7 +19,7 @@ import shlex
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
@@ -180,7 +180,7 @@ class MCPServer:
             raise
         except Exception as error:
             await self._lost(connection)
-            raise self._failed(f"failed with {_leaf(error)}", said=connection.said()) from error
+            raise self._failed(f"failed with {_told(error)}", said=connection.said()) from error
 
     async def _lost(self, connection: _Connection) -> None:
         loop = asyncio.get_running_loop()
@@ -335,20 +335,24 @@ def _text(result: CallToolResult) -> str:
     return "\n".join(parts)
 
 
-def _leaf(error: BaseException) -> str:
-    """Say what is wrong, out of the groups that the protocol's library raises."""
+def _leaf(error: BaseException) -> BaseException:
+    """Return what is wrong, out of the groups that the protocol's library raises."""
     while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return f"{type(error).__name__}: {excerpt(str(error))}" if str(error) else type(error).__name__
+        error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
+    return error
+
+
+def _told(error: BaseException) -> str:
+    leaf = _leaf(error)
+    return f"{type(leaf).__name__}: {excerpt(str(leaf))}" if str(leaf) else type(leaf).__name__
 
 
 def _reason(error: BaseException, seconds: float) -> str:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    if isinstance(error, ImportError):
+    leaf = _leaf(error)
+    if isinstance(leaf, ImportError):
         return "cannot be reached without the extra `mcp`: pip install 'graphrt[mcp]'"
-    if isinstance(error, TimeoutError):
+    if isinstance(leaf, TimeoutError):
         return f"was not ready within {seconds:g} s"
-    if isinstance(error, FileNotFoundError):
-        return f"cannot be started, {error.filename or 'its command'} was not found"
-    return f"cannot be reached, {_leaf(error)}"
+    if isinstance(leaf, FileNotFoundError):
+        return f"cannot be started, {leaf.filename or 'its command'} was not found"
+    return f"cannot be reached, {_told(leaf)}"

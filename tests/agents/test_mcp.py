@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,7 @@ def desk(agent: Agent) -> Flow[Desk]:
 
 
 @contextmanager
-def listening() -> Iterator[str]:
+def listening() -> Generator[str]:
     """Start the misbehaving server on a port of this machine; yield its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -62,7 +62,7 @@ def listening() -> Iterator[str]:
 
 
 @asynccontextmanager
-async def server(kind: str, **options: Any) -> AsyncIterator[MCPServer]:
+async def server(kind: str, **options: Any) -> AsyncGenerator[MCPServer]:
     """Yield the misbehaving server, over pipes or over HTTP."""
     if kind == "stdio":
         made = MCPServer([sys.executable, str(SCRIPT)], name="tools", **options)

@@ -58,7 +58,7 @@ def response(*output: Any, **fields: Any) -> Any:
 
 def said(text: str, **fields: Any) -> Any:
     """Return a message of a response."""
-    content = [{"type": "output_text", "text": text, "annotations": [], **fields}]
+    content: Any = [{"type": "output_text", "text": text, "annotations": [], **fields}]
     return {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": content}
 
 
