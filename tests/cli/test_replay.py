@@ -116,13 +116,15 @@ def _renumbered(records: list[Any]) -> list[Any]:
 @pytest.mark.parametrize(
     ("name", "keys", "size"),
     [
-        ("step", ("n",) * 6, (80, 24)),
-        ("why", ("n",) * 6 + ("w",), (80, 24)),
-        ("state", ("n",) * 6 + ("s",), (80, 24)),
-        ("picture", ("n",) * 6 + ("d",), (80, 24)),
+        ("step", ("right",) * 6, (80, 24)),
+        ("why", ("right",) * 6 + ("w",), (80, 24)),
+        ("diff", ("right",) * 6 + ("d",), (80, 24)),
+        ("messages", ("right",) * 6 + ("m",), (80, 24)),
+        ("state", ("right",) * 6 + ("s",), (80, 24)),
+        ("picture", ("right",) * 6 + ("v",), (80, 24)),
         ("help", ("?",), (80, 24)),
-        ("wide", ("n",) * 6, (120, 40)),
-        ("small", ("n",), (40, 12)),
+        ("wide", ("right",) * 6, (120, 40)),
+        ("small", ("right",), (40, 12)),
     ],
 )
 def test_a_screen_is_as_agreed(
@@ -138,7 +140,7 @@ def test_a_screen_is_as_agreed(
     same_as_golden(f"screen-{name}.txt", shown(screen, *size))
 
 
-@pytest.mark.parametrize("page", ["", "w", "s", "d", "?"])
+@pytest.mark.parametrize("page", ["", "w", "s", "d", "m", "v", "?"])
 @pytest.mark.parametrize("size", [(20, 8), (40, 10), (80, 24), (109, 30), (110, 12), (200, 60)])
 @pytest.mark.parametrize("scene", SCENES)
 def test_every_page_fits_every_terminal(scene: str, size: tuple[int, int], page: str) -> None:
@@ -150,16 +152,16 @@ def test_every_page_fits_every_terminal(scene: str, size: tuple[int, int], page:
         rows = screen.screen(*size)
         assert len(rows) == size[1]
         assert max(row.cell_len for row in rows) <= size[0]
-        screen.do("n")
+        screen.do("right")
 
 
 @pytest.mark.parametrize(
     ("keys", "at", "note"),
     [
-        (("n", "n"), 3, ""),
-        (("n", "", "p"), 2, ""),
+        (("right", "space"), 3, ""),
+        (("right", "", "p"), 2, ""),
         (("p",), 1, "this is the first step"),
-        (("end", "n"), 9, "this is the last step"),
+        (("end", "right"), 9, "this is the last step"),
         (("end", "home"), 1, ""),
         (("g 4",), 4, ""),
         (("g 99",), 1, "there is no step 99; the steps are 1 to 9"),
@@ -174,8 +176,10 @@ def test_every_page_fits_every_terminal(scene: str, size: tuple[int, int], page:
         (("/draft #2", "/"), 8, ""),
         (("/nowhere",), 1, "no other step has 'nowhere'"),
         (("f",), 3, ""),
+        (("n",), 3, ""),
         (("f", "f"), 3, "nothing else went wrong"),
         (("end", "F"), 3, ""),
+        (("end", "N"), 3, ""),
         (("x",), 1, "'x' does nothing; ? lists the keys"),
     ],
 )
@@ -189,9 +193,9 @@ def test_keys_lead_through_the_run(keys: tuple[str, ...], at: int, note: str) ->
 
 def test_a_page_opens_and_closes_by_its_key() -> None:
     """The same key that opened a page closes it, and so does escape; the step stays where it is."""
-    screen = stepping(scenes.suspended(), "n")
+    screen = stepping(scenes.suspended(), "right")
     pages: list[str] = []
-    for key in ("w", "n", "w", "s", "escape", "d", "w"):
+    for key in ("w", "right", "w", "s", "escape", "v", "w"):
         screen.do(key)
         pages.append(f"{screen.page} {screen.step.number}")
     assert pages == ["why 2", "why 3", "step 3", "state 3", "step 3", "picture 3", "why 3"]
@@ -222,7 +226,7 @@ def test_why_tells_what_was_known_at_that_step() -> None:
 
 def test_the_picture_is_marked_where_the_step_is() -> None:
     """The node of the step has the mark, and of a visit inside a node the innermost one that is drawn."""
-    screen = stepping(scenes.researched(), "g search #2", "d")
+    screen = stepping(scenes.researched(), "g search #2", "v")
     marked = [row.plain for row in screen.lines(100) if "◀ here" in row.plain]
     assert len(marked) == 1
     assert "search" in marked[0]
@@ -232,7 +236,7 @@ def test_control_characters_never_reach_the_screen() -> None:
     """What a model or a tool wrote can neither move the cursor nor colour the screen."""
     script = scenes.GOOD | {"draft": ({"draft": "\x1b[2J\x1b[31mred\x07\r\u202e"},)}
     screen = stepping(scenes.support_run(script=script).trace, "g draft")
-    for page in ("", "s", "w", "d"):
+    for page in ("", "s", "w", "d", "m", "v"):
         if page:
             screen.do(page)
         assert not set(shown(screen, 100, 40)) & set("\x1b\x07\r\u202e")
@@ -244,9 +248,9 @@ def test_control_characters_never_reach_the_screen() -> None:
 def test_single_keys_walk_on_a_terminal(program: Program, terminal: Callable[..., OnTerminal]) -> None:
     """On a terminal keys work without enter, on another screen than the one with the history, which comes back."""
     file = program.file("run.jsonl", scenes.suspended())
-    walked = terminal("replay", str(file))
+    walked = terminal("replay", str(file), "--plain")
     assert "step 1 of 9" in walked.until("quit")
-    walked.press("n")
+    walked.press(" ")
     assert "step 2 of 9" in walked.until("quit")
     walked.press("\x1b[C")
     assert "step 3 of 9" in walked.until("quit")
@@ -278,7 +282,7 @@ def test_a_dumb_terminal_gets_lines(program: Program, terminal: Callable[..., On
 def test_ctrl_c_gives_the_terminal_back(program: Program, terminal: Callable[..., OnTerminal]) -> None:
     """Ctrl-C ends the walk with 130 and leaves the terminal as it was."""
     file = program.file("run.jsonl", scenes.suspended())
-    walked = terminal("replay", str(file))
+    walked = terminal("replay", str(file), "--plain")
     walked.until("quit")
     walked.press("\x03")
     assert walked.code() == 130

@@ -87,13 +87,13 @@ def test_what_is_live_is_what_the_run_has_live(graph: Graph, world: World, order
 def test_every_screen_of_every_run_fits(graph: Graph, world: World, order: int, size: tuple[int, int]) -> None:
     """Every page of every step fits its terminal, and no key ends in an error."""
     screen = Stepping(walk(traced(graph, world, order)))
-    pages = ("w", "s", "d", "escape", "f", "/visit", "g 1", "n")
+    pages = ("w", "s", "d", "m", "v", "escape", "f", "/visit", "g 1", "right")
     for k in range(min(40, len(screen.walk.steps))):
         assert screen.do(pages[k % len(pages)])
         rows = screen.screen(*size)
         assert len(rows) == size[1]
         assert max(row.cell_len for row in rows) <= size[0]
-        screen.do("n")
+        screen.do("right")
 
 
 @given(graphs(WILD), graphs(WILD), worlds(), ORDERS)

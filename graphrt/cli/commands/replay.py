@@ -33,6 +33,9 @@ def replay(
         ),
     ] = False,
     every: Annotated[bool, typer.Option("--all", help="With --verify: every run of the store.")] = False,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="Walk on a plain screen, also where the app could be used (extra `tui`).")
+    ] = False,
     target: OriginOption = None,
     as_json: JsonOption = False,
     store: StoreOption = DEFAULT_STORE,
@@ -58,10 +61,10 @@ def replay(
 
         return verify_one(run, store, target, as_json=as_json) if run else verify_all(store, target, as_json=as_json)
     assert run is not None, "checked above"
-    return _walk(run, store, at, as_json=as_json)
+    return _walk(run, store, at, as_json=as_json, plain=plain)
 
 
-def _walk(run: str, store: str, at: str | None, *, as_json: bool) -> int:
+def _walk(run: str, store: str, at: str | None, *, as_json: bool, plain: bool) -> int:
     """Let a person walk through the run, or print its steps."""
     from graphrt.cli.screen import say, say_json
     from graphrt.cli.steps import walk
@@ -75,13 +78,27 @@ def _walk(run: str, store: str, at: str | None, *, as_json: bool) -> int:
     elif not shown:
         say(f"run {walked.told.run} has no steps yet")
     elif sys.stdin.isatty() and sys.stdout.isatty():
-        from graphrt.cli.keys import play
-        from graphrt.cli.stepping import Stepping
-
-        play(Stepping(walked, first))
+        _play(walked, first, plain=plain)
     else:
         _print(walked, shown)
     return 0
+
+
+def _play(walked: Walk, first: int, *, plain: bool) -> None:
+    """Let a person walk: in the app where its library is installed and the terminal can show it, else plainly."""
+    from importlib.util import find_spec
+
+    from graphrt.cli.screen import interactive
+
+    if not plain and interactive() and find_spec("textual") is not None:
+        from graphrt.cli.tui import play_app
+
+        play_app(walked, first)
+        return
+    from graphrt.cli.keys import play
+    from graphrt.cli.stepping import Stepping
+
+    play(Stepping(walked, first))
 
 
 def _print(walked: Walk, steps: tuple[Step, ...]) -> None:
