@@ -7,7 +7,7 @@ import itertools
 import json
 import re
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -29,7 +29,8 @@ from graphrt.trace import Trace
 from tests.cli import scenes
 from tests.cli.calling import Program
 from tests.cli.flows import clerk
-from tests.cli.test_replay import SCENES, Terminal
+from tests.cli.processes import OnTerminal
+from tests.cli.test_replay import SCENES
 
 DATA = Path(__file__).parents[1] / "viz" / "data"
 
@@ -387,23 +388,9 @@ def test_a_long_run_moves_as_a_short_one(monkeypatch: pytest.MonkeyPatch) -> Non
 # -- on a terminal ----------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def terminal(program: Program) -> Iterator[Callable[..., Terminal]]:
-    """Opens terminals that end with the test."""
-    made: list[Terminal] = []
-
-    def open_(*args: str, term: str = "xterm-256color") -> Terminal:
-        made.append(Terminal(list(args), program.folder, term=term))
-        return made[-1]
-
-    yield open_
-    for one in made:
-        one.close()
-
-
 @pytest.mark.parametrize("term", ["xterm-256color", "xterm", "screen", "linux"])
 def test_it_runs_on_a_terminal_and_gives_it_back(
-    program: Program, terminal: Callable[..., Terminal], term: str
+    program: Program, terminal: Callable[..., OnTerminal], term: str
 ) -> None:
     """Keys work without enter, on another screen than the one with the history, which comes back at the end."""
     file = program.file("run.jsonl", scenes.suspended())
@@ -420,7 +407,7 @@ def test_it_runs_on_a_terminal_and_gives_it_back(
     assert not re.search(r"\x1b\[(?:\d+;)*(?:3[0-8]|4[0-8]|9\d)[;m]", walked.seen)
 
 
-def test_ctrl_c_ends_it_as_any_program(program: Program, terminal: Callable[..., Terminal]) -> None:
+def test_ctrl_c_ends_it_as_any_program(program: Program, terminal: Callable[..., OnTerminal]) -> None:
     """Ctrl-C ends the walk with 130 and gives the terminal back."""
     walked = terminal("replay", str(program.file("run.jsonl", scenes.suspended())))
     walked.until("quit")
