@@ -52,6 +52,8 @@ from graphrt.guards import Change
 from graphrt.signatures import signature_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from graphrt.inputs import Limits
     from graphrt.ports import Store
     from graphrt.runtime import Options, Result, ResumeOptions, RunStream
@@ -549,7 +551,7 @@ class Flow(Generic[S]):
 
         return runtime.stream(self.freeze(), state, **options)
 
-    async def resume(self, run_id: str, /, *, store: Store, **options: Unpack[ResumeOptions]) -> Result[S]:
+    async def resume(self, run_id: str, /, *, store: Store | str | Path, **options: Unpack[ResumeOptions]) -> Result[S]:
         """Go on with a run that was cut off, suspended, failed or cancelled; see `graphrt.runtime.resume`."""
         from graphrt import runtime  # noqa: PLC0415 - as above
 

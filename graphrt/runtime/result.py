@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Generic, Literal, TypeAlias, TypeVar
+from pathlib import Path
+from typing import Any, Generic, Literal, Self, TypeAlias, TypeVar
 
 from pydantic import BaseModel
 
@@ -13,6 +14,7 @@ from graphrt.inputs import ErrorInfo
 from graphrt.meter import Totals
 from graphrt.ports import Store
 from graphrt.stepper import Stepper
+from graphrt.stores import open_store
 from graphrt.trace import Trace
 
 S = TypeVar("S", bound=BaseModel)
@@ -53,7 +55,7 @@ class Result(Generic[S]):
         """The stopping end that ended it."""
         self.usage: Totals = stepper.totals
         """Visits, active seconds, tokens and cost."""
-        self._store = store
+        self._store: Store | str | Path = store
         self._state_type = state_type
         self._state: dict[str, Any] | None = stepper.state
         self._partial: dict[str, Any] = stepper.partial
@@ -84,7 +86,18 @@ class Result(Generic[S]):
     @property
     def trace(self) -> Trace:
         """The whole trace, read from the store."""
-        return self._store.trace(self.run)
+        if not isinstance(self._store, (str, Path)):
+            return self._store.trace(self.run)
+        store = open_store(self._store, create=False)
+        try:
+            return store.trace(self.run)
+        finally:
+            store.close()
+
+    def kept_in(self, spec: str | Path) -> Self:
+        """Note where the trace is to be read from, once the store in which the run was driven is closed."""
+        self._store = spec
+        return self
 
     def unwrap(self) -> S:
         """Return the final state.

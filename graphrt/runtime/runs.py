@@ -10,11 +10,12 @@ import contextlib
 import threading
 import zlib
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeAlias, TypedDict, TypeVar, Unpack, cast
 
 from pydantic import BaseModel
 
-from graphrt.errors import GraphChanged, InputRefused, RunLocked, WrongInput
+from graphrt.errors import GraphChanged, InputRefused, RunLocked, UseError, WrongInput
 from graphrt.fields import encode_state
 from graphrt.graph import Graph
 from graphrt.inputs import Answered, Cancelled, Forked, Input, Json, Limits, Resumed, Started
@@ -27,9 +28,10 @@ from graphrt.runtime.listeners import Listener, Subscriber, Subscribers, Watcher
 from graphrt.runtime.result import Result
 from graphrt.runtime.stream import RunStream
 from graphrt.stepper import Stepper
+from graphrt.stores import open_store
 from graphrt.stores.memory import MemoryStore
 from graphrt.trace import Header, Record, Trace
-from graphrt.values import ValueRefused
+from graphrt.values import ValueRefused, brief
 
 S = TypeVar("S", bound=BaseModel)
 T = TypeVar("T")
@@ -57,8 +59,9 @@ class Surroundings(TypedDict, total=False):
 class Options(Surroundings, total=False):
     """What may be said about a new run; all by keyword."""
 
-    store: Store | None
-    """Where the trace is kept; by default in memory, and gone with the result."""
+    store: Store | str | Path | None
+    """Where the trace is kept: a store, or a text that `open_store` opens, for this run alone. By default in memory,
+    and gone with the result."""
     limits: Limits | None
     """Bounds of the run instead of the graph's own."""
     run_id: str | None
@@ -126,7 +129,7 @@ def wait_for(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
 
 
 async def resume(
-    store: Store,
+    store: Store | str | Path,
     run_id: str,
     graph: Graph,
     *,
@@ -140,7 +143,7 @@ async def resume(
     What is recorded is never done again. Answers and cancellations that were left in the store are taken first.
 
     Args:
-        store: where its trace is kept.
+        store: where its trace is kept; of a text, what `open_store` opens.
         run_id: which run.
         graph: its definition, with code.
         limits: new bounds; None keeps the old ones.
@@ -155,6 +158,22 @@ async def resume(
         WrongInput: it has completed, or nothing of it is on record.
         TraceInvalid: its trace is altered, or does not fit the definition.
     """
+    if isinstance(store, (str, Path)):
+        options = ResumeOptions(limits=limits, by=by, allow_changed=allow_changed, **around)
+        return await _opened(store, lambda opened: resume(opened, run_id, graph, **options), create=False)
+    return await _resume(store, run_id, graph, limits, by, around, allow_changed=allow_changed)
+
+
+async def _resume(
+    store: Store,
+    run_id: str,
+    graph: Graph,
+    limits: Limits | None,
+    by: str | None,
+    around: Surroundings,
+    *,
+    allow_changed: bool,
+) -> Result[Any]:
     lease = await _ready(store.acquire(run_id))
     try:
         trace = store.trace(run_id)
@@ -309,11 +328,16 @@ async def resume_due(
 
 
 async def _start(graph: Graph, state: S, watchers: Sequence[Watcher], options: Options) -> Result[S]:
+    store = options.get("store")
+    if isinstance(store, (str, Path)):
+        return await _opened(store, lambda opened: _start(graph, state, watchers, {**options, "store": opened}))
     given_id, seed = options.get("run_id"), options.get("seed")
     run_id = new_run_id() if given_id is None else check_run_id(given_id)
-    store = options.get("store")
     if store is None:
         store = MemoryStore()
+    elif not hasattr(store, "create"):
+        message = f"store={brief(store)} is no store; give what open_store(…) returns, or a text that it opens"
+        raise UseError(message)
     calls_of(graph)
     first = Started(
         run_id,
@@ -324,6 +348,18 @@ async def _start(graph: Graph, state: S, watchers: Sequence[Watcher], options: O
     created = options.get("clock", SYSTEM_CLOCK).now()
     header = Header(run_id, graph.name, graph.digest, graph.json, created, target=options.get("target"))
     return await _begin(Stepper(graph), store, Trace(header), first, watchers, options)
+
+
+async def _opened(spec: str | Path, work: Callable[[Store], Awaitable[Result[S]]], *, create: bool = True) -> Result[S]:
+    """Drive a run in a store that is opened for it alone, and closed again."""
+    store = open_store(spec, create=create)
+    if isinstance(store, MemoryStore):
+        return await work(store)
+    try:
+        result = await work(store)
+    finally:
+        store.close()
+    return result.kept_in(spec)
 
 
 async def _begin(

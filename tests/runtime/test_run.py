@@ -6,7 +6,8 @@ import asyncio
 import contextvars
 import threading
 from functools import partial
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, cast
 
 import pytest
 from pydantic import BaseModel
@@ -18,6 +19,7 @@ from graphrt.graph import graph_from_json
 from graphrt.inputs import AttemptFailed, AttemptStarted, AttemptSucceeded, Started, Usage
 from graphrt.replay import verify
 from graphrt.runtime import run, run_sync, wait_for
+from graphrt.stores import open_store
 from graphrt.stores.memory import MemoryStore
 
 
@@ -446,3 +448,26 @@ def test_failed_attempts_are_recorded_each() -> None:
     failed = [r.input for r in result.trace.records if isinstance(r.input, AttemptFailed)]
     assert [(f.attempt, f.error.type, f.error.lineage) for f in failed] == [(1, "OSError", ("OSError", "Exception"))]
     assert failed[0].duration_s >= 0
+
+
+@pytest.mark.parametrize(
+    "spec", ["runs.db", Path("runs.db"), "traces/", "sqlite:runs.db?synchronous=normal", "memory:"]
+)
+def test_a_store_may_be_named_by_a_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spec: str | Path) -> None:
+    """What `open_store` opens is opened for the run and closed again; the trace can be read all the same."""
+    monkeypatch.chdir(tmp_path)
+    done = counting().run_sync(State(), store=spec)
+    assert done.status == "completed"
+    assert done.trace.header.run == done.run
+    if spec != "memory:":
+        with pytest.raises(UseError, match="is completed"):
+            asyncio.run(counting().resume(done.run, store=spec))
+        kept = open_store(spec, create=False)
+        assert [info.live for info in kept.runs()] == [False]
+        kept.close()
+
+
+def test_what_is_no_store_is_refused_by_name() -> None:
+    """Nothing runs, and the error says what a store is made by."""
+    with pytest.raises(UseError, match=r"store=3 is no store; give what open_store\(…\) returns, or a text"):
+        counting().run_sync(State(), store=cast("Any", 3))

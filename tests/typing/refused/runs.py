@@ -23,7 +23,7 @@ async def main(context: Context) -> None:
     await flow.run({"message": ""})  # error: a state is an instance of its type
     await flow.run()  # error: no state
     await flow.run(Ticket(), limits=100)  # error: limits are named
-    await flow.run(Ticket(), store="runs.db")  # error: a store, not its path
+    await flow.run(Ticket(), store=3)  # error: a store, or a text that names one
     await flow.run(Ticket(), seed="a")  # error: a number
     await flow.run(Ticket(), retry=3)  # error: no such option
     await flow.resume("first")  # error: from which store?
