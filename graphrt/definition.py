@@ -25,6 +25,8 @@ from graphrt.values import ValueRefused, brief
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+    from graphrt.reducers import Reducer
+
 Params: TypeAlias = tuple[tuple[str, str], ...]
 """(parameter, field) in the order of the signature."""
 
@@ -54,6 +56,18 @@ def is_nothing(value: object) -> bool:
 def all_of(value: object) -> Sequence[object]:
     """Return the members of a list or tuple, and anything else as the only one."""
     return value if is_listed(value) else (value,)
+
+
+def _replaces(field: Field, reducer: Reducer, value: object) -> str:
+    """Say that an assignment passes the reducer by, and how to add an item, if that is what was meant."""
+    says = f"; it replaces the whole field, without its reducer {reducer.name!r}"
+    if reducer.name != "append":
+        return says
+    try:
+        field.encode(value)
+    except ValueRefused:
+        return says
+    return f"{says}; to add an item write let({field.name}).be({field.name} + [{value!r}])"
 
 
 class Definition:
@@ -208,11 +222,12 @@ class Definition:
             if isinstance(c.tree, guards.Constant):
                 field = fields[c.field]
                 # What a subgraph gives back is a write, taken by the reducer; all other assignments replace.
-                check = field.encode if into is not None and target is self.space else field.encode_whole
+                writes = into is not None and target is self.space
                 try:
-                    check(c.tree.value)
+                    (field.encode if writes else field.encode_whole)(c.tree.value)
                 except ValueRefused as refused:
-                    self.wrong("set-value", f"{what}: {c.text}, but {refused}", place)
+                    hint = "" if writes or field.reducer is None else _replaces(field, field.reducer, c.tree.value)
+                    self.wrong("set-value", f"{what}: {c.text}, but {refused}{hint}", place)
             found.append(Change(c.field, c.tree))
         return tuple(found)
 

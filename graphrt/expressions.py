@@ -14,7 +14,7 @@ import inspect
 import re
 from collections.abc import Callable, Container, Iterable, Mapping, Sized
 from enum import Enum
-from typing import Any, Generic, LiteralString, NoReturn, TypeVar, cast, get_args, get_origin, overload
+from typing import Any, Final, Generic, Literal, LiteralString, NoReturn, TypeVar, cast, get_args, get_origin, overload
 
 from graphrt import guards, hints
 from graphrt.fields import Field
@@ -316,7 +316,56 @@ def _expression(value: object, where: str) -> Expression:
     return value
 
 
+_KINDS: Final[Mapping[type, str]] = {
+    bool: "number",
+    int: "number",
+    float: "number",
+    str: "text",
+    list: "list",
+    tuple: "list",
+    dict: "mapping",
+    type(None): "nothing",
+}
+"""What a value is where it is ordered, added to or measured. A bool is a number, as in Python."""
+_UNORDERED: Final = frozenset({"mapping", "nothing"})
+
+
+def _kinds_of(value: object) -> frozenset[str] | None:
+    """Return what a value can be; None if that is not known before it is there."""
+    if not isinstance(value, Expression):
+        kind = _KINDS.get(type(value))
+        return None if kind is None else frozenset({kind})
+    if value.__type__ is UNKNOWN:
+        return None
+    found: set[str] = set()
+    for member in hints.members(value.__type__):
+        if get_origin(member) is Literal:
+            kinds = {_KINDS.get(type(v)) for v in get_args(member)}
+        else:
+            kinds = {_KINDS.get(type(None) if member is None else get_origin(member) or member)}
+        found |= {kind or "" for kind in kinds}
+    return None if "" in found else frozenset(found)
+
+
+def _says(value: object) -> str:
+    """Return a value with its type, as an error names it."""
+    kind = _type_text(value.__type__) if isinstance(value, Expression) else type(value).__name__
+    return f"{value!r} ({kind})"
+
+
+def _refuse_order(op: str, left: Expression, right: object) -> None:
+    """Refuse an order between values that can have none, whatever they are."""
+    kinds, others = _kinds_of(left), _kinds_of(right)
+    if kinds is None or others is None or (kinds & others) - _UNORDERED:
+        return
+    length = isinstance(right, int) and not isinstance(right, bool) and kinds & {"text", "list", "mapping"}
+    hint = f"; write size({left!r}) {op} {right!r} for its length" if length else ""
+    raise TypeError(f"`{left!r} {op} {right!r}` cannot be: {_says(left)} and {_says(right)} have no order{hint}")
+
+
 def _compare(op: str, left: Expression, right: object) -> Expression:
+    if op not in {"==", "!="}:
+        _refuse_order(op, left, right)
     return Expression(guards.Compare(op, left.__tree__, tree_of(right)), bool, spaces_of(left, right))
 
 
@@ -345,6 +394,9 @@ def _joined(sign: str, kind: type[guards.And | guards.Or], left: object, right: 
 def size(value: Sized, /) -> int:
     """How many items a collection has, or characters a text: `size(s.facts) > 2`."""
     of = _expression(value, "size()")
+    kinds = _kinds_of(of)
+    if kinds is not None and not kinds & {"text", "list", "mapping"}:
+        raise TypeError(f"{_says(of)} has no length, so size({of!r}) cannot be; compare the value itself")
     return cast("int", Expression(guards.Size(of.__tree__), int, of.__spaces__))
 
 
@@ -377,6 +429,9 @@ def contains(value: Container[V], item: V, /) -> bool:
 def matches(value: str | None, pattern: str, /) -> bool:
     """Whether a regular expression is found anywhere in a text of at most 10,000 characters; anchor it with ^ and $."""
     of = _expression(value, "matches()")
+    kinds = _kinds_of(of)
+    if kinds is not None and "text" not in kinds:
+        raise TypeError(f"{_says(of)} is no text, so no pattern can be looked for in it; compare the value itself")
     try:
         re.compile(pattern)
     except (re.error, TypeError) as fault:

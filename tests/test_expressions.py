@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
 from enum import Enum
 from typing import Any, Literal
 
@@ -157,6 +159,14 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: s.score < NAN, TypeError, "nan cannot stand in an expression, because it has no JSON form"),
     (lambda: s.score < float("inf"), TypeError, "has no JSON form"),
     (lambda: s.score == object(), TypeError, "has no JSON form"),
+    (lambda: s.text > 3, TypeError, "text (str) and 3 (int) have no order; write size(text) > 3 for its length"),
+    (lambda: s.rounds < "a", TypeError, "rounds (int) and 'a' (str) have no order"),
+    (lambda: s.topic >= 1, TypeError, "have no order; write size(topic) >= 1 for its length"),
+    (lambda: s.facts > 2, TypeError, "facts (list[str]) and 2 (int) have no order; write size(facts) > 2"),
+    (lambda: s.order.lines < s.order.total, TypeError, "order.lines (list[Line]) and order.total (float) have no"),
+    (lambda: s.score < None, TypeError, "None (NoneType) have no order"),
+    (lambda: size(s.score), TypeError, "score (float) has no length"),
+    (lambda: matches(s.score, "a"), TypeError, "score (float) is no text"),
     (lambda: s.score == len, TypeError, "is not a value; call it"),
     (lambda: s.topic == Ticket, TypeError, "is not a value"),
     (lambda: s.score == s, TypeError, "is the whole state"),
@@ -184,6 +194,24 @@ def test_what_needs_a_value_now_is_refused(build: Callable[[], Any], error: type
     with pytest.raises(error) as caught:
         build()
     assert message in str(caught.value)
+
+
+class Loose(BaseModel):
+    either: int | str = 0
+    maybe: float | None = None
+    anything: Any = None
+    price: Decimal = Decimal(0)
+    day: date = date(2026, 1, 1)
+    letter: Literal["a", "b"] = "a"
+    flag: bool = False
+
+
+def test_an_order_that_may_be_is_built() -> None:
+    """Only what can have an order with no value is refused: unions, None, unknown types and bools may have one."""
+    x: Any = Space("loose", "Loose", {f.name: f for f in fields_of(Loose)[0]})
+    orders = (x.either > 3, x.either > "a", x.maybe < 1, x.anything < 1, x.anything < "a", x.price > 1, x.day > "2026")
+    more = (x.letter < "b", x.flag > 0, x.flag < x.maybe, x.maybe + 1 < "a", size(x.either) > 1, matches(x.either, "a"))
+    assert all(isinstance(built, Expression) for built in (*orders, *more))
 
 
 def test_a_field_is_one_object() -> None:

@@ -754,6 +754,11 @@ MISTAKES: list[tuple[str, Callable[[Any, Any], object], str]] = [
         "rounds = \"x\", but field 'rounds' takes int",
     ),
     ("set-value", lambda flow, s: link(flow, set=let(s.facts).be("x")), "field 'facts' takes list[str]"),
+    (
+        "set-value",
+        lambda flow, s: link(flow, set=let(s.facts).be("x")),
+        "it replaces the whole field, without its reducer 'append'; to add an item write let(facts).be(facts + ['x'])",
+    ),
     ("set-twice", lambda flow, s: link(flow, set=[let(s.rounds).be(1), let(s.rounds).be(2)]), "set 'rounds' twice"),
     (
         "foreign-state",

@@ -546,6 +546,7 @@ REFUSED = (
     "len(s.facts) > 2",
     'f"{s.message}"',
     "s.score < 0.8 & s.urgent",
+    "s.message > 3",
 )
 
 
