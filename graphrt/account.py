@@ -153,10 +153,27 @@ class Account:
     error: ErrorInfo | None = None
     failed_at: str | None = None
     end: str | None = None
+    """The stopping end that ended it; `ends` names any end."""
     questions: tuple[str, ...] = ()
     cancelled_by: str | None = None
     parent: str | None = None
     parent_visit: str | None = None
+
+    @property
+    def ends(self) -> tuple[str, ...]:
+        """Names of the ends of the flow that were reached, each once, in the order in which they were.
+
+        The end that stopped the run comes alone: what others have reached was given up with it.
+        """
+        if self.end is not None:
+            return (self.end,)
+        dropped = {visit for v in self.visits.values() if v.joined is not None for visit in v.joined.dropped}
+        reached = (
+            v
+            for v in self.visits.values()
+            if v.node.kind == "end" and len(v.path) == 1 and v.status in {"completed", "failed"} and v.id not in dropped
+        )
+        return tuple(dict.fromkeys(v.node.name for v in reached))
 
     def of_node(self, *path: str) -> list[VisitAccount]:
         """Return the visits of a node; nodes inside others are named with all names around them."""

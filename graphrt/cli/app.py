@@ -157,8 +157,9 @@ def invoke(args: Sequence[str] | None = None) -> int:
     except typer.Abort:
         code = exits.INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has enough of it; what is buffered has nowhere to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        from graphrt.cli.screen import silence
+
+        silence(sys.stdout)  # whoever read our output has enough of it
         code = exits.FOUND
     except KeyboardInterrupt:
         code = exits.INTERRUPTED

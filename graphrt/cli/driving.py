@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from graphrt.cli import exits
 from graphrt.cli.following import Following, Watched
+from graphrt.cli.screen import Lasting, silence
 from graphrt.errors import EnvironmentFault
 from graphrt.runtime import leave
 
@@ -69,7 +70,7 @@ def drive(go: Go, graph: Graph, store: Store, manner: Manner) -> int:
     stop = _Stop(following, watched, display, manner.store)
     try:
         try:
-            with contextlib.redirect_stdout(sys.stderr), stop.on_signals():
+            with contextlib.redirect_stdout(Lasting.over(sys.stderr)), stop.on_signals():
                 result = _run(stop.heed(lambda: go(watched, following.hear)), hurry=lambda: stop.asked)
         finally:
             display.end()
@@ -82,8 +83,14 @@ def drive(go: Go, graph: Graph, store: Store, manner: Manner) -> int:
     if manner.events and not manner.as_json:
         return exits.OF_STATUS[result.status]
     if not manner.quiet and not manner.events:
-        sys.stderr.write("\n")
-    return tell(result, following.account, graph, store=manner.store, as_json=manner.as_json, compact=manner.compact)
+        Lasting(sys.stderr).write("\n")
+    try:
+        return tell(
+            result, following.account, graph, store=manner.store, as_json=manner.as_json, compact=manner.compact
+        )
+    except BrokenPipeError:  # whoever read the result has enough of it
+        silence(sys.stdout)
+        return exits.OF_STATUS[result.status]
 
 
 def _display(manner: Manner) -> Display:
@@ -91,14 +98,14 @@ def _display(manner: Manner) -> Display:
     from graphrt.cli.screen import interactive
 
     if manner.events:
-        return EventLines(sys.stdout)
+        return EventLines(Lasting.over(sys.stdout))
     if manner.quiet:
         return Silent()
     if interactive(sys.stderr):
         from graphrt.cli.live import LiveRegion
 
         return LiveRegion(sys.stderr, manner.depth)
-    return Plain(sys.stderr, manner.depth)
+    return Plain(Lasting.over(sys.stderr), manner.depth)
 
 
 def _broken(following: Following, error: EnvironmentFault, store: str) -> int:

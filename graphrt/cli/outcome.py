@@ -84,8 +84,10 @@ def _headline(told: Account) -> Text:
     where = ""
     if told.failed_at is not None:
         where = f" at {told.visits[told.failed_at].name} (visit {told.failed_at})"
-    elif told.end or told.cancelled_by:
-        where = f" at {told.end}" if told.end else f" by {told.cancelled_by}"
+    elif told.cancelled_by:
+        where = f" by {told.cancelled_by}"
+    elif told.status == "completed" and told.ends:
+        where = f" at {', '.join(told.ends)}"
     totals = told.totals
     parts = [plural(totals.visits, "visit")]
     if totals.retries:
@@ -185,7 +187,8 @@ def _as_json(result: Result[Any], told: Account, graph: Graph) -> dict[str, Json
         "run": result.run,
         "flow": told.flow,
         "status": result.status,
-        "end": result.end,
+        "end": told.ends[0] if len(told.ends) == 1 else None,
+        "ends": list(told.ends),
         "state": state if result.status == "completed" else None,
         "partial": None if result.status == "completed" else state,
         "error": None if error is None else msgspec.to_builtins(error),

@@ -11,7 +11,7 @@ import json
 import os
 import re
 import sys
-from typing import IO, TYPE_CHECKING, Any, Final, TypeAlias
+from typing import IO, TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -58,7 +58,7 @@ def console(file: IO[str] | None = None) -> Console:
     """Return the console that writes to standard output, or to `file`."""
     stream = file if file is not None else sys.stdout
     colour = _colour and "NO_COLOR" not in os.environ
-    return Console(
+    return _Console(
         file=stream,
         no_color=not colour,
         highlight=False,
@@ -66,6 +66,57 @@ def console(file: IO[str] | None = None) -> Console:
         emoji=False,
         color_system="auto" if colour else None,
     )
+
+
+class _Console(Console):
+    """A console that leaves it to whoever writes what becomes of them when the reader is gone."""
+
+    def on_broken_pipe(self) -> None:
+        """Raise what happened, where the library would end the process."""
+        raise  # noqa: PLE0704 - called while it is handled
+
+
+class Lasting:
+    """A stream whose reader may go away: what is written then is lost, and whoever writes goes on.
+
+    All else is as in the stream inside.
+    """
+
+    def __init__(self, file: IO[str]) -> None:
+        """Write to `file`, as long as anybody reads it."""
+        self._file = file
+
+    @classmethod
+    def over(cls, file: IO[str]) -> IO[str]:
+        """Return a stream that lasts."""
+        return cast("IO[str]", cls(file))
+
+    def write(self, text: str) -> int:
+        """Write, if there still is a reader."""
+        try:
+            return self._file.write(text)
+        except BrokenPipeError:
+            silence(self._file)
+            return len(text)
+
+    def flush(self) -> None:
+        """Send on what was written, if there still is a reader."""
+        try:
+            self._file.flush()
+        except BrokenPipeError:
+            silence(self._file)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the stream has
+        return getattr(self._file, name)
+
+
+def silence(file: IO[str]) -> None:
+    """Lead nowhere what is written to a stream whose reader is gone, and what of it is still buffered."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, file.fileno())
+    finally:
+        os.close(nowhere)
 
 
 def interactive(file: IO[str] | None = None) -> bool:

@@ -26,7 +26,7 @@ from graphrt.stores.sqlite import SqliteStore
 from tests.cli.calling import Program
 from tests.cli.flows import support
 from tests.cli.processes import Held, Terminal, environment, start
-from tests.cli.scenes import GOOD, TICKET, cancelled, completed, cut_off, suspended
+from tests.cli.scenes import GOOD, TICKET, cancelled, completed, cut_off, suspended, suspended_now
 from tests.cli.staged import Stage
 from tests.cli.test_run import BREAKS, GREET, write
 
@@ -167,19 +167,25 @@ def test_a_store_that_fails_in_the_middle_stops_the_run(program: Program, monkey
     assert program("resume", "r1").code == 0
 
 
-def test_a_run_whose_events_nobody_reads_any_more_stops_where_it_is(program: Program) -> None:
-    """Closing the pipe of `--events` ends the process without a traceback; the run can be resumed."""
-    with held(program, "plain", "--events") as (process, hold):
+@pytest.mark.parametrize("how", ["--events", "--json", "--quiet", "progress"])
+def test_a_run_that_nobody_reads_any_more_goes_on_to_its_end(program: Program, how: str) -> None:
+    """Closing the pipe loses what would have been told, and nothing else: no traceback, the run's own exit code."""
+    with held(program, "plain", *([] if how == "progress" else [how])) as (process, hold):
         assert process.stdout is not None
         assert process.stderr is not None
-        assert json.loads(process.stdout.readline())["type"] == "run_started"
+        if how == "--events":
+            assert json.loads(process.stdout.readline())["type"] == "run_started"
         process.stdout.close()
+        if how == "progress":
+            process.stderr.close()
         hold.let_go()
-        assert process.wait(timeout=20) == 1
-        assert process.stderr.read() == b""
-        hold.remove()
-        assert program("resume", "r1").code == 0
-        assert hold.effects() == ["before", "work", "after"], "what was told was on record"
+        assert process.wait(timeout=20) == 0
+        if how == "--events":
+            assert process.stderr.read() == b""
+        elif how != "progress":
+            assert b"Error" not in process.stderr.read()
+        assert hold.effects() == ["before", "work", "after"]
+        assert json.loads(program("show", "r1", "--json").out)["status"] == "completed"
 
 
 # -- two processes ----------------------------------------------------------------------------------------------------
@@ -348,7 +354,7 @@ def test_a_failed_run_goes_on_once_its_code_is_mended(program: Program) -> None:
 def test_a_flow_that_was_changed_is_refused_unless_that_is_allowed(program: Program) -> None:
     """The digest tells; what to do is said, and the past stays as it is recorded."""
     program.flow("support.py", ("< 0.8", "< 0.7"))
-    program.keep(suspended())
+    program.keep(suspended_now())
     before = program.contents()
     ran = program("resume", "desk")
     assert (ran.code, ran.out) == (2, "")
@@ -374,7 +380,7 @@ def test_a_cancelled_run_can_be_resumed(program: Program) -> None:
 def test_the_target_of_a_run_is_remembered_and_can_be_said_anew(program: Program) -> None:
     """Without a target that still leads to the flow, `--target` says where it is now."""
     program.flow("support.py", to="moved.py")
-    program.keep(suspended())
+    program.keep(suspended_now())
     ran = program("resume", "desk")
     assert (ran.code, ran.out) == (2, "")
     assert "run desk began with support.py:flow: there is no file support.py" in ran.err

@@ -107,7 +107,7 @@ def test_a_completed_run_ends_with_its_state(program: Program) -> None:
         '  name   "Ada"',
         "  times  2",
         '  text   "Hello Ada, Hello Ada"',
-        "✓ completed  2 visits · 1 234 tokens · $0.0021 · <time>",
+        "✓ completed at greeted  2 visits · 1 234 tokens · $0.0021 · <time>",
         "graphrt render r1 -o r1.svg  draws it on its flow",
         "graphrt show r1              every step",
     ]

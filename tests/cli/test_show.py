@@ -100,3 +100,38 @@ def test_nothing_in_a_run_moves_the_cursor(program: Program) -> None:
         printed = program(*args).out
         assert not set(printed) & set("\x1b\x07\x9b\u202e"), args
         assert "x1b" in printed or "u001b" in printed
+
+
+def test_the_ends_that_were_reached_are_named(program: Program) -> None:
+    """Any end counts, not only one that stops the run; `end` is the only one, and null if there are several."""
+    program.keep(scenes.completed())
+    found = json.loads(program("show", "sent", "--json").out)
+    assert (found["end"], found["ends"]) == ("sent", ["sent"])
+    (program.folder / "ends.py").write_text(ENDS)
+    for name, end, ends in (("both", None, ["one", "two"]), ("halt", "stop", ["stop"]), ("none", None, [])):
+        ran = program("run", f"ends.py:{name}", "--json", "-q")
+        found = json.loads(ran.out)
+        assert (found["end"], found["ends"]) == (end, ends), name
+
+
+ENDS = """
+from pydantic import BaseModel
+from graphrt import Flow
+
+
+class S(BaseModel):
+    n: int = 0
+
+
+def nothing() -> None: ...
+
+
+def made(name, *ends):
+    flow = Flow(name, S)
+    begin = flow.task(name="begin")(nothing)
+    flow.fork(begin, [flow.end(e, stop=e == "stop") for e in ends]) if ends else None
+    return flow
+
+
+both, halt, none = made("both", "one", "two"), made("halt", "stop"), made("none")
+"""

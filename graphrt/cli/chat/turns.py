@@ -15,6 +15,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from graphrt.cli import exits
+from graphrt.cli.screen import Lasting
 from graphrt.runtime import leave
 
 if TYPE_CHECKING:
@@ -67,7 +68,11 @@ class Turns:
             Terminated: the process was asked to end; the turn was left.
         """
         self.stopped = False
-        with self._on_interrupt(), _without_echo() as self._terminal, contextlib.redirect_stdout(sys.stderr):
+        with (
+            self._on_interrupt(),
+            _without_echo() as self._terminal,
+            contextlib.redirect_stdout(Lasting.over(sys.stderr)),
+        ):
             task = self._loop.create_task(work)
             self._task = task
             try:

@@ -192,9 +192,10 @@ def _display(*, as_json: bool, quiet: bool) -> Display:
     """Return what shows the turns."""
     from graphrt.cli.chat.displays import EventLines, Plain
     from graphrt.cli.chat.screen import Screen
+    from graphrt.cli.screen import Lasting
 
     if as_json:
-        return EventLines(sys.stdout)
+        return EventLines(Lasting.over(sys.stdout))
     if sys.stdout.isatty():
         return Screen(sys.stdout)
-    return Plain(sys.stdout, sys.stderr, quiet=quiet)
+    return Plain(Lasting.over(sys.stdout), Lasting.over(sys.stderr), quiet=quiet)

@@ -100,7 +100,9 @@ def heading(told: Account, *, cut_off: bool = False) -> Text:
     from graphrt.cli.telling import status_text
 
     status = status_text("cut off" if cut_off and told.status == "running" else told.status)
-    end = f" at {told.end}" if told.end else f", by {told.cancelled_by}" if told.cancelled_by else ""
+    end = f", by {told.cancelled_by}" if told.cancelled_by else ""
+    if told.status == "completed" and told.ends:
+        end = f" at {', '.join(told.ends)}"
     return line("run ", (told.run, "bold"), " of ", (told.flow, "bold"), "  ", status, end)
 
 
@@ -208,7 +210,8 @@ def _as_json(trace: Trace, told: Account, *, state: bool) -> dict[str, Json]:
         "totals": _plain(told.totals),
         "error": _plain(told.error),
         "failed_at": told.failed_at,
-        "end": told.end,
+        "end": told.ends[0] if len(told.ends) == 1 else None,
+        "ends": list(told.ends),
         "questions": list(told.questions),
         "parent": told.parent,
         "parent_visit": told.parent_visit,
