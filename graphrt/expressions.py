@@ -340,7 +340,7 @@ def _kinds_of(value: object) -> frozenset[str] | None:
     found: set[str] = set()
     for member in hints.members(value.__type__):
         if get_origin(member) is Literal:
-            kinds = {_KINDS.get(type(v)) for v in get_args(member)}
+            kinds = {_KINDS.get(type(v)) for v in cast("tuple[object, ...]", get_args(member))}
         else:
             kinds = {_KINDS.get(type(None) if member is None else get_origin(member) or member)}
         found |= {kind or "" for kind in kinds}
