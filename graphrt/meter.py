@@ -15,15 +15,19 @@ _BOUNDED: Final = ("visits", "active_s", "tokens", "cost_usd")
 
 
 class Totals:
-    """What a run has used so far."""
+    """What a run has used so far; tokens and cost as far as they are known."""
 
-    __slots__ = _BOUNDED
+    __slots__ = (*_BOUNDED, "uncounted", "unpriced")
 
     def __init__(self) -> None:
         self.visits = 0
         self.active_s = 0.0
         self.tokens = 0
         self.cost_usd = 0.0
+        self.uncounted = 0
+        """Requests to models that did not say how many tokens they took …"""
+        self.unpriced = 0
+        """… and those whose price is not known."""
 
 
 class Passed(NamedTuple):
@@ -59,6 +63,8 @@ class Meter:
         if usage is not None:
             totals.tokens += (usage.input_tokens or 0) + (usage.output_tokens or 0)
             totals.cost_usd += usage.cost_usd or 0.0
+            totals.uncounted += usage.input_tokens is None or usage.output_tokens is None
+            totals.unpriced += usage.cost_usd is None
 
     def passed(self) -> Passed | None:
         """Return the first limit that the run has passed."""

@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from graphrt import runtime
+from graphrt.account import account, total_usage
 from graphrt.agents.agent import Agent, agents_in
 from graphrt.agents.errors import NoModel
 from graphrt.agents.messages import FilePart, ImagePart, Message, TextPart, UserMessage, user
@@ -39,7 +40,7 @@ from graphrt.values import brief
 
 if TYPE_CHECKING:
     from graphrt.events import VisitWaiting
-    from graphrt.inputs import Limits
+    from graphrt.inputs import Limits, Usage
     from graphrt.ports import Clock, Observer, Store
     from graphrt.runtime import Result
 
@@ -172,6 +173,14 @@ class ChatRuntime:
     def runs(self) -> tuple[str, ...]:
         """Ids of the runs of its turns in the store, oldest first."""
         return tuple(self._conversation.run_id(n) for n in range(1, self._conversation.last() + 1))
+
+    @property
+    def usage(self) -> Usage | None:
+        """What all its turns used together, also those that came to nothing; None if no model was asked.
+
+        A number that one request did not tell is None.
+        """
+        return total_usage([account(self.store.trace(run)).totals.usage for run in self.runs])
 
     def on_event(self, handler: EventHandler) -> EventHandler:
         """Call `handler` with each event of each turn from now on; returns it, so this may stand above a function.

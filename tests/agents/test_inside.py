@@ -452,6 +452,8 @@ async def test_what_is_not_known_is_not_zero() -> None:
     assert usage is not None
     assert (usage.input_tokens, usage.cost_usd) == (None, None)
     unpriced = await run(one(Agent("Say.")).freeze(), Desk(message="m"), resources=[ScriptedModel(["done"])])
+    assert (unpriced.usage.uncounted, unpriced.usage.unpriced) == (0, 1)
+    assert (result.usage.uncounted, result.usage.unpriced) == (1, 1)
     usage = account(unpriced.trace).visits["0/0"].usage
     assert usage is not None
     assert (usage.input_tokens, usage.cost_usd) == (10, None)

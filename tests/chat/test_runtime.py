@@ -28,6 +28,7 @@ from graphrt.agents import (
     ModelRequest,
     TextPart,
     ToolCall,
+    Usage,
     assistant,
     system,
     tool_result,
@@ -473,3 +474,25 @@ def test_a_state_that_a_message_alone_cannot_begin_is_refused() -> None:
     flow.agent("say", ANN, reads=flow.state.messages, writes=flow.state.messages)
     with pytest.raises(DefinitionError, match="field 'topic' of Needy has no default; give it one"):
         ChatRuntime(flow, resources=[ScriptedModel([])])
+
+
+async def test_what_a_conversation_used_is_known_or_unknown() -> None:
+    """Tokens and cost of all turns together, of those that came to nothing too; a price that nobody knows is none."""
+    spent = Usage(input_tokens=1000, output_tokens=100, cached_tokens=0, reasoning_tokens=0)
+    priced = ScriptedModel(["one", LookupError("broken"), "two"], name="gpt-5-mini", usage=spent)
+    runtime = ChatRuntime(Agent("Talk."), resources=[priced])
+    before = runtime.usage
+    assert before is None
+    await runtime.invoke("a")
+    with pytest.raises(RunFailed):
+        await runtime.invoke("b")
+    await runtime.invoke("c")
+    used = runtime.usage
+    assert used is not None
+    assert (used.model, used.input_tokens, used.output_tokens) == ("gpt-5-mini", 2000, 200)
+    assert used.cost_usd is not None
+    assert used.cost_usd > 0
+    unpriced = ChatRuntime(Agent("Talk."), resources=[ScriptedModel(["one"])])
+    await unpriced.invoke("a")
+    assert unpriced.usage is not None
+    assert (unpriced.usage.input_tokens, unpriced.usage.cost_usd) == (10, None)

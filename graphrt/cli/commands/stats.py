@@ -97,9 +97,16 @@ def _row(ident: str, name: str, heat: Heat) -> list[Part]:
         p95,
         (count(node.failures), "red") if node.failures else "",
         count(node.failed_attempts) if node.failed_attempts else "",
-        count(node.tokens) if node.tokens else "",
-        money(node.cost_usd) if node.cost_usd else "",
+        _known(count(node.tokens) if node.tokens else "", partly=node.uncounted),
+        _known(money(node.cost_usd) if node.cost_usd else "", partly=node.unpriced),
     ]
+
+
+def _known(amount: str, *, partly: bool) -> Part:
+    """Return an amount as a cell; what nobody said is unknown, never 0."""
+    if not partly:
+        return amount
+    return f"≥ {amount}" if amount else ("unknown", "dim")
 
 
 def _percentiles(node: NodeHeat) -> tuple[str, str]:
@@ -131,8 +138,8 @@ def _as_json(
                 "waits": node.waits,
                 "failures": node.failures,
                 "failed_attempts": node.failed_attempts,
-                "tokens": node.tokens,
-                "cost_usd": node.cost_usd,
+                "tokens": None if node.uncounted else node.tokens,
+                "cost_usd": None if node.unpriced else node.cost_usd,
             }
         )
     return {

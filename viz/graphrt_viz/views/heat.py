@@ -51,7 +51,13 @@ class NodeHeat:
     failed_attempts: int = 0
     """Attempts that failed, those of failed visits included."""
     tokens: int = 0
+    """Those that are known."""
     cost_usd: float = 0.0
+    """As far as it is known."""
+    uncounted: bool = False
+    """Whether a request did not say how many tokens it took …"""
+    unpriced: bool = False
+    """… or the price of one is not known."""
 
     def value(self, by: Measure) -> float:
         """Return the number by which it is coloured."""
@@ -124,6 +130,8 @@ def _count(heat: Heat, told: Account) -> None:
                 around = heat.nodes.setdefault(ident, NodeHeat())
                 around.tokens += (usage.input_tokens or 0) + (usage.output_tokens or 0)
                 around.cost_usd += usage.cost_usd or 0.0
+                around.uncounted |= usage.input_tokens is None or usage.output_tokens is None
+                around.unpriced |= usage.cost_usd is None
         path = idents[-2] if len(idents) > 1 else ""
         if not visit.causes:
             _cross(heat, ("", start_of(path)))
