@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from graphrt import Agent, Context, DefinitionError, Flow, Retry, append, tool
 from graphrt.account import account
-from graphrt.agents import ToolCall
+from graphrt.agents import FilePart, ImagePart, Message, TextPart, ToolCall, user
 from graphrt.agents.errors import ModelUnavailable, OutputRefused, TurnLimit
 from graphrt.replay import verify
 from graphrt.runtime import Delta, run, stream
@@ -300,3 +300,44 @@ async def test_a_request_tells_nothing_but_what_it_was_given() -> None:
     agent = Agent("I.", temperature=0, seed=7, max_tokens=20)
     await run(one(agent).freeze(), Talk(message="m"), resources=[ScriptedModel(note)])
     assert (requests[0].temperature, requests[0].seed, requests[0].max_tokens) == (0, 7, 20)
+
+
+class Claim(BaseModel):
+    message: str = ""
+    photos: list[ImagePart] = []
+    receipt: FilePart | None = None
+    talk: list[Message] = []
+    reply: str = ""
+
+
+@pytest.mark.parametrize("reads", [("message", "photos"), ("photos",), ("message", "receipt"), ("talk", "photos")])
+async def test_pictures_and_files_are_shown_and_not_quoted(reads: tuple[str, ...]) -> None:
+    """A field that holds pictures or files becomes parts of the message, behind the text of the others."""
+    photos = [ImagePart(url=f"https://photos.example/{n}.png") for n in range(2)]
+    receipt = FilePart(data="QUJD", media_type="application/pdf", name="receipt.pdf")
+    flow = Flow("claims", Claim)
+    s = flow.state
+    flow.agent("look", Agent("Look."), reads=tuple(getattr(s, name) for name in reads), writes=s.reply)
+    model = ScriptedModel(["seen"])
+    state = Claim(message="It broke.", photos=photos, receipt=receipt, talk=[user("Look!")])
+    result = await run(flow.freeze(), state, resources=[model])
+    last = model.requests[0].messages[-1]
+    assert last.role == "user"
+    text = ["It broke."] if "message" in reads else []
+    shown = [receipt] if "receipt" in reads else photos
+    assert [part.text if isinstance(part, TextPart) else part for part in last.content] == [*text, *shown]
+    assert verify(result.trace, flow.freeze()) is None
+
+
+async def test_a_prompt_may_speak_of_pictures() -> None:
+    """The author's text stands before them; an empty list of pictures shows none."""
+    flow = Flow("claims", Claim)
+    s = flow.state
+    flow.agent("look", Agent("L.", prompt="Which is broken?"), reads=(s.message, s.photos), writes=s.reply)
+    model = ScriptedModel(["the left", "none"])
+    await run(flow.freeze(), Claim(photos=[ImagePart(url="https://p.example/a.png")]), resources=[model])
+    await run(flow.freeze(), Claim(), resources=[model])
+    first, second = (request.messages[-1] for request in model.requests)
+    assert first.role == "user"
+    assert [type(part).__name__ for part in first.content] == ["TextPart", "ImagePart"]
+    assert second.text == "Which is broken?"

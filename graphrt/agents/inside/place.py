@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import types
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, cast, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Final, Union, cast, get_args, get_origin
 
 from pydantic import TypeAdapter
 
 from graphrt import hints
-from graphrt.agents.messages import AssistantMessage, Message
+from graphrt.agents.messages import AssistantMessage, FilePart, ImagePart, Message
 
 if TYPE_CHECKING:
     from graphrt.agents.agent import Agent
@@ -47,6 +48,8 @@ class Place:
         self.is_text = self.speaks or (self.output is str and not spec.answers)
         self.heard = tuple(f.name for f in spec.reads if _is_conversation(f.annotation))
         """The fields that are the conversation so far, one behind the other."""
+        self.attached = tuple(f.name for f in spec.reads if _is_attachment(f.annotation))
+        """The fields that hold pictures or files."""
         self.names = {f.name: f.name if f.name not in _OWN else f"{f.name}_" for f in spec.reads}
         """Outer field to inner field."""
         self.adapter: TypeAdapter[Any] = TypeAdapter(self.output)
@@ -84,3 +87,12 @@ def call_in(wanted: object) -> str | None:
 def _is_conversation(annotation: Any) -> bool:  # noqa: ANN401 - an annotation may be anything
     plain = hints.bare(annotation)
     return get_origin(plain) is list and hints.bare(get_args(plain)[0]) == _SAID[0]
+
+
+def _is_attachment(annotation: Any) -> bool:  # noqa: ANN401 - an annotation may be anything
+    """Tell whether a field holds pictures or files: one, one or none, or a list."""
+    plain = hints.bare(annotation)
+    if get_origin(plain) in {list, Union, types.UnionType}:
+        parts = [part for part in get_args(plain) if part is not type(None)]
+        return bool(parts) and all(_is_attachment(part) for part in parts)
+    return plain is ImagePart or plain is FilePart

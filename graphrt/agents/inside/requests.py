@@ -11,7 +11,18 @@ from pydantic import JsonValue
 from pydantic_core import to_jsonable_python
 
 from graphrt.agents.inside.place import call_in
-from graphrt.agents.messages import CONCLUDE, GO_ON, RUNTIME, AssistantMessage, Message, user
+from graphrt.agents.messages import (
+    CONCLUDE,
+    GO_ON,
+    RUNTIME,
+    AssistantMessage,
+    FilePart,
+    ImagePart,
+    Message,
+    TextPart,
+    UserMessage,
+    user,
+)
 from graphrt.agents.model import ModelRequest, ToolSpec
 
 if TYPE_CHECKING:
@@ -58,14 +69,24 @@ class Requests:
     def _conversation(self, outer: Mapping[str, Any], since: Sequence[Message]) -> tuple[Message, ...]:
         """Return what the model is to react to: the conversation so far, or the fields read as a message."""
         if not self.place.heard:
-            return tuple(since) or (user(self._text(outer)),)
+            return tuple(since) or (self._input(outer),)
         before: list[Message] = [message for name in self.place.heard for message in outer[name]]
         rest = {name: value for name, value in outer.items() if name not in self.place.heard}
         if rest or self.place.agent.prompt is not None:
-            before.append(user(self._text(rest), name=RUNTIME))
+            before.append(self._input(rest, RUNTIME))
         elif not before or before[-1].role == "assistant":
             before.append(user(GO_ON, name=RUNTIME))
         return (*before, *since)
+
+    def _input(self, values: Mapping[str, Any], name: str | None = None) -> UserMessage:
+        """Return fields read as one message: pictures and files as they are, behind the text of the others."""
+        attached = self.place.attached
+        others = {field: value for field, value in values.items() if field not in attached}
+        parts = [part for field in values if field in attached for part in _parts(values[field])]
+        text = self._text(others) if others or not attached or self.place.agent.prompt is not None else ""
+        if not parts:
+            return user(text, name=name)
+        return user([*([TextPart(text=text)] if text else []), *parts], name=name)
 
     def _text(self, given: str | Mapping[str, Any]) -> str:
         """Return values of the fields read as the model's input."""
@@ -88,6 +109,13 @@ class Requests:
             return wanted.text
         value: JsonValue = self.place.adapter.dump_python(self.place.adapter.validate_python(wanted), mode="json")
         return value if isinstance(value, str) or not self.place.spec.answers else json.dumps(value)
+
+
+def _parts(value: Any) -> list[ImagePart | FilePart]:  # noqa: ANN401 - a value of the state
+    """Return the pictures and files that a field holds: one, several, or none."""
+    if value is None:
+        return []
+    return [value] if isinstance(value, ImagePart | FilePart) else list(value)
 
 
 def _plain(value: Any) -> str:  # noqa: ANN401 - a value of the state
