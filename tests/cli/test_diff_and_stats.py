@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
+from pydantic import BaseModel
+
+from graphrt import Agent, Flow
+from graphrt.agents import Reply, Usage
+from graphrt.runtime import run
+from graphrt.testing import ScriptedModel
 from tests.cli import scenes
 from tests.cli.calling import Program
 
@@ -78,3 +85,27 @@ def test_nodes_inside_others_stand_below_them(program: Program) -> None:
     """The graph of an agent or a subgraph is counted too, indented."""
     out = program("stats", program.file("run.jsonl", scenes.researched())).out
     assert any(line.startswith("  ") and line.strip() for line in out.splitlines())
+    rows = out.split("\n\n")[1].splitlines()[1:]
+    names = [row[: len(row) - len(row.lstrip())] + row.split()[0] for row in rows]
+    assert all(name.strip() not in {"–", ""} for name in names), "where a graph begins is no node"
+    first = next(k for k, name in enumerate(names) if name.startswith("  "))
+    assert not names[first - 1].startswith("  "), "the node around comes first"
+
+
+class Note(BaseModel):
+    text: str = "m"
+    title: str = ""
+
+
+def test_what_nobody_said_is_unknown(program: Program) -> None:
+    """Tokens and prices that a run does not tell are not counted as none."""
+    flow = Flow("notes", Note)
+    flow.agent("title", Agent("Name it."), reads=flow.state.text, writes=flow.state.title)
+    some, none = Reply(text="a", usage=Usage(input_tokens=7, output_tokens=1)), Reply(text="b")
+    for reply, counted in ((some, 8), (none, None)):
+        result = asyncio.run(run(flow.freeze(), Note(), resources=[ScriptedModel([reply])]))
+        file = program.file("note.jsonl", result.trace)
+        title = next(n for n in json.loads(program("stats", file, "--json").out)["nodes"] if n["node"] == "title")
+        assert (title["tokens"], title["cost_usd"]) == (counted, None)
+        row = next(line for line in program("stats", file).out.splitlines() if line.startswith("title"))
+        assert row.split()[-2:] == [str(counted or "unknown"), "unknown"]

@@ -59,7 +59,7 @@ def stats(
         return 0
     say(f"{graph.name} · {hot(picture, heat).subtitle.replace(' · coloured by time', '')}", "")
     heads = ("NODE", "VISITS", "OF RUNS", "P50", "P95", "FAILED", "FAILED ATTEMPTS", "TOKENS", "COST")
-    rows = [_row(ident, name, heat) for ident, name in names.items()]
+    rows = [_row(ident, name, heat) for ident, name in _named(graph, "")]
     say_table(heads, rows, right=tuple(range(1, len(heads))))
     say("")
     say_table(
