@@ -15,13 +15,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from graphrt.agents.errors import ModelError
+from graphrt.agents.errors import GuardrailDefinitionError, ModelError
 from graphrt.agents.guardrails import Guardrail
 from graphrt.agents.inside import agent_at, expansion_of
 from graphrt.agents.model import Model
 from graphrt.agents.tools import Tool, tool_from
 from graphrt.graph import Graph, Retry
 from graphrt.recorded import type_name
+from graphrt.values import brief
 
 if TYPE_CHECKING:
     from graphrt.drafts import Expansion, ExpansionSpec
@@ -88,7 +89,12 @@ class Agent:
         at_once: int = 8,
         retry: Retry | int = 3,
     ) -> None:
-        """Keep what was given; the fields it works on are known when it becomes a node."""
+        """Keep what was given; the fields it works on are known when it becomes a node.
+
+        Raises:
+            ToolDefinitionError: a function cannot serve as a tool.
+            GuardrailDefinitionError: something is no guardrail.
+        """
         self.instructions = instructions
         self.name = name
         self.tools = tuple(t if isinstance(t, Tool) else tool_from(t) for t in tools)
@@ -99,6 +105,11 @@ class Agent:
         self.seed = seed
         self.max_tokens = max_tokens
         self.guardrails = tuple(guardrails)
+        for each in self.guardrails:
+            if not isinstance(each, Guardrail):
+                raise GuardrailDefinitionError(
+                    f"guardrails= holds {brief(each)}; say on which side it looks: on_input(…) or on_output(…)"
+                )
         self.max_turns = max_turns
         self.repairs = repairs
         self.at_once = at_once

@@ -49,6 +49,7 @@ from graphrt.context import Context
 from graphrt.graph import Retry
 from graphrt.recorded import error_info
 from graphrt.retrying import is_worth_retrying
+from graphrt.values import brief
 
 Approval: TypeAlias = Literal["never", "always"] | Callable[[Mapping[str, Any]], bool]
 """When a person is asked before a call; a function decides by the checked arguments."""
@@ -291,6 +292,11 @@ def tool_from(
         if "retry" in options:
             changes["retry"] = _retry(options["retry"])
         return replace(fn, **changes)
+    given: object = fn  # whatever it is that the author wrote
+    if not callable(given):
+        kind = type(given).__name__
+        hint = f'; name its tools: {kind}(…).tools("…")' if hasattr(given, "tools") else ""
+        raise ToolDefinitionError(f"{brief(given)} is no function, so it is no tool{hint}", name=kind)
     said: Options = {**options_of(fn), **options}
     name = _name(fn, said.get("name"))
     accepts, context = _parameters(fn, name, injects)

@@ -285,6 +285,8 @@ def test_mistakes_are_found_before_anything_runs() -> None:
         on_input(lambda first, second: None, name="two")
     with pytest.raises(GuardrailDefinitionError, match="cannot name a guardrail"):
         on_input(lambda text: None)
+    with pytest.raises(GuardrailDefinitionError, match=r"say on which side it looks: on_input\(…\) or on_output"):
+        Agent("I.", guardrails=[no_cards])  # type: ignore[list-item]  # the mistake
     with pytest.raises(DefinitionError, match="two guardrails of the agent are named 'no_cards'"):
         desk(Agent("I.", guardrails=[on_input(no_cards), on_output(no_cards)])).freeze()
     wrong = Agent("Judge.", prompt="{massage}")

@@ -267,6 +267,8 @@ async def test_mistakes() -> None:
     with pytest.raises(ToolDefinitionError, match=r"'a\.b' cannot name a tool"):
         MCPServer("x").tool("a.b")
     assert MCPServer("x").tool("a.b", name="a_b").name == "a_b"
+    with pytest.raises(ToolDefinitionError, match=r"is no function, so it is no tool; name its tools: MCPServer"):
+        Agent("I.", tools=[MCPServer("x")])  # type: ignore[list-item]  # the mistake
     secret = MCPServer("https://user:pass@desk.example/mcp", headers={"Authorization": "hunter2"})
     assert "hunter2" not in repr(secret)
     assert "pass" not in repr(secret)
