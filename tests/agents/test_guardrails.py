@@ -13,8 +13,10 @@ from graphrt.account import account
 from graphrt.agents import Message, ToolCall, assistant, on_input, on_output, user
 from graphrt.agents.errors import GuardrailDefinitionError, GuardrailTripped
 from graphrt.agents.model import Emit, Model, ModelRequest, Reply, discard
+from graphrt.events import VisitCompleted
 from graphrt.replay import verify
-from graphrt.runtime import Delta, run
+from graphrt.runtime import Delta, resume, run
+from graphrt.stores.memory import MemoryStore
 from graphrt.testing import ScriptedModel, Turn
 
 if TYPE_CHECKING:
@@ -279,12 +281,48 @@ async def test_calls_with_guardrails_are_bounded_by_turns_as_ever() -> None:
     assert [m.text for m in model.requests[-1].messages if m.role == "tool"] == ["0", "1", "2"] * 3
 
 
+def test_a_judge_is_not_asked_again_after_a_crash() -> None:
+    """What a guardrail ruled stands in the trace; a crash in the request beside it repeats the request alone."""
+    judged: list[str] = []
+    ruled = asyncio.Event()
+
+    def watch(text: str) -> None:
+        judged.append(text)
+
+    def hear(item: Item) -> None:
+        if isinstance(item, VisitCompleted) and item.node == "check watch":
+            ruled.set()  # it is on record now
+
+    class Dying(Model):
+        name = "dying"
+        asked = 0
+
+        async def respond(self, request: ModelRequest, emit: Emit = discard) -> Reply:
+            self.asked += 1
+            await ruled.wait()
+            if self.asked == 1:
+                raise SystemExit(3)
+            return Reply(text="Hello")
+
+    flow, store, model = desk(Agent("Help.", guardrails=[on_input(watch)])), MemoryStore(), Dying()
+    with pytest.raises(SystemExit):
+        asyncio.run(run(flow.freeze(), Desk(message="m"), store=store, run_id="r", resources=[model], on_event=hear))
+    result = asyncio.run(resume(store, "r", flow.freeze(), resources=[model]))
+    assert result.state.reply == "Hello"
+    assert (judged, model.asked) == (["m"], 2)
+
+
+def of_two(first: str, second: str) -> str | None:
+    """Look at too much."""
+    return first or second
+
+
 def test_mistakes_are_found_before_anything_runs() -> None:
     """A function that does not take one text, a name that cannot be one, and two of the same name are refused."""
     with pytest.raises(GuardrailDefinitionError, match="takes first, second"):
-        on_input(lambda first, second: None, name="two")
+        on_input(of_two)
     with pytest.raises(GuardrailDefinitionError, match="cannot name a guardrail"):
-        on_input(lambda text: None)
+        on_input(no_cards, name="no/cards")
     with pytest.raises(GuardrailDefinitionError, match=r"say on which side it looks: on_input\(…\) or on_output"):
         Agent("I.", guardrails=[no_cards])  # type: ignore[list-item]  # the mistake
     with pytest.raises(DefinitionError, match="two guardrails of the agent are named 'no_cards'"):
