@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 from graphrt import events as e
 from graphrt import inputs as i
-from graphrt.inputs import ErrorInfo, Json, Usage
+from graphrt.inputs import ErrorInfo, Json, Mark, Usage
 from graphrt.trace import graph_of
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ class AttemptAccount:
     duration_s: float | None = None
     error: ErrorInfo | None = None
     usage: Usage | None = None
+    marks: tuple[Mark, ...] = ()
+    """What happened in it besides, such as a cache hit."""
     lost: bool = False
     """Started, and cut off by a crash: whether its effect took place is in doubt."""
 
@@ -116,6 +118,11 @@ class VisitAccount:
     def busy_s(self) -> float:
         """Sum of the durations of its own attempts."""
         return sum(a.duration_s or 0.0 for a in self.attempts)
+
+    @property
+    def marks(self) -> list[Mark]:
+        """What happened in its own attempts besides, oldest first."""
+        return [mark for attempt in self.attempts for mark in attempt.marks]
 
     @property
     def usage(self) -> Usage | None:
@@ -301,6 +308,7 @@ class _Fold:
         visit = self.account.visits[given.visit]
         attempt = visit.attempts[-1]
         attempt.ended, attempt.duration_s, attempt.usage = self.at, given.duration_s, given.usage
+        attempt.marks = given.marks
         totals = self.account.totals
         totals.active_s += given.duration_s
         if given.usage is not None:

@@ -23,7 +23,7 @@ import msgspec
 from graphrt import events
 from graphrt.errors import TraceInvalid, WriteRefused, WrongInput
 from graphrt.events import Event, Routed, VisitCompleted
-from graphrt.inputs import AttemptSucceeded, Input, Json
+from graphrt.inputs import AttemptSucceeded, Input, Json, Mark
 from graphrt.trace import VERSION, Header, Record, Trace
 
 MAX_LINE = 64 * 1024 * 1024
@@ -38,12 +38,13 @@ _BRACKETS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
 
 
 class _Completed(msgspec.Struct, frozen=True, omit_defaults=True, tag="visit_completed"):
-    """`VisitCompleted` as it is written: without `writes` where the input has them."""
+    """`VisitCompleted` as it is written: without `writes` and `marks` where the input has them."""
 
     visit: str
     node: str
     outcome: str | None = None
     writes: dict[str, Json] | msgspec.UnsetType = msgspec.UNSET
+    marks: tuple[Mark, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
 _WireEvent: TypeAlias = (
@@ -254,6 +255,10 @@ def shared_writes(given: Input, visit: str) -> dict[str, Json]:
     return given.writes if type(given) is AttemptSucceeded and given.visit == visit else _NO_WRITES
 
 
+def _shared_marks(given: Input, visit: str) -> tuple[Mark, ...]:
+    return given.marks if type(given) is AttemptSucceeded and given.visit == visit else ()
+
+
 def _wire_events(record: Record) -> tuple[_WireEvent, ...]:
     for event in record.events:
         if type(event) is VisitCompleted:
@@ -263,7 +268,8 @@ def _wire_events(record: Record) -> tuple[_WireEvent, ...]:
 
 def _wire(record: Record, event: VisitCompleted) -> _Completed:
     writes = msgspec.UNSET if is_shared(record, event) else event.writes
-    return _Completed(event.visit, event.node, event.outcome, writes)
+    marks = msgspec.UNSET if event.marks == _shared_marks(record.input, event.visit) else event.marks
+    return _Completed(event.visit, event.node, event.outcome, writes, marks)
 
 
 def is_shared(record: Record, event: VisitCompleted) -> bool:
@@ -405,7 +411,8 @@ def _restore(wire: _Line) -> Record:
 
 def _unwire(wire: _Line, event: _Completed) -> VisitCompleted:
     writes = shared_writes(wire.input, event.visit) if event.writes is msgspec.UNSET else event.writes
-    return VisitCompleted(event.visit, event.node, event.outcome, writes)
+    marks = _shared_marks(wire.input, event.visit) if event.marks is msgspec.UNSET else event.marks
+    return VisitCompleted(event.visit, event.node, event.outcome, writes, marks)
 
 
 def _json(line: bytes, number: int) -> Any:

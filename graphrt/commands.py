@@ -22,6 +22,8 @@ class StartAttempt(msgspec.Struct, gc=False):
     """The state that the visit sees: field name to value. Not to be changed."""
     timeout_s: float | None = None
     """Bound of this attempt in seconds: the node's own, else the one of the node it runs inside."""
+    policies: tuple[object, ...] = ()
+    """What the definition says about requests to models here, outermost first; to be handed on in the `Context`."""
 
 
 class StartTimer(msgspec.Struct, frozen=True, gc=False):

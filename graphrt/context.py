@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, cast
 
 from graphrt.errors import UseError
+from graphrt.inputs import Mark
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,7 +27,21 @@ class Context:
     cancellation in long synchronous work (`cancelled`), and to reach clients and handles (`resource`).
     """
 
-    __slots__ = ("_cancelled", "_emit", "_key", "_resources", "attempt", "node", "notes", "run", "usage", "visit")
+    __slots__ = (
+        "_cancelled",
+        "_emit",
+        "_key",
+        "_resources",
+        "_retract",
+        "attempt",
+        "marks",
+        "node",
+        "notes",
+        "policies",
+        "run",
+        "usage",
+        "visit",
+    )
 
     def __init__(
         self,
@@ -38,6 +54,8 @@ class Context:
         emit: Callable[[str], None],
         cancelled: Callable[[], bool],
         resources: Mapping[type, Any],
+        policies: tuple[Any, ...] = (),
+        retract: Callable[[], None] | None = None,
     ) -> None:
         """Bind the facts of one attempt; drivers call this."""
         self.run = run
@@ -46,8 +64,12 @@ class Context:
         self.attempt = attempt
         self.usage: Usage | None = None
         self.notes: dict[str, Json] = {}
+        self.marks: list[Mark] = []
+        self.policies = policies
+        """What wraps the models that are asked here, outermost first; see `graphrt.policies`."""
         self._key = key
         self._emit = emit
+        self._retract = retract
         self._cancelled = cancelled
         self._resources = resources
 
@@ -65,6 +87,11 @@ class Context:
         """Stream a piece of output to whoever listens; not part of the trace."""
         self._emit(text)
 
+    def retract(self) -> None:
+        """Tell whoever listens that what was emitted so far does not count: the text begins anew."""
+        if self._retract is not None:
+            self._retract()
+
     def report(self, usage: Usage | None = None, **notes: Json) -> None:
         """Say what this attempt consumed, and facts that people want to see in its record.
 
@@ -77,6 +104,17 @@ class Context:
             self.usage = usage
         self.notes.update(notes)
 
+    def mark(self, by: str, what: str, text: str | None = None, **facts: Json) -> None:
+        """Put something that happened on the way into the record of this attempt, also if the attempt fails.
+
+        Args:
+            by: who did it: a word such as `cache`.
+            what: what it did, a word for programs: `hit`.
+            text: the same for people, in a few words; by default those two.
+            **facts: what a program may want to know beyond that.
+        """
+        self.marks.append(Mark(by, what, f"{by} {what}" if text is None else text, facts))
+
     def _check_number(self, name: str, value: object) -> None:
         if value is None or (isinstance(value, (int, float)) and 0 <= value <= sys.float_info.max):
             return
@@ -87,11 +125,25 @@ class Context:
         raise UseError(message, node=self.node, visit=self.visit)
 
     def find(self, kind: Kind[T]) -> T | None:
-        """Return the resource of this class, which may be abstract, that the run was given, or None."""
+        """Return the resource of this class, which may be abstract, that the run was given, or None.
+
+        What policies apply to is wrapped by those that hold here.
+        """
+        found = self.find_bare(kind)
+        return None if found is None else self.under_policies(found)
+
+    def find_bare(self, kind: Kind[T]) -> T | None:
+        """Return what `find` does, as it was given: no policy wraps it."""
         for given, value in self._resources.items():
             if issubclass(given, cast("type[T]", kind)):
                 return value  # type: ignore[no-any-return]  # found under its own type
         return None
+
+    def under_policies(self, value: T, *inner: Any) -> T:  # noqa: ANN401 - what a policy is, layers above know
+        """Return a value wrapped by the policies that hold here, and inside of those by `inner`."""
+        for policy in reversed((*self.policies, *inner)):
+            value = policy.wrap(value)
+        return value
 
     def resource(self, kind: Kind[T]) -> T:
         """Return the resource of this class, which may be abstract, that the run was given.
@@ -106,3 +158,10 @@ class Context:
             f"node {self.node!r} asks for a {kind.__name__}, but the run was given no such resource; pass resources=[…]"
         )
         raise UseError(message, node=self.node, visit=self.visit)
+
+
+CURRENT: Final[ContextVar[Context | None]] = ContextVar("graphrt.context", default=None)
+"""The attempt that the running code works for, for what is called without being handed its context.
+
+Drivers set it, and set it back.
+"""

@@ -95,7 +95,7 @@ class NodeDraft:
     reads: Any = ()
     writes: Any = None
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """retry, timeout, on_crash, ignore."""
+    """retry, timeout, on_crash, policies, ignore."""
     question: str = ""
     deadline: Any = None
     wait: Any = "all"
@@ -156,10 +156,21 @@ class Expansion:
 
 
 class Expands(Protocol):
-    """Whatever `flow.agent` and `flow.router` take: something that is a graph once it knows its place."""
+    """Whatever `flow.agent` and `flow.router` take: something that is a graph once it knows its place.
+
+    With a method `retries(attempts)` it says what `retry=4` at its node means; without one every failure is repeated.
+    """
 
     def expand(self, spec: ExpansionSpec, /) -> Expansion:
         """Return the graph inside a node. Called when the flow is frozen; the same spec must give the same graph."""
+        ...
+
+
+class Policy(Protocol):
+    """What stands around the models that are asked in a place: `graphrt.policies` has them."""
+
+    def wrap(self, model: Any, /) -> Any:  # noqa: ANN401 - what a model is, layers above know
+        """Return what is asked instead of `model`; anything that it does not apply to, unchanged."""
         ...
 
 

@@ -10,7 +10,7 @@ from typing import TypeAlias
 import msgspec
 
 from graphrt.graph import OnCrash
-from graphrt.inputs import ErrorInfo, Json
+from graphrt.inputs import ErrorInfo, Json, Mark
 
 
 class RunStarted(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, tag="run_started"):
@@ -54,6 +54,8 @@ class AttemptRetried(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, 
     error: ErrorInfo
     due: float
     """When the next attempt may start, in seconds since the epoch."""
+    marks: tuple[Mark, ...] = ()
+    """What happened in that attempt besides."""
 
 
 class AttemptLost(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, tag="attempt_lost"):
@@ -75,6 +77,8 @@ class VisitCompleted(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, 
     """The answer of a router or an ask; None for the plain outcome."""
     writes: dict[str, Json] = {}
     """What was written. Stored once: left out where the input of the same record already says it."""
+    marks: tuple[Mark, ...] = ()
+    """What happened on the way to it: a cache hit, a fallback. Stored once, as `writes` is."""
 
 
 class VisitFailed(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, tag="visit_failed"):
@@ -84,6 +88,8 @@ class VisitFailed(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, tag
     node: str
     error: ErrorInfo
     attempt: int = 1
+    marks: tuple[Mark, ...] = ()
+    """What happened in the last attempt besides."""
 
 
 class VisitCancelled(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, tag="visit_cancelled"):

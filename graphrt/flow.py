@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from enum import Enum
 from typing import (
     TYPE_CHECKING,
@@ -20,6 +21,7 @@ from typing import (
     Literal,
     LiteralString,
     ParamSpec,
+    Self,
     TypeAlias,
     TypedDict,
     TypeVar,
@@ -40,16 +42,18 @@ from graphrt.drafts import (
     Node,
     NodeDraft,
     Place,
+    Policy,
     Task,
     place_of_call,
 )
-from graphrt.errors import DefinitionError, Mistake
+from graphrt.errors import DefinitionError, Mistake, UseError
 from graphrt.expressions import Space
 from graphrt.fields import check_state_type, fields_of
 from graphrt.freezing import freeze
 from graphrt.graph import Graph, NodeKind, OnCrash, Retry
 from graphrt.guards import Change
 from graphrt.signatures import signature_of
+from graphrt.values import brief
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -98,6 +102,8 @@ class NodeOptions(TypedDict, total=False):
     """Bound of each attempt: seconds, or a text like `30s`, `5m`."""
     on_crash: OnCrash
     """What becomes of an attempt that a crash cut off: `retry` (default), `ask`, `fail`."""
+    policies: Sequence[Policy]
+    """What wraps the models that are asked in the node, outermost first; see `graphrt.policies`."""
     ignore: Ignore
     """A rule of the checker that is not to speak of this node, with the reason; or several."""
 
@@ -176,6 +182,7 @@ class Flow(Generic[S]):
         self._start: tuple[object, Place] | None = None
         self._graph: Graph | None = None
         self._freezing = False
+        self._policies: tuple[Policy, ...] = ()
 
     @property
     def state(self) -> S:
@@ -493,6 +500,25 @@ class Flow(Generic[S]):
         self._graph = None
         self._edges.append(draft)
 
+    def use(self, *policies: Policy) -> Self:
+        """Let policies hold for every model that is asked in this flow, outermost first; returns the flow.
+
+        They are no part of the definition: the digest stays, and runs that were recorded without them can be resumed.
+
+        Args:
+            *policies: see `graphrt.policies`; they stand inside of those given before.
+
+        Raises:
+            UseError: one of them is no policy.
+        """
+        for each in policies:
+            if not hasattr(each, "wrap"):
+                message = f"flow {self.name!r} cannot use {brief(each)}, which is no policy; see graphrt.policies"
+                raise UseError(message, flow=self.name)
+        self._policies += policies
+        self._graph = None
+        return self
+
     # --- use ---
 
     def freeze(self) -> Graph:
@@ -515,7 +541,8 @@ class Flow(Generic[S]):
             self._freezing = True
             try:
                 definition = Definition(self.name, self.state_type, self.space, self._nodes, self)
-                self._graph = freeze(definition, self._edges, self._start, self.limits)
+                graph = freeze(definition, self._edges, self._start, self.limits)
+                self._graph = replace(graph, policies=self._policies) if self._policies else graph
             finally:
                 self._freezing = False
         return self._graph

@@ -79,7 +79,8 @@ class NodeFreezer:
         where = f"{draft.kind} {draft.name!r}"
         for key, value in draft.options.items():
             if key == "retry":
-                retry = Retry(attempts=value) if isinstance(value, int) else value
+                meant = getattr(draft.agent, "retries", Retry)  # what a number of attempts means for what is inside
+                retry = meant(attempts=value) if isinstance(value, int) else value
                 if not isinstance(retry, Retry) or retry.attempts < 1:
                     self.flow.wrong(
                         "retry",
@@ -100,12 +101,28 @@ class NodeFreezer:
                         "on-crash", f"{where} has on_crash={value!r}; it is 'retry', 'ask' or 'fail'", draft.place
                     )
                 made["on_crash"] = value
+            elif key == "policies":
+                made["policies"] = self._policies(value, where, draft.place)
             elif key == "ignore":
                 made["ignore"] = self._ignored(value, where, draft.place)
             else:
                 self.flow.wrong(
-                    "option", f"{where} has no option {key!r}; there are retry, timeout, on_crash, ignore", draft.place
+                    "option",
+                    f"{where} has no option {key!r}; there are retry, timeout, on_crash, policies, ignore",
+                    draft.place,
                 )
+
+    def _policies(self, value: object, where: str, place: Place) -> tuple[object, ...]:
+        """Return what wraps the models that a node asks."""
+        found = () if is_nothing(value) else tuple(all_of(value))
+        for each in found:
+            if not hasattr(each, "wrap"):
+                self.flow.wrong(
+                    "policy",
+                    f"{where} has {brief(each)} among its policies; see graphrt.policies for what can be",
+                    place,
+                )
+        return found
 
     def _ignored(self, value: object, where: str, place: Place) -> tuple[tuple[str, str], ...]:
         """Return the rules that are not to speak of a node, each with its reason."""

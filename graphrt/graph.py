@@ -33,9 +33,11 @@ class Retry(msgspec.Struct, frozen=True, omit_defaults=True):
     factor: float = 2.0
     """Each further wait is this many times as long."""
     most_s: float = 60.0
-    """No wait is longer, unless the failing party asks for it (`retry_after_s`)."""
+    """No wait is longer, unless the failing party asks for it (`retry_after_s`) …"""
     jitter: float = 0.1
     """Each wait is lengthened by a random share of itself, up to this."""
+    most_asked_s: float = 600.0
+    """… and also then none is longer than this."""
     on: tuple[str, ...] = ()
     """Names of the exception types worth another attempt; empty for all."""
     never: tuple[str, ...] = ()
@@ -135,6 +137,8 @@ class Node:
     """What pictures and people want to know: `instructions`, `tools`, `model`, `doc`."""
     work: Work | None = None
     """The code; absent in a graph that was read from its JSON form."""
+    policies: tuple[Any, ...] = ()
+    """What wraps the models that are asked in it (see `graphrt.policies`), outermost first; not part of the digest."""
     place: str | None = None
     """`file:line` where it was written; not part of the digest."""
     ignore: tuple[tuple[str, str], ...] = ()
@@ -157,6 +161,8 @@ class Graph:
     limits: Limits | None = None
     state_type: type[Any] | None = None
     """The pydantic model; absent in a graph that was read from its JSON form."""
+    policies: tuple[Any, ...] = ()
+    """What wraps the models that are asked in any of its nodes, outermost first; not part of the digest."""
 
     @cached_property
     def by_name(self) -> dict[str, Node]:

@@ -28,6 +28,19 @@ class ErrorInfo(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What the failing party asked us to wait, in seconds."""
 
 
+class Mark(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """Something that happened on the way to a result and that people want to see: an answer came from a cache, say."""
+
+    by: str
+    """Who did it: the name of a policy, such as `cache`."""
+    what: str
+    """What it did, for programs: `hit`."""
+    text: str
+    """The same for people, in a few words: `cache hit`."""
+    facts: dict[str, Json] = {}
+    """What a program may want to know beyond that."""
+
+
 class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What an attempt consumed. None means unknown, never zero."""
 
@@ -74,6 +87,8 @@ class AttemptSucceeded(msgspec.Struct, frozen=True, omit_defaults=True, gc=False
     usage: Usage | None = None
     notes: dict[str, Json] = {}
     """Further facts for people, such as the scores of a router's labels; the kernel does not read them."""
+    marks: tuple[Mark, ...] = ()
+    """What happened on the way, such as a cache hit; the kernel does not read them."""
 
 
 class AttemptFailed(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, tag="attempt_failed"):
@@ -84,6 +99,8 @@ class AttemptFailed(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, t
     error: ErrorInfo
     duration_s: float = 0.0
     usage: Usage | None = None
+    marks: tuple[Mark, ...] = ()
+    """What happened on the way, such as a wait for a rate limit; the kernel does not read them."""
 
 
 class TimerFired(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, tag="timer_fired"):

@@ -19,10 +19,11 @@ def is_worth_retrying(retry: Retry, error: ErrorInfo) -> bool:
 def wait_s(retry: Retry, error: ErrorInfo, *, seed: int, visit: str, attempt: int, tries: int) -> float:
     """Return the wait before the next attempt, in seconds.
 
-    Exponential, and lengthened by a share that is drawn from the run's seed.
+    Exponential, and lengthened by a share that is drawn from the run's seed. What the failing party asks for is waited
+    for, up to a bound.
     """
     wait = min(retry.wait_s * retry.factor ** (tries - 1), retry.most_s)
     if retry.jitter:
         draw = hashlib.sha256(f"{seed}:{visit}:{attempt}".encode()).digest()
         wait *= 1 + retry.jitter * int.from_bytes(draw[:4], "big") / 2**32
-    return max(wait, error.retry_after_s or 0.0)
+    return max(wait, min(error.retry_after_s or 0.0, retry.most_asked_s))

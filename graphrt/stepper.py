@@ -79,7 +79,7 @@ if TYPE_CHECKING:
     from graphrt.events import Event
     from graphrt.fields import Field
     from graphrt.graph import Edge, Graph, OnCrash, Retry
-    from graphrt.inputs import Input, Json
+    from graphrt.inputs import Input, Json, Mark
     from graphrt.meter import Passed
     from graphrt.routing import Plan, Taken
 
@@ -287,22 +287,18 @@ class Stepper:
                 decoded.append((field, field.decode(value)))
             except (ValueError, TypeError) as error:
                 refused = WriteRefused(f"{error}", node=node.name, field=name)
-                self._attempt_failed(
-                    AttemptFailed(given.visit, given.attempt, error_info(refused), given.duration_s, given.usage)
-                )
+                self._attempt_failed(_refused(given, refused))
                 return
         try:
             if decoded:
                 frame.write(visit.line, decoded)
         except WriteRefused as refused:
-            self._attempt_failed(
-                AttemptFailed(given.visit, given.attempt, error_info(refused), given.duration_s, given.usage)
-            )
+            self._attempt_failed(_refused(given, refused))
             return
         del self.attempts[given.visit]
         outcome = label_of(given.writes[node.writes[0]]) if node.answers else None
         self._meter.use(given.duration_s, given.usage)
-        self._completed(frame, visit, outcome, given.writes)
+        self._completed(frame, visit, outcome, given.writes, given.marks)
 
     def _attempt_failed(self, given: AttemptFailed) -> None:
         visit = self._expect(given.visit, RUNNING, given.attempt)
@@ -314,13 +310,13 @@ class Stepper:
             self._pass_limit(frame, visit, passed)
         elif (due := self._retry_due(frame, visit, error)) is not None:
             visit.phase = PAUSED
-            self._events.append(AttemptRetried(visit.id, visit.node.name, given.attempt, error, due))
+            self._events.append(AttemptRetried(visit.id, visit.node.name, given.attempt, error, due, given.marks))
             if due > self._at:
                 self._start_timer(visit, "retry", due)
             else:
                 self._start_attempt(frame, visit)
         else:
-            self._failed(frame, visit, error)
+            self._failed(frame, visit, error, given.marks)
 
     def _retry_due(self, frame: _Frame, visit: Visit, error: ErrorInfo) -> float | None:
         """Return when the next attempt is due, in seconds since the epoch; None if there will be none."""
@@ -489,7 +485,8 @@ class Stepper:
         timeout = node.timeout_s
         if timeout is None and frame.outer is not None:
             timeout = _policy(visit, frame, "timeout_s")
-        self._commands.append(StartAttempt(visit.id, visit.attempt, node, visit.line.state, timeout))
+        policies = _policies(visit, frame)
+        self._commands.append(StartAttempt(visit.id, visit.attempt, node, visit.line.state, timeout, policies))
 
     def _ask(self, frame: _Frame, visit: Visit) -> None:
         node = visit.node
@@ -557,10 +554,17 @@ class Stepper:
 
     # -- ending visits ------------------------------------------------------------------------------------------------
 
-    def _completed(self, frame: _Frame, visit: Visit, outcome: str | None, writes: dict[str, Json]) -> None:
+    def _completed(
+        self,
+        frame: _Frame,
+        visit: Visit,
+        outcome: str | None,
+        writes: dict[str, Json],
+        marks: tuple[Mark, ...] = (),
+    ) -> None:
         """A visit ended well: say so and go on from it."""
         visit.phase, visit.outcome = DONE, outcome
-        self._events.append(VisitCompleted(visit.id, visit.node.name, outcome, writes))
+        self._events.append(VisitCompleted(visit.id, visit.node.name, outcome, writes, marks))
         if visit.node.kind != "end" and self._meter.bounds and (passed := self._meter.passed()) is not None:
             self._pass_limit(frame, visit, passed)
         else:
@@ -743,10 +747,10 @@ class Stepper:
 
     # -- failing ------------------------------------------------------------------------------------------------------
 
-    def _failed(self, frame: _Frame, visit: Visit, error: ErrorInfo) -> None:
+    def _failed(self, frame: _Frame, visit: Visit, error: ErrorInfo, marks: tuple[Mark, ...] = ()) -> None:
         """A visit ended with an error: take its error edge, or else let the error go up."""
         visit.phase = FAILED
-        self._events.append(VisitFailed(visit.id, visit.node.name, error, max(visit.attempt, 1)))
+        self._events.append(VisitFailed(visit.id, visit.node.name, error, max(visit.attempt, 1), marks))
         self._fail_at(frame, visit, error)
 
     def _fail_at(self, frame: _Frame, visit: Visit, error: ErrorInfo) -> None:
@@ -1109,6 +1113,23 @@ def _policy(visit: Visit, frame: _Frame, name: str) -> Any:  # noqa: ANN401 - th
         own = getattr(at.outer.node, name)
         at = _frame(at.outer.outer)
     return own
+
+
+def _policies(visit: Visit, frame: _Frame) -> tuple[object, ...]:
+    """Return what was said about requests to models in a node and around it, outermost first."""
+    found = (*frame.graph.policies, *visit.node.policies)
+    at = frame
+    while at.outer is not None:
+        outer = at.outer
+        at = _frame(outer.outer)
+        if at.graph.policies or outer.node.policies:
+            found = (*at.graph.policies, *outer.node.policies, *found)
+    return found
+
+
+def _refused(given: AttemptSucceeded, error: WriteRefused) -> AttemptFailed:
+    """Return how an attempt ended that returned what cannot be written."""
+    return AttemptFailed(given.visit, given.attempt, error_info(error), given.duration_s, given.usage, given.marks)
 
 
 def _default(field: Field) -> Json:

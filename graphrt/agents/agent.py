@@ -25,7 +25,7 @@ from graphrt.recorded import type_name
 from graphrt.values import brief
 
 if TYPE_CHECKING:
-    from graphrt.drafts import Expansion, ExpansionSpec
+    from graphrt.drafts import Expansion, ExpansionSpec, Policy
 
 Example: TypeAlias = "tuple[str | Mapping[str, Any], Any]"
 """An input (a text, or the values of the fields that the agent reads, by name) and the output wanted for it: text, a
@@ -69,6 +69,7 @@ class Agent:
         at_once: how many calls of one turn run at the same time.
         retry: how often a request that failed for a passing reason is made, in total; each failure is an event. A
             `Retry` says itself which failures are worth another attempt.
+        policies: what wraps the model, outermost first: a cache, a fallback, limits; see `graphrt.policies`.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class Agent:
         repairs: int = 2,
         at_once: int = 8,
         retry: Retry | int = 3,
+        policies: Sequence[Policy] = (),
     ) -> None:
         """Keep what was given; the fields it works on are known when it becomes a node.
 
@@ -114,10 +116,16 @@ class Agent:
         self.repairs = repairs
         self.at_once = at_once
         self.retry = retry if isinstance(retry, Retry) else passing_faults(retry)
+        self.policies = tuple(policies)
 
     def expand(self, spec: ExpansionSpec) -> Expansion:
         """Return the graph of this agent as a node that reads and writes the fields in `spec`."""
         return expansion_of(self, spec)
+
+    @staticmethod
+    def retries(attempts: int) -> Retry:
+        """Return what a number of attempts means at its node: the same as here."""
+        return passing_faults(attempts)
 
     def __repr__(self) -> str:
         """Show what tells agents apart."""

@@ -16,6 +16,7 @@
     │   │   └── MalformedResponse      the answer is not Chat Completions at all
     │   ├── ModelBehavior              a well-formed answer that breaks its contract (retryable)
     │   ├── CallRefused                a model goes on asking for calls that cannot be carried out
+    │   ├── UsageLimit                 a budget of tokens or money is used up
     │   ├── OutputTruncated            the token limit cut an answer that must be whole
     │   └── Refused                    the model or a filter declined to answer
     ├── ToolError                      a call of a tool gave no result; fit for the model, but for two messages
@@ -165,6 +166,12 @@ class ModelBehavior(ModelError):
 
     code = "model-behavior"
     retryable = True
+
+
+class UsageLimit(ModelError):
+    """A budget that a policy holds is used up; the request was not made."""
+
+    code = "usage-limit"
 
 
 class OutputTruncated(ModelError):

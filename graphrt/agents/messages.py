@@ -152,11 +152,19 @@ class Usage(Frozen):
     """The part of ``output_tokens`` that was hidden reasoning."""
     estimated: bool = False
     """True when a count was estimated here and not reported by the endpoint."""
+    cost_usd: float | Literal["unknown"] | None = None
+    """The price, where it does not follow from the counts and the model that was asked: ``"unknown"`` if nobody can
+    say. ``None`` leaves it to ``Model.cost_usd``."""
 
     @classmethod
     def zero(cls) -> Usage:
         """Nothing spent, known for sure: the start of a sum."""
         return cls(input_tokens=0, output_tokens=0, cached_tokens=0, reasoning_tokens=0)
+
+    @classmethod
+    def free(cls) -> Usage:
+        """Nothing spent, and so nothing to pay: an answer for which nobody was asked."""
+        return cls(input_tokens=0, output_tokens=0, cached_tokens=0, reasoning_tokens=0, cost_usd=0.0)
 
     @property
     def total_tokens(self) -> int | None:
@@ -171,6 +179,7 @@ class Usage(Frozen):
             cached_tokens=_plus(self.cached_tokens, other.cached_tokens),
             reasoning_tokens=_plus(self.reasoning_tokens, other.reasoning_tokens),
             estimated=self.estimated or other.estimated,
+            cost_usd=_cost(self.cost_usd, other.cost_usd),
         )
 
 
@@ -196,3 +205,12 @@ def tool_result(call: ToolCall, text: str, *, failed: bool = False) -> ToolMessa
 
 def _plus(left: int | None, right: int | None) -> int | None:
     return None if left is None or right is None else left + right
+
+
+def _cost(
+    left: float | Literal["unknown"] | None, right: float | Literal["unknown"] | None
+) -> float | Literal["unknown"] | None:
+    """Add prices that were said; one that follows from the counts leaves that to the sum of the counts."""
+    if left is None or right is None:
+        return None
+    return "unknown" if isinstance(left, str) or isinstance(right, str) else left + right

@@ -138,6 +138,11 @@ class Model(ABC):
     name: str
     """Name of the model, as it appears in traces and prices."""
 
+    @property
+    def identity(self) -> str:
+        """What tells apart models that may answer the same request differently; part of the key of a cache."""
+        return f"{type(self).__qualname__} {self.name}"
+
     @abstractmethod
     async def respond(self, request: ModelRequest, emit: Emit = discard) -> Reply:
         """Answer a request, giving text to ``emit`` as it arrives.
@@ -184,6 +189,25 @@ class Model(ABC):
     async def aclose(self) -> None:
         """Release what the model holds; it may be used again afterwards."""
         return
+
+
+class Missing(Model):
+    """Stands where no model was found, for those who put another in its place."""
+
+    name = "no model"
+
+    def __init__(self, error: NoModel) -> None:
+        """Keep what was wrong."""
+        self._error = error
+
+    async def respond(self, request: ModelRequest, emit: Emit = discard) -> Reply:
+        """Say what was wrong.
+
+        Raises:
+            NoModel: always.
+        """
+        del request, emit
+        raise self._error
 
 
 def match_label(text: str, labels: Sequence[str]) -> str | None:

@@ -14,16 +14,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from graphrt.agents.messages import Message, SystemMessage, ToolMessage
+from graphrt.agents.messages import Message
 from graphrt.configurations.state import ChatState
 from graphrt.errors import RunNotFound, UseError
 from graphrt.fields import plain
 from graphrt.flow import Flow
 from graphrt.inputs import Started
+from graphrt.policies.trimming import trimmed
 from graphrt.replay import fold
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from pydantic import BaseModel
 
@@ -44,20 +45,6 @@ class Past:
 
     messages: tuple[Message, ...] = ()
     remembered: tuple[tuple[str, Any], ...] = ()
-
-
-def trimmed(messages: Sequence[Message], keep: int | None) -> list[Message]:
-    """Return the last `keep` messages, and all of the system's before them.
-
-    A tool's answer whose request is left out is left out as well: endpoints refuse one without the other.
-    """
-    if keep is None or len(messages) <= keep:
-        return list(messages)
-    cut = len(messages) - keep
-    while cut < len(messages) - 1 and isinstance(messages[cut], ToolMessage):
-        cut += 1
-    kept = [m for m in messages[:cut] if isinstance(m, SystemMessage)]
-    return [*kept, *messages[cut:]]
 
 
 def clearing() -> Flow[ChatState]:

@@ -64,6 +64,8 @@ class OutputDelta(msgspec.Struct, frozen=True, gc=False, tag="output_delta"):
     agent: str
     visit: str
     text: str
+    anew: bool = False
+    """Whether what the agent has said before does not count, because another model begins the answer anew."""
 
 
 class ToolRequested(msgspec.Struct, frozen=True, gc=False, tag="tool_requested"):
@@ -107,6 +109,24 @@ class AttemptFailed(msgspec.Struct, frozen=True, gc=False, tag="attempt_failed")
     message: str
     again: bool
     """Whether another attempt follows."""
+
+
+class PolicyActed(msgspec.Struct, frozen=True, gc=False, tag="policy_acted"):
+    """A policy did something to a request: took an answer from a cache, asked another model, waited for a limit.
+
+    Told when the attempt has ended in which it happened.
+    """
+
+    agent: str
+    """The agent, or the node."""
+    visit: str
+    policy: str
+    """`cache`, `fallback`, `limit`, `context`, `retry`, `timeout`, `pool`, or who else made the mark."""
+    what: str
+    """A word for programs: `hit`."""
+    text: str
+    """The same for people: `cache hit`."""
+    facts: dict[str, Json]
 
 
 class RouteChosen(msgspec.Struct, frozen=True, gc=False, tag="route_chosen"):
@@ -175,6 +195,7 @@ ChatEvent: TypeAlias = (
     | ToolReturned
     | ToolCancelled
     | AttemptFailed
+    | PolicyActed
     | RouteChosen
     | FellBack
     | HandedOver

@@ -39,6 +39,7 @@ from graphrt.stores.memory import MemoryStore
 from graphrt.values import brief
 
 if TYPE_CHECKING:
+    from graphrt.drafts import Policy
     from graphrt.events import VisitWaiting
     from graphrt.inputs import Limits, Usage
     from graphrt.ports import Clock, Observer, Store
@@ -74,6 +75,7 @@ class ChatRuntime:
         conversation: its id: 1 to 48 letters, digits, `_`, `-`. Given again, also in another process, the conversation
             goes on. By default made up.
         resources: what nodes find by `Context.resource`; a model among them comes before those of the agents.
+        policies: what wraps every model that is asked, outermost first; see `graphrt.policies`.
         keep: how many messages a turn sees at most, the new one included; None for all. Older ones stay in the store
             and in `messages`. What a turn costs grows with what it sees.
         busy: what becomes of a message that comes while a turn is under way: it waits (`queue`), or is refused
@@ -96,6 +98,7 @@ class ChatRuntime:
         store: Store | None = None,
         conversation: str | None = None,
         resources: Iterable[object] = (),
+        policies: Iterable[Policy] = (),
         keep: int | None = KEEP,
         busy: Literal["queue", "refuse"] = "queue",
         limits: Limits | None = None,
@@ -105,6 +108,7 @@ class ChatRuntime:
     ) -> None:
         flow = single(configuration) if isinstance(configuration, Agent) else configuration
         self._resources = tuple(resources)
+        self._policies = tuple(policies)
         self._check(flow, keep, busy)
         self.flow = flow
         self.store: Store = MemoryStore() if store is None else store
@@ -132,6 +136,9 @@ class ChatRuntime:
 
         if keep is not None and (not isinstance(keep, int) or isinstance(keep, bool) or keep < 1):
             problem(f"keep={keep!r}; it is a number of messages from 1, or None for all")
+        for each in cast("tuple[object, ...]", self._policies):
+            if not hasattr(each, "wrap"):
+                problem(f"policies= has {brief(each)}, which is no policy; see graphrt.policies")
         if busy not in {"queue", "refuse"}:
             problem(f"busy={busy!r}; it is 'queue' or 'refuse'")
         if not mistakes:
@@ -152,6 +159,8 @@ class ChatRuntime:
                     )
             if not any(isinstance(each, Model) for each in self._resources):
                 for agent in agents_in(graph):
+                    if self._policies or agent.policies:
+                        continue  # one of them may put another model in its place
                     try:
                         resolve_model(agent.model)
                     except NoModel as missing:
@@ -406,6 +415,7 @@ class ChatRuntime:
         run_id = self._conversation.run_id(number)
         around: dict[str, Any] = {
             "resources": self._resources,
+            "policies": self._policies,
             "on_event": teller.hear,
             "observers": self._observers,
             "clock": self._clock,

@@ -7,7 +7,7 @@ listener is handed only tells how far to read. So nothing is lost when somebody 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,7 +15,7 @@ from graphrt import events as run_events
 from graphrt.chat import events
 from graphrt.configurations.switch import NONE_OF_THEM
 from graphrt.errors import RunNotFound
-from graphrt.inputs import AttemptSucceeded, ErrorInfo
+from graphrt.inputs import AttemptSucceeded, ErrorInfo, Mark
 from graphrt.runtime import Delta
 
 if TYPE_CHECKING:
@@ -70,7 +70,9 @@ class Teller:
         if isinstance(item, Delta):
             agent = self._owner(item.visit)
             self._say(
-                events.OutputDelta(agent[1] if agent else item.node, agent[0] if agent else item.visit, item.text)
+                events.OutputDelta(
+                    agent[1] if agent else item.node, agent[0] if agent else item.visit, item.text, item.anew
+                )
             )
             return
         if not self._pairs:
@@ -115,6 +117,8 @@ class Teller:
     def _take(self, record: Record, event: run_events.Event) -> None:
         if self._muted and isinstance(event, run_events.VisitFailed | run_events.VisitCancelled):
             return  # it gets another chance now
+        if isinstance(event, run_events.VisitCompleted | run_events.VisitFailed | run_events.AttemptRetried):
+            self._marks(event.visit, event.node, event.marks)
         match event:
             case run_events.VisitStarted():
                 self._started(event)
@@ -143,6 +147,12 @@ class Teller:
 
     def _is_router(self, visit: str) -> bool:
         return visit in self._nodes and self._nodes[visit].kind == "router"
+
+    def _marks(self, visit: str, node: str, marks: Sequence[Mark]) -> None:
+        owner = self._owner(visit)
+        for mark in marks:
+            by = owner[1] if owner else node
+            self._say(events.PolicyActed(by, visit, mark.by, mark.what, mark.text, mark.facts))
 
     def _attempt(self, visit: str, node: str, attempt: int, error: str, message: str, *, again: bool) -> None:
         owner = self._owner(visit)

@@ -101,7 +101,8 @@ class Following:
         if not isinstance(item, Delta) or item.visit not in self.live:
             return
         with self.lock:
-            self.texts[item.visit] = (self.texts.get(item.visit, "") + item.text)[-_KEPT:]
+            before = "" if item.anew else self.texts.get(item.visit, "")
+            self.texts[item.visit] = (before + item.text)[-_KEPT:]
         self._display.text(item)
 
     def usage_of(self, visit: VisitAccount) -> Usage | None:

@@ -326,7 +326,8 @@ class EventLines:
 
     def text(self, piece: Delta) -> None:
         """Write a piece of text."""
-        self._write({"type": "delta", "visit": piece.visit, "node": piece.node, "text": piece.text})
+        anew = {"anew": True} if piece.anew else {}
+        self._write({"type": "delta", "visit": piece.visit, "node": piece.node, "text": piece.text, **anew})
 
     def stopping(self) -> None:
         """Write nothing."""

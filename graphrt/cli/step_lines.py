@@ -130,6 +130,10 @@ def detail(step: Step, walk: Walk, width: int | None = None) -> Iterator[Text]:
                 yield _told("wrote", f"{name} = {brief_json(value, _LONG)}")
         for name, value in given.notes.items():
             yield _told("noted", f"{name} = {brief_json(value, _LONG)}")
+    if isinstance(given, i.AttemptSucceeded | i.AttemptFailed):
+        for mark in given.marks:
+            facts = f" ({brief_json(mark.facts, _LONG)})" if mark.facts else ""
+            yield _told("happened", f"{mark.text}{facts}", "cyan")
     error = error_of(step)
     if error is not None:
         yield _told("error", shorten(error_text(error), _ERROR), "red")

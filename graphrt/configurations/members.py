@@ -23,6 +23,7 @@ from graphrt.flow import Flow
 from graphrt.values import brief
 
 if TYPE_CHECKING:
+    from graphrt.graph import Retry
     from graphrt.inputs import Json
 
 Speaker: TypeAlias = "Agent | Flow[Any]"
@@ -156,6 +157,10 @@ class _Seated:
         self.agent = agent
         self.output = output
         self.about = about
+
+    def retries(self, attempts: int) -> Retry:
+        """Return what a number of attempts means for the agent."""
+        return self.agent.retries(attempts)
 
     def expand(self, spec: ExpansionSpec, /) -> Expansion:
         """Return the agent's graph; it fills the type that the seat asks for."""

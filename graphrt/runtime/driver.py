@@ -25,7 +25,7 @@ import msgspec
 
 from graphrt import codec
 from graphrt.commands import CancelAttempt, Command, StartAttempt, StartTimer
-from graphrt.context import Context
+from graphrt.context import CURRENT, Context
 from graphrt.errors import GraphrtError, NodeTimeout, UseError
 from graphrt.graph import Node
 from graphrt.inputs import (
@@ -36,6 +36,7 @@ from graphrt.inputs import (
     ErrorInfo,
     Input,
     Json,
+    Mark,
     TimerFired,
 )
 from graphrt.ports import Clock, Lease, Request, Store, Wake
@@ -128,6 +129,7 @@ class Driver:
         *,
         clock: Clock,
         resources: Mapping[type, Any],
+        policies: tuple[Any, ...] = (),
         subscribers: Subscribers,
         stay_s: float = 0.0,
     ) -> None:
@@ -142,6 +144,7 @@ class Driver:
         self._now = clock.now
         self._monotonic = clock.monotonic
         self._resources = resources
+        self._policies = policies
         self.subscribers = subscribers
         self._stay_s = stay_s
         self._stays_until: float | None = None
@@ -475,11 +478,13 @@ class Driver:
         node = command.node
         call = self._calls[id(node)]
         context: Context | None = None
+        around = None
         begun = self._monotonic()
         try:
             arguments = call.fill(command.state)
             if call.context is not None:
                 arguments[call.context] = context = self._context(attempt)
+                around = CURRENT.set(context)
             if command.timeout_s is not None:
                 value = await self._in_time(attempt, call, arguments, command.timeout_s)
             elif call.is_async:
@@ -502,11 +507,15 @@ class Driver:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever a node raises is how its attempt ended
             return self._failed(attempt, error, begun, context)
+        finally:
+            if around is not None:
+                CURRENT.reset(around)
         duration = self._monotonic() - begun
         if context is None:
             return AttemptSucceeded(command.visit, command.attempt, writes, duration)
         notes = _as_json(context.notes) if context.notes else context.notes
-        return AttemptSucceeded(command.visit, command.attempt, writes, duration, context.usage, notes)
+        marks = _as_marks(context)
+        return AttemptSucceeded(command.visit, command.attempt, writes, duration, context.usage, notes, marks)
 
     def _inline_task(self) -> asyncio.Task[Any] | None:
         """Return the task that drives, if an attempt runs inline in it: others may cancel it for their own reasons."""
@@ -518,8 +527,11 @@ class Driver:
             error.__traceback__ = error.__traceback__.tb_next  # our own frame would keep the whole run alive
         self.failure = error
         _log.debug("run %s: attempt %d of visit %s failed", self.run, command.attempt, command.visit, exc_info=error)
-        usage = context.usage if context is not None else None
-        return AttemptFailed(command.visit, command.attempt, _recorded(error), self._monotonic() - begun, usage)
+        duration = self._monotonic() - begun
+        if context is None:
+            return AttemptFailed(command.visit, command.attempt, _recorded(error), duration)
+        marks = _as_marks(context)
+        return AttemptFailed(command.visit, command.attempt, _recorded(error), duration, context.usage, marks)
 
     async def _in_time(
         self,
@@ -565,10 +577,15 @@ class Driver:
             emit=partial(self._emit, visit, node) if self.subscribers else _to_nobody,
             cancelled=partial(_is_over, attempt),
             resources=self._resources,
+            policies=(*self._policies, *command.policies),
+            retract=partial(self._retract, visit, node) if self.subscribers else None,
         )
 
     def _emit(self, visit: str, node: Node, text: str) -> None:
         self.subscribers.emit(Delta(visit, node.name, text))
+
+    def _retract(self, visit: str, node: Node) -> None:
+        self.subscribers.emit(Delta(visit, node.name, "", anew=True))
 
     # -- the end ------------------------------------------------------------------------------------------------------
 
@@ -618,6 +635,10 @@ def _recorded(error: BaseException) -> ErrorInfo:
     info = error_info(error, message=text)
     detail = _as_json(info.detail) if info.detail else info.detail
     return info if detail is info.detail else msgspec.structs.replace(info, detail=detail)
+
+
+def _as_marks(context: Context) -> tuple[Mark, ...]:
+    return tuple([msgspec.structs.replace(mark, facts=_as_json(mark.facts)) for mark in context.marks])
 
 
 def _as_json(facts: dict[str, Any]) -> dict[str, Json]:

@@ -38,6 +38,8 @@ class Delta(msgspec.Struct, frozen=True, gc=False):
     visit: str
     node: str
     text: str
+    anew: bool = False
+    """Whether what this attempt has said before does not count, because its answer begins anew."""
 
 
 Item: TypeAlias = Event | Delta

@@ -46,6 +46,8 @@ class Surroundings(TypedDict, total=False):
 
     resources: Iterable[object]
     """Clients and handles that nodes reach by `Context.resource`."""
+    policies: Iterable[Any]
+    """What wraps every model that is asked (see `graphrt.policies`), outermost first."""
     on_event: OnEvent
     """Called with each event and each text delta; a function or coroutine function, or several."""
     observers: Sequence[Observer]
@@ -317,6 +319,7 @@ async def resume_due(
     Runs that somebody else takes up at the same time are left to them.
     """
     around["resources"] = tuple(around.get("resources", ()))
+    around["policies"] = tuple(around.get("policies", ()))
     results: list[Result[Any]] = []
     for info in store.runs(status="suspended", due_before=around.get("clock", SYSTEM_CLOCK).now()):
         with contextlib.suppress(RunLocked):
@@ -397,6 +400,7 @@ def _driver(
         lease,
         clock=around.get("clock", SYSTEM_CLOCK),
         resources={type(each): each for each in around.get("resources", ())},
+        policies=_policies(around.get("policies", ())),
         subscribers=Subscribers(
             [*watchers, *map(Subscriber, listeners)], onlookers(around.get("observers", ()), past, stepper.graph)
         ),
@@ -416,6 +420,14 @@ async def _drive(driver: Driver, store: Store, given: Input | None) -> Result[An
         await driver.subscribers.close()
     stepper = driver.stepper
     return Result(stepper, store, stepper.graph.state_type, driver.failure)
+
+
+def _policies(given: Iterable[Any]) -> tuple[Any, ...]:
+    found = tuple(given)
+    for each in found:
+        if not hasattr(each, "wrap"):
+            raise UseError(f"policies= has {brief(each)}, which is no policy; see graphrt.policies")
+    return found
 
 
 def _encoded(graph: Graph, state: BaseModel) -> dict[str, Json]:

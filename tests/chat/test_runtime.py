@@ -37,8 +37,8 @@ from graphrt.agents import (
 from graphrt.agents.models.openai import OpenAIModel
 from graphrt.agents.tools import tool
 from graphrt.chat import ConversationBusy, TurnOpen, TurnStopped, events
-from graphrt.chat.conversation import trimmed
 from graphrt.errors import AnswerRefused
+from graphrt.policies.trimming import trimmed
 from graphrt.runtime import leave
 from graphrt.stores import open_store
 from graphrt.stores.memory import MemoryStore

@@ -90,6 +90,8 @@ class Step:
     tokens: int | None = None
     cost_usd: float | None = None
     model: str | None = None
+    marks: tuple[str, ...] = ()
+    """What happened besides, such as a cache hit."""
     item: str = ""
     question: str = ""
     by: str = ""
@@ -295,6 +297,7 @@ class _Writer:
     def attempt_ended(self, given: inp.AttemptSucceeded | inp.AttemptFailed) -> None:
         step = self.step_of(given.visit)
         step.ended, step.busy_s = self.at, given.duration_s
+        step.marks = tuple(mark.text for mark in given.marks)
         if isinstance(given, inp.AttemptFailed):
             step.status, step.error = "failed", error_text(given.error)
         else:

@@ -38,6 +38,8 @@ CUT_OFF: Final = "cut off"
 """Status of a run that had not ended, and that nobody drives."""
 UNFINISHED: Final = "unfinished"
 """Status of a run that had not ended when its records do; whether it goes on is not known."""
+_MOST_MARKS: Final = 5
+"""Kinds of things that happened besides which are kept for a node."""
 
 
 @dataclass(slots=True)
@@ -70,6 +72,8 @@ class _NodeTally:
     tokens: int | None = None
     cost_usd: float | None = None
     tools: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
+    marks: dict[str, int] = field(default_factory=dict[str, int])
+    """What happened besides, and how often."""
 
 
 @dataclass(slots=True)
@@ -180,6 +184,8 @@ def _count_attempt(tally: _Tally, given: inp.AttemptSucceeded | inp.AttemptFaile
             owner.good_s += given.duration_s
         else:
             owner.failed_s += given.duration_s
+        for mark in given.marks:
+            owner.marks[mark.text] = owner.marks.get(mark.text, 0) + 1
         if tokens is not None:
             owner.tokens = (owner.tokens or 0) + tokens
         if cost is not None:
@@ -409,6 +415,12 @@ def values_text(values: Mapping[str, Any] | None) -> str:
     return ", ".join(f"{name} = {_value(value)}" for name, value in (values or {}).items())
 
 
+def marks_text(counts: Mapping[str, int]) -> tuple[str, ...]:
+    """Return what happened besides, with how often where that was more than once."""
+    few = [text if times == 1 else f"{text} ×{count(times)}" for text, times in counts.items()]
+    return tuple(few[:_MOST_MARKS]) + ((f"and {len(few) - _MOST_MARKS} more",) if len(few) > _MOST_MARKS else ())
+
+
 def _value(value: object) -> str:
     text = json.dumps(value, ensure_ascii=False) if not isinstance(value, float) else repr(value)
     return text if len(text) <= _LONG_VALUE else text[: _LONG_VALUE - 1] + "…"
@@ -485,6 +497,7 @@ def _node_mark(tally: _NodeTally | None) -> NodeMark | None:
         outcome=latest.outcome,
         error=deciding.error,
         tools=tuple(ToolMark(name, calls, failed) for name, (calls, failed) in tally.tools.items()),
+        marks=marks_text(tally.marks),
     )
 
 

@@ -79,6 +79,8 @@ class NodeMark:
     error: str | None = None
     """Why the node failed, if it did."""
     tools: tuple[ToolMark, ...] = ()
+    marks: tuple[str, ...] = ()
+    """What happened besides in its attempts, and how often if more than once (`cache hit ×3`)."""
 
     @property
     def busy_s(self) -> float:

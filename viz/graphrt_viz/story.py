@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from graphrt_viz.picture import EdgeMark
-from graphrt_viz.wording import count, duration, money, plural, visible
+from graphrt_viz.wording import count, duration, money, plural, shorten, visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 FEW_STEPS = 3
 """Crossings up to which each is named; more are counted."""
+
+
+_MARK: Final = 28
+"""Characters of what happened besides that a node shows."""
 
 
 def names_of(picture: Picture) -> dict[str, str]:
@@ -87,6 +91,8 @@ def brief(mark: NodeMark) -> str:
         parts.append(f"{count(mark.tokens)} tok")
     elif mark.cost_usd:
         parts.append(money(mark.cost_usd))
+    if mark.marks:
+        parts.append(shorten(mark.marks[0], _MARK) + (" …" if len(mark.marks) > 1 else ""))
     return " · ".join(parts)
 
 
@@ -109,6 +115,7 @@ def node_story(mark: NodeMark) -> list[str]:
         said.append(f"{count(mark.tokens)} tok")
     if mark.cost_usd:
         said.append(money(mark.cost_usd))
+    said += mark.marks
     if mark.outcome:
         said.append(f"answer: {mark.outcome}")
     said += [f"tool {t.name} ×{t.calls}" + (f", {t.failed} failed" if t.failed else "") for t in mark.tools]

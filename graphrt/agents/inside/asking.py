@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter, ValidationError
 
 from graphrt.agents import errors
-from graphrt.agents.errors import CallRefused, ModelBehavior, OutputRefused, TurnLimit
+from graphrt.agents.errors import CallRefused, ModelBehavior, NoModel, OutputRefused, TurnLimit
 from graphrt.agents.inside.calling import refusal
 from graphrt.agents.inside.requests import Requests
 from graphrt.agents.messages import MEND, RUNTIME, AssistantMessage, Message, user
-from graphrt.agents.model import Emit, Model, discard, resolve_model
+from graphrt.agents.model import Emit, Missing, Model, discard, resolve_model
 from graphrt.agents.tools import untitled
 from graphrt.inputs import Usage
 
@@ -151,8 +151,19 @@ class Asking:
 
 
 def model_of(agent: Agent, context: Context) -> Model:
-    """Find the model that an agent asks: the run's own before the agent's, and that before the environment's."""
-    return context.find(Model) or resolve_model(agent.model)
+    """Find the model that an agent asks: the run's own before the agent's, and that before the environment's.
+
+    It stands inside of the agent's policies, and those inside of what holds in the node, the flow and the run.
+    """
+    model = context.find_bare(Model)
+    if model is None:
+        try:
+            model = resolve_model(agent.model)
+        except NoModel as missing:
+            if not (context.policies or agent.policies):
+                raise
+            model = Missing(missing)  # a pool takes its place, or a fallback does
+    return context.under_policies(model, *agent.policies)
 
 
 def value_of_answer(adapter: TypeAdapter[Any], label: str) -> Any:  # noqa: ANN401 - a value of the written field

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from graphrt.agents.inside.place import call_in
 from graphrt.agents.inside.requests import PLACEHOLDER
+from graphrt.values import brief
 
 if TYPE_CHECKING:
     from graphrt.agents.inside.place import Place
@@ -39,6 +40,11 @@ def mistakes_of(place: Place) -> tuple[str, ...]:
             f"tool {min(place.ending)!r} ends the agent's work, so the call itself must be written;"
             " let the node write a field of messages"
         )
+    found += [
+        f"the agent has {brief(each)} among its policies; see graphrt.policies for what can be"
+        for each in cast("tuple[object, ...]", agent.policies)
+        if not hasattr(each, "wrap")
+    ]
     if agent.max_turns < 1:
         found.append(f"max_turns is {agent.max_turns}; an agent needs at least 1 request")
     if agent.repairs < 0:

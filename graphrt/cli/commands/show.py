@@ -153,6 +153,8 @@ def _rows(visit: VisitAccount, level: int) -> Iterator[list[Part] | Part]:
     ]
     indent = " " * 7 + "  " * level
     for attempt in visit.attempts:
+        for mark in attempt.marks:
+            yield f"{indent}{shorten(mark.text, _LONG)}", "cyan"
         if attempt.error is not None:
             after = f" after {took(attempt.duration_s)}" if attempt.duration_s else ""
             said = shorten(error_text(attempt.error), _LONG)

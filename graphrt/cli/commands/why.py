@@ -102,6 +102,9 @@ def _story(told: Account, visit: VisitAccount) -> Iterator[Part]:
         parts = [took(attempt.duration_s), *used(attempt.usage)]
         how = f": {shorten(error_text(attempt.error), _LONG)}" if attempt.error else ": cut off" if attempt.lost else ""
         yield f"  attempt {attempt.number}   {', '.join(p for p in parts if p)}{how}", "red" if attempt.error else ""
+        for mark in attempt.marks:
+            facts = f" ({brief_json(mark.facts, _LONG)})" if mark.facts else ""
+            yield f"  happened    {shorten(mark.text, _LONG)}{facts}"
     if visit.joined is not None:
         left = f"; left behind: {', '.join(visit.joined.dropped)}" if visit.joined.dropped else ""
         yield f"  gathered    {visit.joined.arrived} arrived{left}"

@@ -208,6 +208,7 @@ def _step(step: Step, place: dict[str, int], loops: dict[str, int], texts: _Text
         "x": step.error,
         "tk": step.tokens,
         "c": step.cost_usd,
+        "mk": " · ".join(step.marks),
         "md": texts.place(step.model) if step.model else None,
         "it": _cut(step.item, most),
         "q": step.question,

@@ -81,6 +81,7 @@ def _mark(own: list[Step], inside: list[Step] | None = None) -> NodeMark:
         waited_s=round((last.ended or last.started) - last.started, 6) if last.kind == "ask" else None,
         tokens=sum(tokens) if tokens else None,
         cost_usd=round(sum(costs), 9) if costs else None,
+        marks=tuple(dict.fromkeys(mark for s in steps for mark in s.marks)),
         outcome=last.outcome,
         error=last.error if last.status == "failed" else None,
     )

@@ -40,6 +40,7 @@ from graphrt.agents.models.openai.failures import Place, broken, failure, malfor
 from graphrt.agents.models.openai.labels import label_scores
 from graphrt.agents.models.openai.schema import asked, fits
 from graphrt.agents.models.openai.wire import Wire
+from graphrt.agents.pulse import pulse
 from graphrt.errors import UseError
 
 if TYPE_CHECKING:
@@ -134,6 +135,12 @@ class OpenAIModel(Model):
     def endpoint(self) -> str:
         """Host and port, without user, password or path."""
         return urlsplit(self._address.base_url).netloc.rpartition("@")[2]
+
+    @property
+    def identity(self) -> str:
+        """Name, address and what is added to every request; neither key nor headers."""
+        extra = json.dumps(self._extra, sort_keys=True)
+        return f"{super().identity} at {self.endpoint}{urlsplit(self._address.base_url).path} {extra}"
 
     async def respond(self, request: ModelRequest, emit: Emit = discard) -> Reply:
         """Answer through the endpoint; see ``Model.respond``.
@@ -268,6 +275,7 @@ class OpenAIModel(Model):
         loop, clock = asyncio.get_running_loop(), asyncio.timeout(self._idle_s)
 
         def heard() -> None:
+            pulse()
             clock.reschedule(loop.time() + (min(TAIL_S, self._idle_s) if assembly.complete else self._idle_s))
 
         try:

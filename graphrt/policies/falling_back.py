@@ -1,0 +1,123 @@
+"""`fallback`: another model answers where one fails."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from graphrt.agents.agent import Agent
+from graphrt.agents.errors import ModelError
+from graphrt.agents.model import Emit, Model, ModelRequest, Reply, discard, resolve_model
+from graphrt.errors import UseError
+from graphrt.policies.policy import Around, Policy, mark, priced, retract
+from graphrt.values import brief
+
+Next: TypeAlias = "str | Model | Agent"
+"""Who is asked next: the name of a model at the endpoint of the environment, `"local"`, a model, or an agent."""
+
+
+class Fallback(Policy):
+    """Who is asked when a model fails; see `fallback`."""
+
+    def __init__(self, others: tuple[Next, ...], on: tuple[type[Exception], ...]) -> None:
+        self.others = others
+        self.on = on
+
+    def around(self, model: Model) -> Model:
+        """Return the model that has others behind it."""
+        return _Backed(model, self)
+
+
+def fallback(*others: Next, on: type[Exception] | Sequence[type[Exception]] = ModelError) -> Fallback:
+    """Ask the next model when one fails, in this order, with the same request.
+
+    An agent among them asks its own model, under its own policies, with its own instructions and examples; the tools
+    stay those of the agent that fell back. What had been said before is retracted.
+
+    Args:
+        *others: who is asked next.
+        on: the errors on which that happens; by default whatever is wrong with a model, budgets that are used up
+            included.
+
+    Raises:
+        UseError: nobody is named, or somebody who cannot be asked.
+    """
+    if not others:
+        raise UseError("fallback() names nobody; give models, names of models, or agents")
+    for other in others:
+        if not isinstance(other, str | Model | Agent):
+            raise UseError(f"fallback({brief(other)}): expected a model, the name of one, or an agent")
+        if isinstance(other, Agent) and other.tools:
+            raise UseError(
+                f"fallback({other!r}): an agent with tools is a node of its own; lead an edge with on=ModelError to it"
+            )
+    return Fallback(others, (on,) if isinstance(on, type) else tuple(on))
+
+
+class _Backed(Around):
+    def __init__(self, inner: Model, policy: Fallback) -> None:
+        super().__init__(inner)
+        self._policy = policy
+
+    @property
+    def identity(self) -> str:
+        """All who may answer."""
+        others = "; ".join(_named(other) for other in self._policy.others)
+        return f"{self.inner.identity}, else {others}"
+
+    async def respond(self, request: ModelRequest, emit: Emit = discard) -> Reply:
+        """Ask one after the other until somebody answers."""
+        asked, model = request, self.inner
+        for other in (*self._policy.others, None):
+            said: list[str] = []
+
+            def hear(piece: str, said: list[str] = said) -> None:
+                said.append(piece)
+                emit(piece)
+
+            try:
+                reply = await model.respond(asked, hear)
+            except self._policy.on as error:
+                if other is None:
+                    raise
+                before, kind = asked.model or model.name, type(error).__name__
+                model, asked = _next(other, request)
+                mark(
+                    "fallback",
+                    "taken",
+                    f"fell back to {model.name}",
+                    source=before,
+                    target=model.name,
+                    error=kind,
+                    message=str(error),
+                )
+                if said:
+                    retract()
+            else:
+                named = reply if reply.model is not None else reply.model_copy(update={"model": model.name})
+                return reply if model is self.inner else priced(model, named)
+        raise AssertionError("the last one either answers or raises")
+
+
+def _next(other: Next, request: ModelRequest) -> tuple[Model, ModelRequest]:
+    """Return who is asked next, and what."""
+    if not isinstance(other, Agent):
+        return resolve_model(other), request.asking(model=None)
+    model: Model = resolve_model(other.model)
+    for policy in reversed(other.policies):
+        model = policy.wrap(model)
+    changes: dict[str, object] = {
+        "instructions": other.instructions,
+        "model": other.model if isinstance(other.model, str) and other.model != "local" else None,
+    }
+    own = {name: getattr(other, name) for name in ("temperature", "seed", "max_tokens")}
+    changes |= {name: value for name, value in own.items() if value is not None}
+    if other.examples:
+        changes["examples"] = other.examples
+    return model, request.asking(**changes)
+
+
+def _named(other: Next) -> str:
+    if isinstance(other, Agent):
+        return f"{other.model if isinstance(other.model, str | None) else other.model.identity} {other.instructions}"
+    return other if isinstance(other, str) else other.identity

@@ -1,0 +1,84 @@
+"""What a policy is: a value that puts something around a model.
+
+A policy holds what is counted, kept or shared, and is given to as many agents, nodes, flows and runs as should share
+it; the models that it wraps are made for each request and hold nothing. Several in a row stand around each other, the
+first outermost.
+
+What a policy does is put on record as a mark on the attempt that it is done for (`mark`). Nothing of it is needed to
+read, resume or replay a run.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, TypeVar
+
+from graphrt.agents.model import Choice, Model, Reply
+from graphrt.context import CURRENT
+
+if TYPE_CHECKING:
+    from graphrt.inputs import Json
+
+T = TypeVar("T")
+
+
+class Policy(ABC):
+    """Wraps models. Subclasses write `around`."""
+
+    @abstractmethod
+    def around(self, model: Model) -> Model:
+        """Return the model that is asked instead."""
+
+    def wrap(self, model: T, /) -> T | Model:
+        """Return the model that is asked instead; anything that is no model, unchanged."""
+        return self.around(model) if isinstance(model, Model) else model
+
+
+class Around(Model):
+    """A model that stands around another. Subclasses write `respond`."""
+
+    def __init__(self, inner: Model) -> None:
+        self.inner = inner
+        self.name = inner.name
+
+    @property
+    def identity(self) -> str:
+        """The same as of the model inside."""
+        return self.inner.identity
+
+    def cost_usd(self, reply: Reply | Choice) -> float | None:
+        """Price a reply as the model that gave it would."""
+        stated = reply.usage.cost_usd
+        if stated is None:
+            return self.inner.cost_usd(reply)
+        return None if isinstance(stated, str) else stated
+
+    async def aclose(self) -> None:
+        """Release what the model inside holds."""
+        await self.inner.aclose()
+
+
+def priced(model: Model, reply: Reply) -> Reply:
+    """Return a reply that says what it cost at the model that gave it."""
+    cost = model.cost_usd(reply)
+    usage = reply.usage.model_copy(update={"cost_usd": "unknown" if cost is None else cost})
+    return reply.model_copy(update={"usage": usage})
+
+
+def mark(by: str, what: str, text: str, **facts: Json) -> None:
+    """Put what a policy did on the record of the attempt that it is done for; outside of runs nobody wants to know."""
+    context = CURRENT.get()
+    if context is not None:
+        context.mark(by, what, text, **facts)
+
+
+def retract() -> None:
+    """Tell whoever listens that what this attempt has said so far does not count: the text begins anew."""
+    context = CURRENT.get()
+    if context is not None:
+        context.retract()
+
+
+def spelled(seconds: float) -> str:
+    """Write a duration for people."""
+    return f"{seconds:.3g} s" if seconds < 100 else f"{seconds:.0f} s"
