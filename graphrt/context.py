@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, get_origin
 
 from graphrt.errors import UseError
 from graphrt.inputs import Mark
@@ -134,8 +134,9 @@ class Context:
 
     def find_bare(self, kind: Kind[T]) -> T | None:
         """Return what `find` does, as it was given: no policy wraps it."""
+        plain: Any = get_origin(kind) or kind  # a resource does not tell what it is a list or a pool of
         for given, value in self._resources.items():
-            if issubclass(given, cast("type[T]", kind)):
+            if issubclass(given, plain):
                 return value  # type: ignore[no-any-return]  # found under its own type
         return None
 

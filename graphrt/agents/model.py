@@ -194,10 +194,9 @@ class Model(ABC):
 class Missing(Model):
     """Stands where no model was found, for those who put another in its place."""
 
-    name = "no model"
-
-    def __init__(self, error: NoModel) -> None:
-        """Keep what was wrong."""
+    def __init__(self, error: NoModel, name: str | None) -> None:
+        """Keep what was wanted, and what was wrong."""
+        self.name = name or "no model"
         self._error = error
 
     async def respond(self, request: ModelRequest, emit: Emit = discard) -> Reply:

@@ -138,6 +138,7 @@ class _Flight:
 
     def hear(self, piece: str) -> None:
         """Take a piece of the answer."""
+        self.heard()
         self._emit(piece)
 
     def heard(self) -> None:

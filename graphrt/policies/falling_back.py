@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from graphrt.agents.agent import Agent
-from graphrt.agents.errors import ModelError
-from graphrt.agents.model import Emit, Model, ModelRequest, Reply, discard, resolve_model
+from graphrt.agents.errors import ModelError, NoModel
+from graphrt.agents.model import Emit, Missing, Model, ModelRequest, Reply, discard, resolve_model
 from graphrt.errors import UseError
 from graphrt.policies.policy import Around, Policy, mark, priced, retract
 from graphrt.values import brief
@@ -44,7 +44,7 @@ def fallback(*others: Next, on: type[Exception] | Sequence[type[Exception]] = Mo
     """
     if not others:
         raise UseError("fallback() names nobody; give models, names of models, or agents")
-    for other in others:
+    for other in cast("tuple[object, ...]", others):
         if not isinstance(other, str | Model | Agent):
             raise UseError(f"fallback({brief(other)}): expected a model, the name of one, or an agent")
         if isinstance(other, Agent) and other.tools:
@@ -102,8 +102,8 @@ class _Backed(Around):
 def _next(other: Next, request: ModelRequest) -> tuple[Model, ModelRequest]:
     """Return who is asked next, and what."""
     if not isinstance(other, Agent):
-        return resolve_model(other), request.asking(model=None)
-    model: Model = resolve_model(other.model)
+        return _found(other), request.asking(model=None)
+    model = _found(other.model)
     for policy in reversed(other.policies):
         model = policy.wrap(model)
     changes: dict[str, object] = {
@@ -115,6 +115,14 @@ def _next(other: Next, request: ModelRequest) -> tuple[Model, ModelRequest]:
     if other.examples:
         changes["examples"] = other.examples
     return model, request.asking(**changes)
+
+
+def _found(spec: str | Model | None) -> Model:
+    """Return a model; one that cannot be found fails when it is asked, so that the next one may be."""
+    try:
+        return resolve_model(spec)
+    except NoModel as missing:
+        return Missing(missing, spec if isinstance(spec, str) else None)
 
 
 def _named(other: Next) -> str:

@@ -9,7 +9,7 @@ import inspect
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
 from graphrt.agents.model import Emit, Model, ModelRequest, Reply, discard
 from graphrt.errors import UseError
@@ -31,7 +31,7 @@ class Pool(Policy, Generic[T]):
 
     def __init__(
         self,
-        make: Callable[[], T | Awaitable[T]],
+        make: Callable[[], object],
         size: int,
         *,
         reset: Callable[[T], object] | None,
@@ -149,13 +149,29 @@ class Pool(Policy, Generic[T]):
             self._queue.stir()
 
 
+@overload
 def pool(
-    make: Callable[[], T | Awaitable[T]],
+    make: Callable[[], Awaitable[T]],
+    size: int = ...,
+    *,
+    reset: Callable[[T], object] | None = ...,
+    clock: Clock = ...,
+) -> Pool[T]: ...
+@overload
+def pool(
+    make: Callable[[], T],
+    size: int = ...,
+    *,
+    reset: Callable[[T], object] | None = ...,
+    clock: Clock = ...,
+) -> Pool[T]: ...
+def pool(
+    make: Callable[[], Any],
     size: int = 4,
     *,
-    reset: Callable[[T], object] | None = None,
+    reset: Callable[[Any], object] | None = None,
     clock: Clock = SYSTEM_CLOCK,
-) -> Pool[T]:
+) -> Pool[Any]:
     """Lend costly things, at most `size` at a time, to those who wait in the order of arrival.
 
     A pool of models is a policy: each request gets one for itself. Anything else is lent by `async with pool.lease()`,

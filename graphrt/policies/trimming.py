@@ -17,7 +17,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from graphrt.agents.agent import Agent
 from graphrt.agents.messages import (
@@ -197,7 +197,7 @@ def context(*, messages: int | None = None, tokens: int | None = None, summary: 
     for name, value in (("messages", messages), ("tokens", tokens)):
         if value is not None and value < 1:
             raise UseError(f"context({name}={value!r}): it is a number from 1")
-    if not isinstance(summary, bool | str | Agent):
+    if not isinstance(cast("object", summary), bool | str | Agent):
         raise UseError(f"context(summary={brief(summary)}): it is True, instructions, or an agent")
     if isinstance(summary, Agent) and summary.tools:
         raise UseError("context(summary=…): an agent that summarises has no tools")

@@ -162,7 +162,9 @@ def model_of(agent: Agent, context: Context) -> Model:
         except NoModel as missing:
             if not (context.policies or agent.policies):
                 raise
-            model = Missing(missing)  # a pool takes its place, or a fallback does
+            model = Missing(
+                missing, agent.model if isinstance(agent.model, str) else None
+            )  # a pool takes its place, or a fallback does
     return context.under_policies(model, *agent.policies)
 
 
