@@ -255,7 +255,8 @@ def shared_writes(given: Input, visit: str) -> dict[str, Json]:
     return given.writes if type(given) is AttemptSucceeded and given.visit == visit else _NO_WRITES
 
 
-def _shared_marks(given: Input, visit: str) -> tuple[Mark, ...]:
+def shared_marks(given: Input, visit: str) -> tuple[Mark, ...]:
+    """Return what the input of a record says that happened in a visit besides; nothing if it is not of that visit."""
     return given.marks if type(given) is AttemptSucceeded and given.visit == visit else ()
 
 
@@ -268,7 +269,7 @@ def _wire_events(record: Record) -> tuple[_WireEvent, ...]:
 
 def _wire(record: Record, event: VisitCompleted) -> _Completed:
     writes = msgspec.UNSET if is_shared(record, event) else event.writes
-    marks = msgspec.UNSET if event.marks == _shared_marks(record.input, event.visit) else event.marks
+    marks = msgspec.UNSET if event.marks == shared_marks(record.input, event.visit) else event.marks
     return _Completed(event.visit, event.node, event.outcome, writes, marks)
 
 
@@ -411,7 +412,7 @@ def _restore(wire: _Line) -> Record:
 
 def _unwire(wire: _Line, event: _Completed) -> VisitCompleted:
     writes = shared_writes(wire.input, event.visit) if event.writes is msgspec.UNSET else event.writes
-    marks = _shared_marks(wire.input, event.visit) if event.marks is msgspec.UNSET else event.marks
+    marks = shared_marks(wire.input, event.visit) if event.marks is msgspec.UNSET else event.marks
     return VisitCompleted(event.visit, event.node, event.outcome, writes, marks)
 
 

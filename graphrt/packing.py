@@ -3,8 +3,9 @@
     [at, [kind of input, its fields …], [[kind of event, its fields …], …]]
 
 It says what a line of an exported trace says, in less than half the bytes and the time. Kinds are numbers; fields that
-end in defaults are left out, as is the number of the record, by which the store finds it. `VisitCompleted.writes` is
-left out where the input has it. The hash of a record is that of the record before it and of these bytes.
+end in defaults are left out, as is the number of the record, by which the store finds it. What `VisitCompleted` says of
+writes and marks is left out where the input has it. The hash of a record is that of the record before it and of these
+bytes.
 
 Files that people read and send around have the long form of `codec`. This module does no I/O.
 """
@@ -85,7 +86,13 @@ def _read_as(kinds: Mapping[type[Any], int], changed: Mapping[str, Any]) -> tupl
 
 
 _input_form, _KIND_OF_INPUT = _read_as(INPUTS, {})
-_event_form, _KIND_OF_EVENT = _read_as(EVENTS, {"VisitCompleted.writes": dict[str, inputs.Json] | msgspec.UnsetType})
+_event_form, _KIND_OF_EVENT = _read_as(
+    EVENTS,
+    {
+        "VisitCompleted.writes": dict[str, inputs.Json] | msgspec.UnsetType,
+        "VisitCompleted.marks": tuple[inputs.Mark, ...] | msgspec.UnsetType,
+    },
+)
 _all_events: Any = tuple.__class_getitem__((_event_form, ...))  # as `tuple[…]`, of a type that is made at run time
 _Packed: Any = msgspec.defstruct(
     "_Packed",
@@ -112,7 +119,7 @@ def pack(record: Record, previous: bytes) -> tuple[bytes, bytes]:
     nulls = 0
     if type(given) is AttemptStarted:
         taken = (_STARTED, given.visit, given.attempt)
-    elif type(given) is AttemptSucceeded and given.usage is None and not given.notes:
+    elif type(given) is AttemptSucceeded and given.usage is None and not given.notes and not given.marks:
         taken = (_SUCCEEDED, given.visit, given.attempt, given.writes, given.duration_s)
     else:
         fields = _fields_of(given)
@@ -147,6 +154,8 @@ def _verdict(verdict: Verdict) -> tuple[Any, ...]:
 
 
 def _completed(record: Record, event: VisitCompleted) -> tuple[Any, ...]:
+    if event.marks != codec.shared_marks(record.input, event.visit):
+        return (_COMPLETED, event.visit, event.node, event.outcome, event.writes, event.marks)
     if not codec.is_shared(record, event):
         return (_COMPLETED, event.visit, event.node, event.outcome, event.writes)
     if event.outcome is not None:
@@ -186,8 +195,10 @@ def unpack(body: bytes, found: bytes, previous: bytes, seq: int) -> Record:
 
 def _event(given: Any, form: Any) -> Any:  # noqa: ANN401 - types that are made at run time
     kind = _KIND_OF_EVENT[type(form)]
-    if kind is VisitCompleted and form.writes is msgspec.UNSET:
-        return VisitCompleted(form.visit, form.node, form.outcome, codec.shared_writes(given, form.visit))
+    if kind is VisitCompleted:
+        writes = codec.shared_writes(given, form.visit) if form.writes is msgspec.UNSET else form.writes
+        marks = codec.shared_marks(given, form.visit) if form.marks is msgspec.UNSET else form.marks
+        return VisitCompleted(form.visit, form.node, form.outcome, writes, marks)
     return kind(*_fields_of(form))
 
 

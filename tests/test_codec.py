@@ -35,6 +35,7 @@ def _struct(kind: type[Any]) -> st.SearchStrategy[Any]:
         "state": st.dictionaries(TEXT, JSON, max_size=2),
         "set": st.dictionaries(TEXT, JSON, max_size=2),
         "notes": st.dictionaries(TEXT, JSON, max_size=1),
+        "facts": st.dictionaries(TEXT, JSON, max_size=1),
         "detail": st.dictionaries(TEXT, JSON, max_size=1),
         "values": st.none() | st.dictionaries(TEXT, JSON, max_size=2),
         "item": JSON,
@@ -53,6 +54,7 @@ NESTED: dict[str, st.SearchStrategy[Any]] = {}
 NESTED["error"] = _struct(ErrorInfo)
 NESTED["usage"] = st.none() | _struct(inputs.Usage)
 NESTED["limits"] = st.none() | _struct(inputs.Limits)
+NESTED["marks"] = st.lists(_struct(inputs.Mark), max_size=2).map(tuple)
 NESTED["verdicts"] = st.lists(_struct(Verdict), max_size=2).map(tuple)
 INPUTS = st.one_of([_struct(kind) for kind in get_args(inputs.Input)])
 _ROUTED = st.builds(Routed, visit=st.just("0"), verdicts=NESTED["verdicts"], error=st.none() | TEXT)

@@ -509,7 +509,8 @@ class Driver:
             return self._failed(attempt, error, begun, context)
         finally:
             if around is not None:
-                CURRENT.reset(around)
+                with suppress(ValueError):  # it is taken down from elsewhere, with its event loop
+                    CURRENT.reset(around)
         duration = self._monotonic() - begun
         if context is None:
             return AttemptSucceeded(command.visit, command.attempt, writes, duration)

@@ -1,4 +1,4 @@
-"""Limits: how many at once and a minute, how many tokens, what it costs; who waits does so in order, and may give up."""
+"""Limits: how many at once and a minute, how many tokens, what it costs; who waits does so in order, or gives up."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class Named(Policy):
 
 
 async def test_policies_stand_around_each_other_from_run_to_agent() -> None:
-    """Outermost first: the run's, the outer flow's, those of the node that holds a flow, its, the node's, the agent's."""
+    """Outermost first: the run's, the outer flow's, the node's that holds a flow, its, the node's, the agent's."""
     agent = Agent("Say.", policies=[Named("agent 1"), Named("agent 2")])
     inner = talking(agent, policies=[Named("node")]).use(Named("inner 1"), Named("inner 2"))
     outer = Flow("outer", Talk).use(Named("outer"))
