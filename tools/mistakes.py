@@ -105,6 +105,7 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "no-answers": 'flow.router("triage", Agent("Sort it."), reads=s.message, writes=s.reply)',
         "no-question": 'flow.ask("approve", "  ", writes=s.topic)',
         "retry": "@flow.task(retry=0)\ndef note(message: str) -> None: ...",
+        "policy": "@flow.task(policies=[3])\ndef note(message: str) -> None: ...",
         "duration": '@flow.task(timeout="half an hour")\ndef note(message: str) -> None: ...',
         "on-crash": '@flow.task(on_crash="ignore")\ndef note(message: str) -> None: ...',
         "option": "@flow.task(retries=3)\ndef note(message: str) -> None: ...",

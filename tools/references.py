@@ -236,6 +236,7 @@ REMEDY: dict[str, str] = {
     "ContextTooLong": "Send less: fewer messages, shorter tool results (`max_chars`), or a model that reads more.",
     "MalformedResponse": "Most often `OPENAI_BASE_URL` lacks its `/v1`, or names a web page.",
     "ModelBehavior": "Tried again. If it stays: give examples, or a model that follows instructions.",
+    "UsageLimit": "Raise the limit, fall back to another model, or catch it with an edge `on=UsageLimit`.",
     "OutputTruncated": "Raise `max_tokens` of the agent.",
     "Refused": "Ask differently, or lead an edge `on=Refused` to a person.",
     "OutputRefused": "Give examples, raise `repairs`, or make the field's type easier to meet.",

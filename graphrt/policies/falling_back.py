@@ -9,7 +9,7 @@ from graphrt.agents.agent import Agent
 from graphrt.agents.errors import ModelError, NoModel
 from graphrt.agents.model import Emit, Missing, Model, ModelRequest, Reply, discard, resolve_model
 from graphrt.errors import UseError
-from graphrt.policies.policy import Around, Policy, mark, priced, retract
+from graphrt.policies.policy import Around, Policy, mark, partial_of, priced, retract
 from graphrt.values import brief
 
 Next: TypeAlias = "str | Model | Agent"
@@ -90,6 +90,7 @@ class _Backed(Around):
                     target=model.name,
                     error=kind,
                     message=str(error),
+                    **partial_of(error),
                 )
                 if said:
                     retract()

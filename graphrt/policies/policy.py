@@ -79,6 +79,12 @@ def retract() -> None:
         context.retract()
 
 
+def partial_of(error: Exception) -> dict[str, Json]:
+    """Return the text that had come before an error, for the facts of a mark; nothing if there was none."""
+    partial = getattr(error, "partial", "")
+    return {"partial": partial} if isinstance(partial, str) and partial else {}
+
+
 def spelled(seconds: float) -> str:
     """Write a duration for people."""
     return f"{seconds:.3g} s" if seconds < 100 else f"{seconds:.0f} s"

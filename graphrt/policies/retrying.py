@@ -13,7 +13,7 @@ from graphrt.agents.agent import passing_faults
 from graphrt.agents.model import Emit, Model, ModelRequest, Reply, discard
 from graphrt.errors import UseError
 from graphrt.graph import Retry
-from graphrt.policies.policy import Around, Policy, mark, retract, spelled
+from graphrt.policies.policy import Around, Policy, mark, partial_of, retract, spelled
 from graphrt.recorded import error_info
 from graphrt.retrying import is_worth_retrying, wait_s
 from graphrt.runtime.clock import SYSTEM_CLOCK
@@ -84,6 +84,7 @@ class _Retried(Around):
                     message=info.message,
                     again=not is_last,
                     wait_s=wait,
+                    **partial_of(error),
                 )
                 if is_last:
                     raise

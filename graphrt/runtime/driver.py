@@ -100,6 +100,7 @@ class Driver:
         "_loop",
         "_monotonic",
         "_now",
+        "_policies",
         "_posts",
         "_queued",
         "_ready",

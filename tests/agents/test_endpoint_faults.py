@@ -34,9 +34,11 @@ from graphrt.agents.errors import (
 from graphrt.agents.models.openai import OpenAIModel
 from graphrt.agents.models.openai.failures import retry_after_s
 from graphrt.errors import RunError
+from graphrt.policies import fallback, retry
 from graphrt.runtime import run
+from graphrt.testing import ScriptedModel
 from graphrt.testing.clock import ManualClock
-from graphrt.testing.endpoint import Answer, Endpoint, Speech, document, failure, sse
+from graphrt.testing.endpoint import Answer, Endpoint, Speech, calling, chunk, document, failure, sse, stream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -324,6 +326,47 @@ async def test_characters_split_between_packets_stay_whole(speech: Speech) -> No
     assert "".join(pieces) == "👋!\ufffd"
 
 
+async def test_characters_split_at_every_offset_stay_whole(speech: Speech) -> None:
+    """Wherever two packets part, in the middle of a character, of an escape or of a line: text and pieces are whole."""
+    expected = "Grüße 👋 漢"
+    answer = speech.stream("Grüße 👋", " 漢")
+    size = len(answer.content)
+    async with Endpoint([answer.split_at(cut) for cut in range(1, size)]) as endpoint:
+        model = OpenAIModel("m", base_url=endpoint.url, idle_timeout_s=5, api=speech.api)
+        for _ in range(1, size):
+            pieces: list[str] = []
+            assert (await model.respond(ModelRequest.prompt("Hi"), pieces.append)).text == expected
+            assert "".join(pieces) == expected
+        await model.aclose()
+
+
+TRUNCATED: list[tuple[str, Answer, str]] = [
+    ("by the token limit", calling("look", '{"place": "Ber', finish="length"), "OutputTruncated"),
+    ("by the model", calling("look", '{"place": "Ber'), "raw"),
+    ("by a cut", calling("look", '{"place": "Berlin"}').cut_at(300), "TruncatedStream"),
+    ("by silence", replace(calling("look", '{"place": "Berlin"}').cut_at(300), ending="hang"), "ModelTimeout"),
+]
+
+
+@pytest.mark.parametrize(("answer", "kind"), [(a, k) for _, a, k in TRUNCATED], ids=[name for name, _, _ in TRUNCATED])
+async def test_arguments_that_break_off_are_never_called(answer: Answer, kind: str) -> None:
+    """Half of a tool's arguments is an error of its own kind, or is given back to the model: it is no call."""
+    got = await outcome(Speech(), answer)
+    if kind == "raw":
+        assert isinstance(got, Reply)
+        assert (got.tool_calls[0].raw, got.tool_calls[0].arguments) == ('{"place": "Ber', {})
+    else:
+        assert type(got).__name__ == kind
+
+
+async def test_calls_without_ids_get_one() -> None:
+    """An endpoint that sends none is understood; the answer to a call names the id that was made up."""
+    got = await outcome(Speech(), calling("look", '{"place": "Berlin"}', call_id=None))
+    assert isinstance(got, Reply)
+    (call,) = got.tool_calls
+    assert (call.name, call.arguments, bool(call.id)) == ("look", {"place": "Berlin"}, True)
+
+
 # -- too much ---------------------------------------------------------------------------------------------------------
 
 
@@ -415,6 +458,39 @@ async def test_cancelling_hangs_up(speech: Speech) -> None:
             await going
         await asyncio.wait_for(endpoint.hung_up.wait(), 20)
         await model.aclose()
+
+
+POLICED: list[tuple[str, list[Answer], list[str], str]] = [
+    ("429 with Retry-After", [failure(429, retry_after_s=30)], ["RateLimited"], ""),
+    ("500 storm", [failure(500)] * 3, ["ModelUnavailable"] * 3, ""),
+    ("dropped stream", [stream("Half of it").cut_at(220)], ["TruncatedStream"], "Half of it"),
+    ("stream without end", [sse(chunk({"content": "Half"}), done=False)], ["TruncatedStream"], "Half"),
+    ("HTML with 200", [document(b"<html>It works!</html>", media_type="text/html")], ["MalformedResponse"], ""),
+]
+
+
+@pytest.mark.parametrize(
+    ("answers", "kinds", "partial"), [row[1:] for row in POLICED], ids=[name for name, *_ in POLICED]
+)
+async def test_faults_of_the_wire_under_policies(answers: list[Answer], kinds: list[str], partial: str) -> None:
+    """Retried while that may help, then another model answers; each failure is marked, its partial text is kept."""
+    clock, spare = ManualClock(), ScriptedModel(["Spare."], name="spare")
+    async with Endpoint(answers) as endpoint:
+        model = OpenAIModel("m", base_url=endpoint.url)
+        stack = [fallback(spare), retry(Retry(len(answers), wait_s=1, on=("ModelError",)), clock=clock)]
+        agent = Agent("Say.", policies=stack, retry=1)
+        going = asyncio.ensure_future(run(flow_of(agent).freeze(), Talk(), resources=[model]))
+        while not going.done():
+            await asyncio.wait((going,), timeout=0.01)
+            await clock.advance(0.5)
+        await model.aclose()
+        assert len(endpoint.requests) == len(answers)
+    result = going.result()
+    (attempt,) = account(result.trace).visits["0/0"].attempts
+    assert result.state.reply == "Spare."
+    assert [m.facts["error"] for m in attempt.marks] == [*kinds, kinds[-1]]
+    assert [m.by for m in attempt.marks] == [*(["retry"] * len(kinds)), "fallback"]
+    assert all(m.facts.get("partial", "") == partial for m in attempt.marks)
 
 
 OPEN = Path("/proc/self/fd")

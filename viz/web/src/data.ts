@@ -20,6 +20,7 @@ export interface RawStep {
   b?: number; // seconds of work
   o?: string; // answer
   x?: string; // error
+  mk?: string; // what policies did
   tk?: number;
   c?: number; // US dollars
   md?: number; // model

@@ -56,6 +56,7 @@ export class Panel {
       ["answer", step.o],
       ["answered by", step.by],
       ["model", this.run.text(step.md)],
+      ["happened", step.mk],
       ["tokens", step.tk !== undefined ? count(step.tk) : undefined],
       ["cost", step.c !== undefined ? money(step.c) : undefined],
       ["follows", step.cs?.length ? this.links(step.cs) : undefined],

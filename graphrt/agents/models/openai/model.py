@@ -138,9 +138,9 @@ class OpenAIModel(Model):
 
     @property
     def identity(self) -> str:
-        """Name, address and what is added to every request; neither key nor headers."""
+        """Name, address, protocol and what is added to every request; neither key nor headers."""
         extra = json.dumps(self._extra, sort_keys=True)
-        return f"{super().identity} at {self.endpoint}{urlsplit(self._address.base_url).path} {extra}"
+        return f"{super().identity} at {self.endpoint}{urlsplit(self._address.base_url).path} by {self.api} {extra}"
 
     async def respond(self, request: ModelRequest, emit: Emit = discard) -> Reply:
         """Answer through the endpoint; see ``Model.respond``.
