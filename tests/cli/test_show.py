@@ -6,11 +6,19 @@ import json
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given, settings
 
+from graphrt.account import account
+from graphrt.cli.family import family
+from graphrt.graph import Graph
 from graphrt.trace import Trace
 from tests.cli import scenes
 from tests.cli.calling import Program, same_as_golden
+from tests.cli.test_steps import traced
+from tests.strategies import ORDERS, WILD, World, graphs, worlds
 
+SECOND = ("0.0-1.0", "0.0-1.0/0", "0.0-1.0/1", "0.0-1.1")
+"""The visits of the second branch of the run `researched`."""
 SCENES: dict[str, Callable[[], Trace]] = {
     "suspended": scenes.suspended,
     "completed": scenes.completed,
@@ -52,6 +60,43 @@ def test_depth_leaves_the_inside_of_nodes_out(program: Program) -> None:
     file = program.file("run.jsonl", scenes.researched())
     assert " search " in program("show", file).out
     assert " search " not in program("show", file, "--depth", "0").out
+
+
+@pytest.mark.parametrize("name", ["researched", "suspended"])
+def test_a_tree_has_the_visits_branch_by_branch(program: Program, name: str) -> None:
+    """`--tree` puts branches below what they left and what is inside below its node; the rest is as without it."""
+    ran = program("show", program.file("run.jsonl", SCENES[name]()), "--tree")
+    assert (ran.code, ran.err) == (0, "")
+    same_as_golden(f"show-tree-{name}.txt", ran.out)
+
+
+def test_a_tree_has_each_visit_once() -> None:
+    """All visits of a run are in its tree, in the order of their starts on every branch; depth leaves some out."""
+    told = account(scenes.researched())
+    rows = [row.twig.visit.id for row in family(told) if row.twig.visit is not None]
+    assert sorted(rows) == sorted(told.visits)
+    assert rows == ["0", "0.0-0.0", "0.0-0.0/0", "0.0-0.1", *SECOND, "1", "1.0.0", "1.1.0"]
+    flat = [row.twig.visit.id for row in family(told, 0) if row.twig.visit is not None]
+    assert flat == [v for v in rows if "/" not in v]
+
+
+@given(graphs(WILD), worlds(), ORDERS)
+@settings(max_examples=60)
+def test_every_run_has_a_tree(graph: Graph, world: World, order: int) -> None:
+    """Whatever a run did, each visit is in its tree once, below the visit that it branched off from or is inside of."""
+    told = account(traced(graph, world, order))
+    above: list[str] = []
+    seen: list[str] = []
+    for row in family(told):
+        level = len(row.drawn) // 2
+        del above[level:]
+        own = row.twig.visit.id if row.twig.visit is not None else ""
+        if own:
+            seen.append(own)
+            left = [v for v in above if v]
+            assert all(own.startswith((f"{v}.", f"{v}/")) for v in left[-1:])
+        above.append(own)
+    assert sorted(seen) == sorted(told.visits)
 
 
 def test_state_is_json(program: Program) -> None:

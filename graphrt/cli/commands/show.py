@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = (
     "graphrt show latest",
+    "graphrt show 4fz --tree",
     "graphrt show 4fz --state",
     "graphrt show trace.jsonl --json",
 )
@@ -38,13 +39,18 @@ def show(
         int | None,
         typer.Option("--depth", min=0, help="Open nodes with a graph inside so deep; 0 for none.", show_default="all"),
     ] = None,
+    as_tree: Annotated[
+        bool,
+        typer.Option("--tree", help="Draw the visits as a tree: branch by branch, each below what it left."),
+    ] = False,
     state: Annotated[bool, typer.Option("--state", help="Print the state that it ended with, or has now.")] = False,
     as_json: JsonOption = False,
     store: StoreOption = DEFAULT_STORE,
 ) -> int:
     """Show a run step by step: what was visited, what came of it, what it wrote, took and used.
 
-    Visits of nodes inside a node stand indented below it. The code of the flow is not needed.
+    Visits stand in the order in which they began, those of nodes inside a node indented below it; with --tree each
+    branch has its visits together. The code of the flow is not needed.
     """
     from graphrt.cli.screen import say_json
     from graphrt.cli.which import account_of, read_known
@@ -56,7 +62,8 @@ def show(
     elif state:
         say_json(state_of(trace))
     else:
-        _say(told, depth, cut_off=info is not None and not info.live)
+        rows = _tree_rows(told, depth) if as_tree else _list_rows(told, depth)
+        _say(told, list(rows), cut_off=info is not None and not info.live)
         say_next(told, run if info is None else told.run, store, stored=info)
     return 0
 
@@ -70,12 +77,12 @@ def state_of(trace: Trace) -> dict[str, Json]:
     return {name: stepper.graph.field[name].encode_state_value(value) for name, value in state.items()}
 
 
-def _say(told: Account, depth: int | None, *, cut_off: bool) -> None:
+def _say(told: Account, rows: list[list[Part] | Part], *, cut_off: bool) -> None:
     from graphrt.cli.screen import say
 
     say(heading(told, cut_off=cut_off), facts(told), "")
     heads = ("VISIT", "NODE", "STATUS", "TOOK", "TOKENS", "WROTE")
-    say_rows(heads, [r for visit, level in tree(told) if depth is None or level <= depth for r in _rows(visit, level)])
+    say_rows(heads, rows)
 
 
 def say_rows(heads: tuple[str, ...], rows: list[list[Part] | Part]) -> None:
@@ -134,7 +141,29 @@ def tree(told: Account) -> Iterator[tuple[VisitAccount, int]]:
         todo += [(v, level + 1) for v in reversed(inside.get(visit.id, []))]
 
 
-def _rows(visit: VisitAccount, level: int) -> Iterator[list[Part] | Part]:
+def _list_rows(told: Account, depth: int | None) -> Iterator[list[Part] | Part]:
+    """Yield the visits in the order in which they began."""
+    for visit, level in tree(told):
+        if depth is None or level <= depth:
+            yield from _rows(visit, "  " * level)
+
+
+def _tree_rows(told: Account, depth: int | None) -> Iterator[list[Part] | Part]:
+    """Yield the visits branch by branch."""
+    from graphrt.cli.family import family
+
+    rows = list(family(told, depth))
+    ids = [row.twig.visit.id for row in rows if row.twig.visit is not None]
+    left = " " * (max(map(len, ["VISIT", *ids])) + 2)  # further lines go on with the tree, in the second column
+    for row in rows:
+        if row.twig.visit is None:
+            yield ["", f"{row.drawn}branch {row.twig.branch}", "", "", "", ""]
+        else:
+            yield from _rows(row.twig.visit, row.drawn, left + row.under)
+
+
+def _rows(visit: VisitAccount, drawn: str, under: str | None = None) -> Iterator[list[Part] | Part]:
+    """Yield a visit, then what is to be said of it; `drawn` stands before its name, `under` before further lines."""
     from graphrt.cli.answers import what_about
     from graphrt.cli.screen import brief_json
     from graphrt.cli.telling import error_text, moment, tokens, took, visit_status
@@ -145,13 +174,13 @@ def _rows(visit: VisitAccount, level: int) -> Iterator[list[Part] | Part]:
         wrote = f"{brief_json(visit.item, 30)}: {wrote}".removesuffix(": ")
     yield [
         (visit.id, "dim"),
-        "  " * level + visit.name,
+        drawn + visit.name,
         visit_status(visit),
         took(visit.duration_s),
         tokens(visit.usage),
         wrote,
     ]
-    indent = " " * 7 + "  " * level
+    indent = " " * 7 + drawn if under is None else under
     for attempt in visit.attempts:
         for mark in attempt.marks:
             yield f"{indent}{shorten(mark.text, _LONG)}", "cyan"
