@@ -590,9 +590,14 @@ class Flow(Generic[S]):
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         """Show the flow in a notebook: as what is registered under `graphrt.display` draws it, else as text."""
         del include, exclude
-        from importlib.metadata import entry_points  # noqa: PLC0415 - only a notebook asks
+        return displayed(self, repr(self))
 
-        for point in entry_points(group="graphrt.display"):
-            shown: dict[str, str] = point.load()(self)
-            return shown
-        return {"text/plain": repr(self)}
+
+def displayed(thing: object, text: str) -> dict[str, str]:
+    """Return what a notebook shows of a flow or a trace: as what is registered for it draws it, else a text."""
+    from importlib.metadata import entry_points  # noqa: PLC0415 - only a notebook asks
+
+    for point in entry_points(group="graphrt.display"):
+        shown: dict[str, str] = point.load()(thing)
+        return shown
+    return {"text/plain": text}

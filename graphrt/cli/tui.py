@@ -274,6 +274,7 @@ class Replay(App[None]):
             self.push_screen(Help())  # type: ignore[unused-awaitable]  # it opens by itself
         elif key == "t":
             self.theme = _THEMES[(_THEMES.index(self.theme) + 1) % len(_THEMES)]
+            self.ansi_color = self.theme == _THEMES[0]
             self.fill()
 
     def _ask(self, what: str) -> None:

@@ -119,6 +119,13 @@ class Result(Generic[S]):
             return RunFailed(f"run {self.run} is suspended and waits for {asked}; answer, then resume it", **where)
         return RunFailed(f"run {self.run} is {self.status}; it can be resumed", **where)
 
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        """Show the run in a notebook, on its flow."""
+        del include, exclude
+        from graphrt.flow import displayed  # noqa: PLC0415 - only a notebook asks
+
+        return displayed(self.trace, repr(self))
+
     def __repr__(self) -> str:
         about = f", error={self.error.type!r}" if self.error is not None else ""
         return f"Result(run={self.run!r}, status={self.status!r}{about})"

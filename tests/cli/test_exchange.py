@@ -102,11 +102,12 @@ def test_pictures_and_spans_are_not_mixed_up(program: Program) -> None:
     ran = program("export", "latest", "-o", "run.svg")
     assert (ran.code, ran.out) == (2, "")
     assert ran.err.startswith("graphrt: run.svg has the ending of a picture (svg): graphrt render latest -o run.svg ")
-    ran = program("render", "latest", "-o", "run.otlp.json")
-    assert (ran.code, ran.err) == (
-        2,
-        "graphrt: spans are no picture: graphrt export latest -o run.otlp.json\n",
-    )
+    for name in ("run.otlp.json", "run.jsonl"):
+        ran = program("render", "latest", "-o", name)
+        assert (ran.code, ran.err) == (
+            2,
+            f"graphrt: {name} has the ending of an exported run, not of a picture: graphrt export RUN -o {name}\n",
+        )
     ran = program("export", "latest", "--content", "-o", "run.jsonl")
     assert (ran.code, ran.err) == (2, "graphrt: --content is about otlp; jsonl always tells all of a run\n")
     assert not list(program.folder.glob("run.*"))

@@ -52,6 +52,14 @@ def test_a_notebook_shows_a_flow() -> None:
     assert bundle["text/plain"].startswith("poem")
 
 
+def test_a_notebook_shows_a_run() -> None:
+    """A result on the last line of a cell is drawn as the run went."""
+    bundle = _bundle(_flow().run_sync(Poem(), run_id="sung"))
+    assert "run sung" in bundle["text/plain"]
+    assert "write · task · visited" in bundle["text/plain"]
+    assert ET.fromstring(bundle["image/svg+xml"]).tag.endswith("svg")
+
+
 def test_a_flow_with_mistakes_shows_them() -> None:
     """What cannot be drawn is no reason for a notebook to show a traceback."""
     bundle = _bundle(Flow("empty", Poem))

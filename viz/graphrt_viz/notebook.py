@@ -1,4 +1,4 @@
-"""How flows and pictures show themselves in a notebook: as SVG that follows its colours, and as text elsewhere.
+"""How flows, runs and pictures show themselves in a notebook: as SVG that follows its colours, and as text elsewhere.
 
 It is found by the entry point `graphrt.display`, so a flow need not know the visualiser.
 """
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from graphrt.flow import Flow
+    from graphrt.trace import Trace
     from graphrt_viz.picture import Picture
 
 
@@ -23,12 +24,15 @@ def bundle(picture: Picture) -> dict[str, str]:
         return shown
 
 
-def display(flow: Flow[Any]) -> dict[str, str]:
-    """Return the picture of a flow by MIME type; of one that cannot be frozen, its mistakes."""
+def display(shown: Flow[Any] | Trace) -> dict[str, str]:
+    """Return the picture of a flow, or of a run on its flow, by MIME type; of what cannot be drawn, why."""
     from graphrt.errors import GraphrtError  # noqa: PLC0415 - a notebook pays when it shows something
+    from graphrt.trace import Trace  # noqa: PLC0415 - as above
     from graphrt_viz.extract import picture_of  # noqa: PLC0415 - as above
+    from graphrt_viz.overlay import picture_of_run  # noqa: PLC0415 - as above
 
     try:
-        return bundle(picture_of(flow.freeze()))
+        return bundle(picture_of_run(shown) if isinstance(shown, Trace) else picture_of(shown.freeze()))
     except GraphrtError as error:
-        return {"text/plain": f"{flow!r}\n{error}"}
+        named = f"run {shown.header.run}" if isinstance(shown, Trace) else repr(shown)
+        return {"text/plain": f"{named}\n{error}"}

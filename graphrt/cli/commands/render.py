@@ -133,8 +133,8 @@ def render(
     from graphrt_viz.exporters import format_named, format_of
 
     named = " ".join(what)
-    if output is not None and form is None and output.name.lower().endswith(".otlp.json"):
-        raise UseError(f"spans are no picture: graphrt export {named} -o {output}")
+    if output is not None and form is None and output.name.lower().endswith((".otlp.json", ".jsonl")):
+        raise UseError(f"{output} has the ending of an exported run, not of a picture: graphrt export RUN -o {output}")
     try:
         chosen = format_named(form) if form else format_of(output) if output is not None else format_named("text")
         known = [shown_now(one, store) for one in what]

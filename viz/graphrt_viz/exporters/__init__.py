@@ -125,4 +125,5 @@ def format_of(path: Path) -> Format:
         if path.name.lower().endswith(known_ending):
             return form
     known = ", ".join(e for f in FORMATS.values() for e in f.endings)
-    raise FormatError(f"{path}: no format has the ending {ending!r}; use one of {known}")
+    found = f"no format has the ending {ending!r}" if ending else "a name without an ending says no format"
+    raise FormatError(f"{path}: {found}; use one of {known}")
