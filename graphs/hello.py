@@ -1,6 +1,6 @@
 """Hello: one agent that answers.
 
-graphrt run graphs/hello.py --input "Hello!"
+graphrt chat graphs/hello.py "Hello!"
 """
 
 from __future__ import annotations

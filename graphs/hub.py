@@ -1,6 +1,6 @@
 """A support hub: a host hands the customer over to billing or repairs, who hand back what is not theirs.
 
-graphrt run graphs/hub.py --input "I was charged twice for A-1042."
+graphrt chat graphs/hub.py "I was charged twice for A-1042."
 """
 
 from __future__ import annotations

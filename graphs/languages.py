@@ -1,6 +1,6 @@
 """English ⇄ Spanish: two agents that hand the conversation over to whoever speaks the customer's language.
 
-graphrt run graphs/languages.py --input "Hola, ¿qué tal?"
+graphrt chat graphs/languages.py "Hola, ¿qué tal?"
 """
 
 from __future__ import annotations

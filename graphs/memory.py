@@ -1,7 +1,7 @@
 """A chatbot that remembers: what it learns about you is kept in a file, and known in every later conversation.
 
-graphrt run graphs/memory.py --input "I live in Oslo, and I am allergic to nuts."
-graphrt run graphs/memory.py --input "What should I not eat?"
+graphrt chat graphs/memory.py "I live in Oslo, and I am allergic to nuts."
+graphrt chat graphs/memory.py "What should I not eat?"
 """
 
 from __future__ import annotations

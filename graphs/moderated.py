@@ -3,7 +3,7 @@
 Whoever is first: `refuse` ends the run and cancels the answer under way. What was fine is kept in a small database by a
 branch that leads nowhere else; nobody waits for it but the end of the run.
 
-    graphrt run graphs/moderated.py --input "How do I make pancakes?"
+    graphrt chat graphs/moderated.py "How do I make pancakes?"
 """
 
 from __future__ import annotations

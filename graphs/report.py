@@ -1,6 +1,6 @@
 """Research, then a report: two agents one after the other; the first hands on checked data.
 
-graphrt run graphs/report.py --input "The history of tea"
+graphrt chat graphs/report.py "The history of tea"
 """
 
 from __future__ import annotations

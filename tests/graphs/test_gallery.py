@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from graphrt import ChatState
 from graphrt.account import account
 from graphrt.replay import verify
 from graphrt.runtime import resume
@@ -40,7 +41,8 @@ def test_every_flow_has_its_place_in_the_index(name: str) -> None:
     first, *lines = (ast.get_docstring(ast.parse((GALLERY / f"{name}.py").read_text("utf-8"))) or "").splitlines()
     assert f"| [{name}](#{name}) | " in index
     assert f"## {name}\n\n{first} [The code]({name}.py)\n\n![{name}]({name}.svg)\n" in index
-    assert any(line.strip().startswith(f"graphrt run graphs/{name}.py --input ") for line in lines)
+    verb, says = ("chat", "") if issubclass(CASES[name].flow.state_type, ChatState) else ("run", "--input ")
+    assert any(line.strip().startswith(f"graphrt {verb} graphs/{name}.py {says}") for line in lines)
     if (GALLERY / "runs" / f"{name}.jsonl").exists():
         assert f"![a run of {name}](runs/{name}.svg)" in index
 
