@@ -16,20 +16,18 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from functools import partial
 from inspect import Parameter, isroutine, signature
-from typing import Annotated, Any, Final, TypeVar, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar, get_args, get_origin, get_type_hints
 from weakref import WeakKeyDictionary
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
-    Discriminator,
     PlainValidator,
     TypeAdapter,
     WrapValidator,
 )
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticUserError
-from pydantic.fields import FieldInfo
 
 from graphrt import hints
 from graphrt.errors import Mistake
@@ -37,6 +35,9 @@ from graphrt.inputs import Json
 from graphrt.items import Items, is_items, is_listed
 from graphrt.reducers import BUILT_IN, NEEDS, Reducer, extend, reducer_named, union
 from graphrt.values import UNTYPED, Convert, ValueRefused, brief, codec_of, same
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
 
 S = TypeVar("S", bound=BaseModel)
 
@@ -268,9 +269,7 @@ def _field(state_type: type[BaseModel], name: str, info: FieldInfo, mistakes: li
         if name in d.info.fields or "*" in d.info.fields
     ]
     if info.discriminator is not None:
-        constraints.append(
-            info.discriminator if isinstance(info.discriminator, Discriminator) else Discriminator(info.discriminator)
-        )
+        constraints.append(_discriminator(info.discriminator))
     if constraints:
         # Annotated takes its parts as one tuple, which type checkers do not follow.
         annotation = Annotated[tuple([annotation, *constraints])]  # type: ignore[assignment]  # noqa: C409
@@ -299,6 +298,13 @@ def _field(state_type: type[BaseModel], name: str, info: FieldInfo, mistakes: li
         except ValueRefused as refused:
             wrong("bad-default", f"has a default that does not fit: takes {refused.expected}, got {refused.found}")
     return field
+
+
+def _discriminator(given: Any) -> Any:  # noqa: ANN401 - naming its type loads what is kept from loading here
+    """Return what tells the members of a union apart, as an annotation has it."""
+    from pydantic import Discriminator  # noqa: PLC0415 - brings all of pydantic's own types, and few models need it
+
+    return given if isinstance(given, Discriminator) else Discriminator(given)
 
 
 def _default(info: FieldInfo) -> Any:  # noqa: ANN401 - a value of the field

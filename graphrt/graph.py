@@ -44,8 +44,7 @@ class Retry(msgspec.Struct, frozen=True, omit_defaults=True):
     """Names of exception types that are not worth another attempt."""
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(msgspec.Struct, frozen=True):
     """The Python function behind a node, and how its parameters are filled."""
 
     fn: Callable[..., Any]
@@ -59,8 +58,7 @@ class Work:
     is_async: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Each:
+class Each(msgspec.Struct, frozen=True):
     """Dynamic fan-out: one branch per item of a list field."""
 
     of: str

@@ -19,6 +19,7 @@ from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
+import msgspec
 from pydantic_core import to_jsonable_python
 
 from graphrt.errors import UseError
@@ -75,52 +76,45 @@ COMPARISONS: Final[dict[str, Callable[[Any, Any], Any]]] = {
 # --- the nodes of a tree --------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(msgspec.Struct, frozen=True):
     """The value of a field."""
 
     field: str
 
 
-@dataclass(frozen=True, slots=True)
-class Constant:
+class Constant(msgspec.Struct, frozen=True):
     """A value that the author wrote. Its JSON form is what is printed and stored."""
 
     value: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Attribute:
+class Attribute(msgspec.Struct, frozen=True):
     """An attribute of a model (a key, where the state was read from JSON)."""
 
     of: Tree
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Index:
+class Index(msgspec.Struct, frozen=True):
     """An item of a list or dict."""
 
     of: Tree
     key: int | str
 
 
-@dataclass(frozen=True, slots=True)
-class Size:
+class Size(msgspec.Struct, frozen=True):
     """How many items, or characters."""
 
     of: Tree
 
 
-@dataclass(frozen=True, slots=True)
-class Negative:
+class Negative(msgspec.Struct, frozen=True):
     """The number with its sign changed."""
 
     of: Tree
 
 
-@dataclass(frozen=True, slots=True)
-class Arithmetic:
+class Arithmetic(msgspec.Struct, frozen=True):
     """`left op right`, op one of + - * / // %."""
 
     op: str
@@ -128,8 +122,7 @@ class Arithmetic:
     right: Tree
 
 
-@dataclass(frozen=True, slots=True)
-class Compare:
+class Compare(msgspec.Struct, frozen=True):
     """`left op right`, op one of < <= > >= == !=."""
 
     op: str
@@ -137,60 +130,52 @@ class Compare:
     right: Tree
 
 
-@dataclass(frozen=True, slots=True)
-class OneOf:
+class OneOf(msgspec.Struct, frozen=True):
     """Whether the value equals one of the options."""
 
     of: Tree
     options: tuple[Tree, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Contains:
+class Contains(msgspec.Struct, frozen=True):
     """Whether a collection has an item, or a text a part."""
 
     of: Tree
     item: Tree
 
 
-@dataclass(frozen=True, slots=True)
-class IsNone:
+class IsNone(msgspec.Struct, frozen=True):
     """Whether the value is None."""
 
     of: Tree
 
 
-@dataclass(frozen=True, slots=True)
-class Matches:
+class Matches(msgspec.Struct, frozen=True):
     """Whether the pattern is found anywhere in a text of at most `LONGEST_MATCHED` characters; ^ and $ anchor it."""
 
     of: Tree
     pattern: str
 
 
-@dataclass(frozen=True, slots=True)
-class Holds:
+class Holds(msgspec.Struct, frozen=True):
     """Whether a bool is true; any other value is an error."""
 
     of: Tree
 
 
-@dataclass(frozen=True, slots=True)
-class Not:
+class Not(msgspec.Struct, frozen=True):
     """Whether the condition is false."""
 
     of: Tree
 
 
-@dataclass(frozen=True, slots=True)
-class And:
+class And(msgspec.Struct, frozen=True):
     """Whether all conditions hold; stops at the first that does not."""
 
     parts: tuple[Tree, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Or:
+class Or(msgspec.Struct, frozen=True):
     """Whether one of the conditions holds; stops at the first that does."""
 
     parts: tuple[Tree, ...]

@@ -27,7 +27,7 @@ from typing import (
 )
 from uuid import UUID
 
-from pydantic import BaseModel, Secret, SecretBytes, SecretStr
+from pydantic import BaseModel
 
 SCALARS: frozenset[Any] = frozenset({str, int, float, bool, type(None)})
 """Types whose values stand for themselves in JSON and never change."""
@@ -178,6 +178,9 @@ def is_set(value: object) -> TypeGuard[set[Any] | frozenset[Any]]:
 
 def is_secret(annotation: Any) -> bool:  # noqa: ANN401 - as above
     """Tell whether values of this type may hold a pydantic secret."""
+    # Pydantic's own types are a tenth of what it loads; the first model brings them, importing graphrt need not.
+    from pydantic import Secret, SecretBytes, SecretStr  # noqa: PLC0415
+
     for part in parts(annotation):
         kind = get_origin(part) or part
         if isinstance(kind, type) and issubclass(kind, (SecretStr, SecretBytes, Secret)):
