@@ -261,11 +261,13 @@ async def diagram() -> m.Readings:
 
         graph = chain_of(n).freeze()
 
-        async def draw(graph: Graph = graph, n: int = n) -> bool:
-            return f"step{n - 1}" in render(graph, "dot")
+        async def draw(to: str, graph: Graph = graph, n: int = n) -> bool:
+            text = render(graph, to)
+            return isinstance(text, str) and f"step{n - 1}" in text
 
         found[f"freeze {n}"] = await m.timed(define, n, wanted=n)
-        found[f"text {n}"] = await m.timed(draw, n, wanted=True)
+        found[f"text {n}"] = await m.timed(partial(draw, "mermaid"), n, wanted=True)
+        found[f"dot {n}"] = await m.timed(partial(draw, "dot"), n, wanted=True)
     return found
 
 

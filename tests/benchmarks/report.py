@@ -102,14 +102,16 @@ def overview(measured: Measured) -> list[str]:
 
 def targets(measured: Measured) -> list[str]:
     """Return graphrt's own promises and what became of them."""
-    lines = ["| promise | at most | measured | |", "|---|---|---|---|"]
+    lines = ["| promise | at most | measured | the floor beside it | |", "|---|---|---|---|---|"]
     for workload in BY_KEY.values():
         for figure in workload.figures:
             value = value_of(measured, workload, figure, "graphrt")
             if figure.target is not None and value is not None:
                 kept = "kept" if value <= figure.target else "**missed**"
                 says = f"{workload.key} {figure.says}"
-                lines.append(f"| {says} | {shown(figure.target)} {figure.unit} | {shown(value)} | {kept} |")
+                floor = value_of(measured, workload, figure, "floor")
+                beside = "–" if floor is None else shown(floor)
+                lines.append(f"| {says} | {shown(figure.target)} {figure.unit} | {shown(value)} | {beside} | {kept} |")
     return lines if len(lines) > 2 else []
 
 
