@@ -266,7 +266,7 @@ async def diagram() -> m.Readings:
             return isinstance(text, str) and f"step{n - 1}" in text
 
         found[f"freeze {n}"] = await m.timed(define, n, wanted=n)
-        found[f"text {n}"] = await m.timed(partial(draw, "mermaid"), n, wanted=True)
+        found[f"text {n}"] = await m.timed(partial(draw, "plantuml"), n, wanted=True)
         found[f"dot {n}"] = await m.timed(partial(draw, "dot"), n, wanted=True)
     return found
 

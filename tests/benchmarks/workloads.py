@@ -146,8 +146,9 @@ WORKLOADS: Final = (
     Workload(
         "W10",
         "diagram",
-        "a chain of so many nodes, defined, made ready to run, and written down as the text of a diagram: Mermaid, and"
-        " of graphrt also DOT, whose labels are measured",
+        "a chain of so many nodes, defined, made ready to run, and written down as the text of a diagram: the whole of"
+        " it in Mermaid, by graphrt in PlantUML, because it shortens Mermaid to what Mermaid can draw; and, by graphrt"
+        " alone, in DOT, for which the labels are measured",
         (
             *(
                 Figure(f"freeze {n}", f"define and make ready, a node of {n:,}", "µs", target=20 if n > 100 else None)

@@ -8,6 +8,7 @@ byte of a character beyond ASCII. Boxes are made for the larger one, so that tex
 from __future__ import annotations
 
 import unicodedata
+from functools import lru_cache
 from typing import Final
 
 # Thousandths of the font size for the characters from space to tilde.
@@ -34,6 +35,7 @@ LINE: Final = 1.2
 """Height of a line of text, in font sizes."""
 
 
+@lru_cache(2_048)
 def width(text: str, size: float, *, bold: bool = False, mono: bool = False) -> float:
     """Return the width in points that `text` needs at `size` points."""
     table = _BOLD if bold else _REGULAR
@@ -41,6 +43,7 @@ def width(text: str, size: float, *, bold: bool = False, mono: bool = False) -> 
     return total * size / 1000
 
 
+@lru_cache(2_048)
 def believed(text: str, size: float, *, bold: bool = False, mono: bool = False) -> float:
     """Return the width in points that a Graphviz without fonts gives `text` at `size` points."""
     table = _BOLD if bold else _REGULAR

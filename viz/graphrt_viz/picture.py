@@ -8,6 +8,7 @@ exporters' business.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import msgspec
 
 VERSION: Final = 1
 """Version of the JSON form; readers refuse what they do not know."""
+_AS_IS: Final = frozenset({str, int, bool, type(None)})
 
 NodeKind: TypeAlias = Literal[
     "start", "task", "agent", "tool_agent", "router", "ask", "join", "fork", "end", "failure_end", "subgraph"
@@ -255,18 +257,27 @@ def canonical(picture: Picture) -> str:
 
 
 def _plain(value: object) -> Any:  # noqa: ANN401 - a JSON value
+    kind = type(value)
+    if kind in _AS_IS:
+        return value
     if isinstance(value, tuple):
         return [_plain(v) for v in cast("tuple[object, ...]", value)]
     if isinstance(value, float) and value.is_integer():
         return int(value)  # 372.0 and 372 are equal, so they must be written alike
-    if not dataclasses.is_dataclass(value):
-        return value
     out: dict[str, Any] = {}
-    for f in dataclasses.fields(value):
-        v = getattr(value, f.name)
-        if f.default is dataclasses.MISSING or v != f.default:
-            out[f.name] = _plain(v)
-    return out
+    for name, default in _members(kind):
+        v = getattr(value, name)
+        if v is not default and v != default:
+            out[name] = _plain(v)
+    return out if dataclasses.is_dataclass(kind) else value
+
+
+@functools.cache
+def _members(kind: type[Any]) -> tuple[tuple[str, object], ...]:
+    """Return the fields of a part of a picture, and their defaults; nothing for other types."""
+    if not dataclasses.is_dataclass(kind):
+        return ()
+    return tuple((f.name, f.default) for f in dataclasses.fields(kind))
 
 
 def from_json(data: dict[str, Any]) -> Picture:

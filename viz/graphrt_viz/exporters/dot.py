@@ -7,6 +7,7 @@ diff of two files shows what changed. No link or image is ever written.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from graphrt_viz import looks, story
@@ -236,7 +237,13 @@ def edge_classes(edge: PEdge, picture: Picture) -> tuple[str, ...]:
 
 
 def _attrs(attrs: Mapping[str, str]) -> str:
-    return " ".join(f"{k}={v if _is_number(v) else quote(v)}" for k, v in attrs.items())
+    return " ".join([f"{k}={_value(v)}" for k, v in attrs.items()])
+
+
+@lru_cache(4096)
+def _value(value: str) -> str:
+    """Return a value as DOT has it; colours, shapes and widths are the same few in a whole picture."""
+    return value if _is_number(value) else quote(value)
 
 
 def _is_number(value: str) -> bool:
