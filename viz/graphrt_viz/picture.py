@@ -257,7 +257,7 @@ def canonical(picture: Picture) -> str:
 
 
 def _plain(value: object) -> Any:  # noqa: ANN401 - a JSON value
-    kind = type(value)
+    kind: type[Any] = type(value)
     if kind in _AS_IS:
         return value
     if isinstance(value, tuple):
