@@ -8,7 +8,6 @@ exporters' business.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import hashlib
 import json
 from dataclasses import dataclass
@@ -272,12 +271,16 @@ def _plain(value: object) -> Any:  # noqa: ANN401 - a JSON value
     return out if dataclasses.is_dataclass(kind) else value
 
 
-@functools.cache
+_MEMBERS: dict[type[Any], tuple[tuple[str, object], ...]] = {}
+
+
 def _members(kind: type[Any]) -> tuple[tuple[str, object], ...]:
     """Return the fields of a part of a picture, and their defaults; nothing for other types."""
-    if not dataclasses.is_dataclass(kind):
-        return ()
-    return tuple((f.name, f.default) for f in dataclasses.fields(kind))
+    found = _MEMBERS.get(kind)
+    if found is None:
+        fields = dataclasses.fields(kind) if dataclasses.is_dataclass(kind) else ()
+        found = _MEMBERS[kind] = tuple((f.name, f.default) for f in fields)
+    return found
 
 
 def from_json(data: dict[str, Any]) -> Picture:
