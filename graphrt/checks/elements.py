@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from typing import TYPE_CHECKING
+
+from graphrt.definition import place_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,3 +65,18 @@ def inner_nodes(node: Node) -> Iterator[Node]:
 def is_model(node: Node) -> bool:
     """Tell whether a model decides what a node writes or answers."""
     return node.kind == "agent" or (node.kind == "router" and node.graph is not None)
+
+
+def declared_at(state_type: type | None, name: str) -> str | None:
+    """Return where a field of a state type is declared, if the source is at hand."""
+    if state_type is None:
+        return None
+    try:
+        lines, first = inspect.getsourcelines(state_type)
+        file = inspect.getsourcefile(state_type)
+    except (OSError, TypeError):
+        return None
+    for number, line in enumerate(lines, first):
+        if re.match(rf"\s+{re.escape(name)}\s*:", line):
+            return place_text((file or "?", number))
+    return None

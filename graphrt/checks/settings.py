@@ -60,6 +60,8 @@ class Settings:
     """Budget of a run, in requests to models; None for none."""
     against: tuple[Recorded, ...] = ()
     """Recorded runs that were tried against the definition."""
+    reducers: bool = False
+    """Whether reducers that the flow brings are called, on values of their types, to see whether they are sound."""
     items: int | None = None
     """How many items a list has at most whose type does not say it, where costs are bounded; None for any number."""
 
@@ -95,6 +97,12 @@ def _count(value: Json) -> int:
     return value
 
 
+def _switch(value: Json) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError
+    return value
+
+
 def _outputs(value: Json) -> dict[str, tuple[str, ...]]:
     if not is_mapping(value):
         raise TypeError
@@ -108,4 +116,5 @@ _KEYS: Final[dict[str, tuple[Callable[[Json], Any], str]]] = {
     "max-visits": (_count, "a number from 0"),
     "max-requests": (_count, "a number from 0"),
     "items": (_count, "a number from 0"),
+    "reducers": (_switch, "true or false"),
 }

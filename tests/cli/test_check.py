@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.cli.calling import Program
+
+ROOT = Path(__file__).parents[2]
 
 BROKEN = """
 from pydantic import BaseModel
@@ -270,6 +274,58 @@ def test_cost_and_picture(program: Program) -> None:
         "▢ thank · task",
         "└──▶ praise",
     ]
+
+
+MEAN = """
+from typing import Annotated
+
+from pydantic import BaseModel
+
+from graphrt import Flow
+
+
+def mean(old: float, new: float) -> float:
+    return (old + new) / 2
+
+
+class Essay(BaseModel):
+    text: str
+    score: Annotated[float, mean] = 0.0
+
+
+flow = Flow("essay", Essay)
+
+
+@flow.task(writes=flow.state.score)
+def grade(text: str) -> float:
+    return 0.5
+"""
+
+
+def test_reducers_are_tried_on_request(program: Program) -> None:
+    """--reducers, or the project's settings, call what the flow folds with; the finding stands at the field."""
+    write(program, "mean.py", MEAN)
+    assert program("check", "mean.py").code == 0
+    ran = program("check", "mean.py", "--reducers")
+    assert ran.code == 1
+    assert "  mean.py:15: GR306 reducer mean of field 'score' is not associative: mean(mean(0.0, 0.0), 0.25)" in ran.out
+    write(program, "pyproject.toml", "[tool.graphrt.check]\nreducers = true\n")
+    assert program("check", "mean.py").code == 1
+    write(program, "pyproject.toml", "[tool.graphrt.check]\nreducers = 1\n")
+    assert "reducers = 1; expected true or false" in program("check", "mean.py").err
+
+
+def test_the_hook_for_pre_commit_is_a_command_that_works(program: Program) -> None:
+    """Who names the hook and a folder gets the check of that folder, whatever files were changed."""
+    (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text("utf-8"))
+    assert {"id", "name", "entry", "language", "types"} <= set(hook)
+    assert hook["pass_filenames"] is False
+    name, *args = hook["entry"].split()
+    assert name == "graphrt"
+    write(program, "flows/gap.py", GAP)
+    assert program(*args, "flows").code == 1
+    write(program, "good/fine.py", FINE)
+    assert program(*args, "good").code == 0
 
 
 def test_recorded_runs_against_a_changed_flow(program: Program) -> None:

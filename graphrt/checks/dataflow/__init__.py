@@ -6,6 +6,7 @@ from graphrt.checks.dataflow.assignment_type import assignment_type
 from graphrt.checks.dataflow.lost_write import lost_write
 from graphrt.checks.dataflow.parallel_write import parallel_write
 from graphrt.checks.dataflow.read_before_write import read_before_write
+from graphrt.checks.dataflow.unsound_reducer import unsound_reducer
 from graphrt.checks.dataflow.unused_field import unused_field
 
 RULES = (
@@ -14,5 +15,6 @@ RULES = (
     unused_field,
     parallel_write,
     assignment_type,
+    unsound_reducer,
 )
 """In the order of their codes."""

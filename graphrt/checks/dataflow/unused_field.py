@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
-import re
-
+from graphrt.checks.elements import declared_at
 from graphrt.checks.rule import Finds, Found, Subject, rule
-from graphrt.definition import place_text
 
 
 @rule("GR303", "unused-field", "warning")
@@ -20,20 +17,5 @@ def unused_field(at: Subject) -> Finds:
         must = ", though every caller must give it" if f.required else ""
         yield Found(
             f"nothing in the flow reads or writes field {f.name!r}{must}; remove it, or use it",
-            place=_place(at.graph.state_type, f.name),
+            place=declared_at(at.graph.state_type, f.name),
         )
-
-
-def _place(state_type: type | None, name: str) -> str | None:
-    """Return where a field is declared, if the source is at hand."""
-    if state_type is None:
-        return None
-    try:
-        lines, first = inspect.getsourcelines(state_type)
-        file = inspect.getsourcefile(state_type)
-    except (OSError, TypeError):
-        return None
-    for number, line in enumerate(lines, first):
-        if re.match(rf"\s+{re.escape(name)}\s*:", line):
-            return place_text((file or "?", number))
-    return None

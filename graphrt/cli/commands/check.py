@@ -72,6 +72,13 @@ def check(
             "--items", min=0, help="How long a list is at most whose type does not say it.", show_default="any length"
         ),
     ] = None,
+    reducers: Annotated[
+        bool,
+        typer.Option(
+            "--reducers",
+            help="Call the flows' own reducers on many values: are they associative, are they pure? Needs hypothesis.",
+        ),
+    ] = False,
     against: Annotated[
         str | None,
         typer.Option(
@@ -104,6 +111,7 @@ def check(
         max_visits=given.max_visits if max_visits is None else max_visits,
         max_requests=given.max_requests if max_requests is None else max_requests,
         items=given.items if items is None else items,
+        reducers=given.reducers or reducers,
     )
     rules_of(settings.select, settings.ignore)  # refuse what names no rule before anything is loaded
     looked, troubles = look(targets, settings, against)
