@@ -6,7 +6,7 @@ from typing import Any, Literal, cast
 
 from pydantic import BaseModel
 
-from graphrt import Flow
+from graphrt import Agent, Flow, Node
 from graphrt.checks import Finding, check
 
 
@@ -44,6 +44,16 @@ def search(query: str) -> str:
 def grade(text: str) -> float:
     """Grade a text."""
     return float(len(text))
+
+
+def is_good(score: float) -> bool:
+    """Judge a grade."""
+    return score > 0.5
+
+
+def is_bad(score: float) -> bool:
+    """Judge a grade."""
+    return score < 0.5
 
 
 def route_of(query: str) -> Literal["web", "archive"]:
@@ -151,3 +161,135 @@ def test_parallel_write() -> None:
     found = only(flow, "GR304")
     assert found.nodes == ("start", "web", "archive")
     assert "'web' and 'archive' write 'text' in two branches of 'start', side by side" in found.message
+
+
+# -- edges that compete -----------------------------------------------------------------------------------------------
+
+
+def graded(name: str = "report") -> tuple[Flow[Report], Any, Node, Node]:
+    """Return a flow that begins with a grade, and two ends."""
+    flow = Flow(name, Report)
+    first = flow.task(writes=flow.state.score, name="grade")(grade)
+    return flow, first, flow.end("good"), flow.end("bad")
+
+
+def test_a_plain_edge_before_a_conditional_one() -> None:
+    """Elsewhere both are taken, or the condition is never asked; here the first match is taken, so it is reported."""
+    flow, first, good, bad = graded()
+    flow.edge(first, good)
+    flow.edge(first, bad, when=flow.state.score < 0.5)
+    found = only(flow, "GR202")
+    assert "edge 1 ('grade' -> 'bad' when score < 0.5) is never taken: edge 0 ('grade' -> 'good')" in found.message
+    assert "so 'bad' is never reached" in found.message
+
+
+def test_no_condition_holds() -> None:
+    """Elsewhere the run ends there without a word; the state in which it would is told before."""
+    flow, first, good, bad = graded()
+    flow.edge(first, good, when=flow.state.score > 0.5)
+    flow.edge(first, bad, when=flow.state.score < 0.5)
+    assert only(flow, "GR201").witness == {"score": 0.5}
+
+
+def test_cases_without_a_default() -> None:
+    """Elsewhere a message that no case takes is dropped; whether functions take every state cannot be decided."""
+    flow, first, good, bad = graded()
+    flow.edge(first, good, when=is_good)
+    flow.edge(first, bad, when=is_bad)
+    assert "it is not decided whether one of the guards of 'grade' always holds" in only(flow, "GR206").message
+
+
+def test_a_value_that_is_not_there_yet_is_compared() -> None:
+    """Elsewhere the comparison of None with a number raises in the middle of the run."""
+
+    class Draft(BaseModel):
+        text: str
+        rating: float | None = None
+
+    flow = Flow("draft", Draft)
+    s = flow.state
+
+    @flow.task
+    def send(text: str) -> None: ...
+
+    flow.edge(send, flow.end("good"), when=cast("Any", s.rating) > 0.5)
+    flow.edge(send, flow.end("bad"))
+    found = next(f for f in check(flow) if f.code == "GR205")
+    assert found.witness == {"rating": None}
+    assert "rating = None: the guard of edge 0" in found.message
+
+
+def test_one_edge_written_twice() -> None:
+    """Elsewhere refused without a place, or the target runs twice."""
+    flow, first, good, bad = graded()
+    flow.edge(first, good, when=flow.state.score > 0.5)
+    flow.edge(first, good, when=flow.state.score > 0.5)
+    flow.edge(first, bad)
+    assert "edges 0 and 1 of 'grade' both lead to 'good' on the same conditions" in only(flow, "GR106").message
+
+
+# -- values that get lost ---------------------------------------------------------------------------------------------
+
+
+def test_what_one_node_wrote_is_overwritten_by_the_next() -> None:
+    """A list without a reducer: elsewhere the second answer silently replaces the first."""
+    flow = Flow("report", Report)
+    s = flow.state
+    first = flow.task(writes=s.text, name="first")(search)
+    second = flow.task(writes=s.text, name="second")(search)
+    flow.edge(first, second)
+    found = only(flow, "GR302")
+    assert found.node == "first"
+    assert "is replaced by 'second' before anything reads it" in found.message
+
+
+def test_branches_of_unequal_length_meet_at_a_node() -> None:
+    """Elsewhere the node where they meet runs as soon as the short one is there, and once more for the long one."""
+    flow = Flow("report", Report)
+    s = flow.state
+    start = flow.task(name="start")(begin)
+    short = flow.task(writes=s.web, name="short")(search)
+    long = flow.task(writes=s.archive, name="long")(search)
+    longer = flow.task(writes=s.score, name="longer")(grade)
+    meet = flow.task(name="meet")(begin)
+    flow.fork(start, [short, long])
+    flow.edge(long, longer)
+    flow.edge([short, longer], meet)
+    found = only(flow, "GR109")
+    assert (found.node, found.path) == ("meet", ("start", "short", "meet"))
+    assert "start → long → longer → meet" in found.message
+
+
+def test_a_value_of_another_type_than_the_next_node_takes() -> None:
+    """Elsewhere no handler takes the message, or a validator fails in the middle of the run."""
+    flow = Flow("report", Report)
+    flow.task(writes=cast("Any", flow.state.score), name="first")(search)
+    (found,) = check(flow)
+    assert (found.code, found.name) == ("GR305", "assignment-type")
+    assert "'first'" in found.message
+
+
+# -- runs that do not end ---------------------------------------------------------------------------------------------
+
+
+def test_an_agent_and_its_critic_talk_for_ever() -> None:
+    """Elsewhere a recursion limit, whose default nobody remembers, breaks it off and the work is lost."""
+    flow = Flow("report", Report)
+    s = flow.state
+    write = flow.agent("write", Agent("Write."), reads=s.query, writes=s.text)
+    review = flow.agent("review", Agent("Grade it."), reads=s.text, writes=s.score)
+    flow.start(write)
+    flow.edge(write, review)
+    flow.edge(review, flow.end("done"), when=s.score > 0.8)
+    flow.edge(review, write)
+    assert "nothing bounds the cycle review → write → review: only a model decides" in only(flow, "GR105").message
+
+
+def test_failing_for_ever() -> None:
+    """An edge back on every error is a retry without an end, without a wait and without a word."""
+    flow = Flow("report", Report)
+    first = flow.task(writes=flow.state.text, name="first")(search)
+    flow.start(first)
+    flow.edge(first, flow.end("done"))
+    flow.edge(first, first, on=Exception)
+    assert "as long as 'first' fails with Exception" in only(flow, "GR105").message

@@ -18,8 +18,9 @@ def boundless_fan_out(at: Subject) -> Finds:
             if model is None:
                 continue
             yield Found(
-                f"{n.name!r} starts a branch per item of {e.each.of!r}, a list of any length that"
-                f" {model.name!r} has a model write; bound the list by Field(max_length=…), or give the flow Limits",
+                f"{n.name!r} starts a branch per item of {e.each.of!r}, a list of any length"
+                f" that {model.name!r} has a model write: how much a run does is up to the model; bound the list by"
+                " Field(max_length=…), or give the flow Limits",
                 node=n,
                 edge=e,
                 nodes=(model.name,),

@@ -9,4 +9,7 @@ from graphrt.checks.rule import Finds, Found, Subject, rule
 def not_resumable(at: Subject) -> Finds:
     for r in at.runs:
         if r.lost is not None:
-            yield Found(f"run {r.run} has not ended and could not be resumed: {r.lost}")
+            yield Found(
+                f"run {r.run} has not ended and could not be resumed: {r.lost}; keep the old name and order, or finish"
+                " or cancel the run before the change"
+            )

@@ -12,6 +12,7 @@ def other_path(at: Subject) -> Finds:
             continue
         where = f"visit {r.visit} ({r.node})" if r.visit is not None else "its start"
         yield Found(
-            f"run {r.run} would go another way at {where}: recorded {r.before or 'nothing'}; now {r.now or 'nothing'}",
+            f"run {r.run} would go another way at {where}: recorded {r.before or 'nothing'}; now {r.now or 'nothing'};"
+            " if the change was not meant for runs like it, it shows there first",
             node=at.graph.by_name.get(r.node or ""),
         )
