@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from graphrt.checks.subject import Subject
     from graphrt.graph import Edge, Node
 
@@ -85,17 +83,10 @@ def _is_inner(at: Subject, opener: Node, join: Node) -> bool:
     return join.opener is not None and join.opener != opener.index and at.shape.dominates(opener.index, join.opener)
 
 
-def beside(at: Subject, branches: tuple[Branch, ...]) -> Iterator[tuple[Branch, Branch]]:
-    """Yield the pairs of branches of one opener that may be under way together; a branch per item beside itself."""
-    for k, one in enumerate(branches):
-        if one.edge is not None and one.edge.each is not None:
-            yield one, one
-        for other in branches[k + 1 :]:
-            if _may_meet(at, one, other):
-                yield one, other
-
-
-def _may_meet(at: Subject, one: Branch, other: Branch) -> bool:
+def may_meet(at: Subject, one: Branch, other: Branch) -> bool:
+    """Tell whether two branches of one opener may be under way together; a branch per item is beside itself."""
+    if one is other:
+        return one.edge is not None and one.edge.each is not None
     if one.edge is not None and other.edge is not None:
         return one.opener.fork and not at.exclude_each_other(one.edge, other.edge)
     if one.join is not None and other.join is not None:

@@ -65,6 +65,8 @@ class Decision:
     """Edges whose guard holds in every state in which it is asked, whatever the edges before it say."""
     together: set[tuple[int, int]] = field(default_factory=set[tuple[int, int]])
     """Pairs of edges of a fork that may match together."""
+    all_together: bool = False
+    """Whether any two edges of the fork may."""
     is_complete: bool = True
     """Whether all cases were looked at; if not, nothing is known beyond what stands here."""
 
@@ -88,8 +90,7 @@ def decide(at: Subject, node: Node) -> Decision:
 def _plain(node: Node, edges: Sequence[Edge]) -> Decision:
     """Decide about edges without any condition."""
     if node.fork:
-        pairs = {(one.index, other.index) for k, one in enumerate(edges) for other in edges[k + 1 :]}
-        return Decision(together=pairs)
+        return Decision(all_together=True)
     return Decision(never={e.index: "covered" for e in edges[1:]})
 
 

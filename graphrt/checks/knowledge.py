@@ -10,6 +10,7 @@ enough to show fewer states in which something goes wrong, not to call anything 
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, get_args, get_origin
 
 from graphrt import guards, hints
@@ -129,7 +130,7 @@ class Knowledge:
     def _why(self, node: Node, edge: Edge) -> list[Tree]:
         found: list[Tree] = []
         if not node.fork:
-            for other in node.edges[: edge.index]:
+            for other in node.edges[max(0, edge.index - MOST_FACTS) : edge.index]:
                 if other.on_error is None and other.at_most is None and other.on in {None, edge.on}:
                     found += [Not(other.when.tree)] if other.when is not None else []
         if edge.on is not None and len(node.writes) == 1:
@@ -148,6 +149,7 @@ class Knowledge:
         branches = self._branches[join.opener]
         changed = [self.at.changed_by(b.nodes) | set(assigned(b.edge) if b.edge is not None else ()) for b in branches]
         facts = list(self._without(before, {name for names in changed for name in names}))
+        writers = Counter(name for names in changed for name in names)
         for k, b in enumerate(branches):
             sure = b.edge is not None and b.edge.when is None and b.edge.each is None and b.edge.at_most is None
             if not sure or b.ends or b.stops != frozenset({join.index}) or join.wait is not None or not join.closes:
@@ -155,7 +157,7 @@ class Knowledge:
             if not b.nodes:  # it leads straight to the join
                 continue
             ways = [w for e in self.into[join.index] if e.source in b.nodes and (w := self.crossing(e)) is not None]
-            others = {name for i, names in enumerate(changed) if i != k for name in names} | b.local
+            others = {name for name, count in writers.items() if count > (name in changed[k])} | b.local
             for fact in _merged(ways, alternatives=False) if ways else ():
                 reads = self.reads(fact)
                 if reads & changed[k] and not reads & others and fact not in facts:
@@ -164,11 +166,14 @@ class Knowledge:
 
 
 def _limited(facts: Iterable[Tree]) -> Facts:
+    """Return the latest of some facts, each once."""
     distinct: list[Tree] = []
-    for f in facts:
+    for f in reversed(tuple(facts)):
         if f not in distinct:
             distinct.append(f)
-    return tuple(distinct[-MOST_FACTS:])
+            if len(distinct) == MOST_FACTS:
+                break
+    return tuple(reversed(distinct))
 
 
 def _merged(ways: Sequence[Facts], *, alternatives: bool) -> Facts:

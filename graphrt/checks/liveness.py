@@ -7,6 +7,7 @@ that writes it, unless it fails, and an assignment of an edge.
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, get_origin
 
 from graphrt.checks.elements import read_by
@@ -29,13 +30,16 @@ class Liveness:
         }
         """Fields that branches have for themselves; their lives are not followed."""
         self._in: list[frozenset[str]] = [frozenset()] * len(at.nodes)
-        todo = list(range(len(at.nodes)))
+        todo = deque(reversed(range(len(at.nodes))))
+        waiting = set(todo)
         while todo:
-            i = todo.pop()
+            i = todo.popleft()
+            waiting.discard(i)
             now = self._before(at.nodes[i])
             if now != self._in[i]:
                 self._in[i] = now
-                todo += at.prior[i]
+                todo += (p for p in dict.fromkeys(at.prior[i]) if p not in waiting)
+                waiting.update(at.prior[i])
 
     def crossed(self, edge: Edge) -> frozenset[str]:
         """Return what is live where an edge is taken, before its assignments."""

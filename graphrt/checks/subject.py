@@ -189,7 +189,7 @@ class Subject:
             return False
         decision = self.decisions[one.source]
         pair = (min(one.index, other.index), max(one.index, other.index))
-        return decision.is_complete and pair not in decision.together
+        return decision.is_complete and not decision.all_together and pair not in decision.together
 
     # -- fields -------------------------------------------------------------------------------------------------------
 

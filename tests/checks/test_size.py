@@ -48,3 +48,43 @@ def test_twice_the_graph_is_about_twice_the_work() -> None:
     check(large(10))  # what is loaded once is loaded
     small, big = calls(large(250)), calls(large(500))
     assert big < 2.8 * small
+
+
+def wide(branches: int) -> Graph:
+    """Return a fork into so many branches, which write what others read and meet at a join."""
+    names = [f"n{i}" for i in range(branches)]
+    edges: list[tuple[Any, ...]] = [("fork", n) for n in names] + [(n, "join") for n in names]
+    writes: dict[str, dict[str, Any]] = {"fork": {"writes": ()}, **{n: {"writes": ("log",)} for n in names}}
+    return build(edges, forks="fork", joins="join", nodes=writes)
+
+
+def chosen(edges: int) -> Graph:
+    """Return a node with so many edges, each for another number."""
+    ways: list[tuple[Any, ...]] = [("first", f"n{i}", {"when": when("n", "==", i)}) for i in range(edges)]
+    return build(ways, nodes={"first": {"writes": ("n",)}})
+
+
+def test_twice_the_branches_are_about_twice_the_work() -> None:
+    """A fork into hundreds of branches is no square of comparisons of each branch with each other."""
+    check(wide(5))
+    small, big = calls(wide(200)), calls(wide(400))
+    assert big < 3 * small
+
+
+def test_a_node_with_hundreds_of_guards_is_looked_at_within_bounds() -> None:
+    """What is too much to decide is said not to be decided, and costs little to say."""
+    check(chosen(5))
+    small, big = calls(chosen(150)), calls(chosen(300))
+    assert big < 3 * small
+    assert "GR206" in {f.code for f in check(chosen(150))}
+
+
+def test_branches_that_all_write_one_field_are_one_finding() -> None:
+    """A hundred branches that write one plain field are one mistake, not five thousand."""
+    names = [f"n{i}" for i in range(100)]
+    edges: list[tuple[Any, ...]] = [("fork", n) for n in names] + [(n, "join") for n in names]
+    writes: dict[str, dict[str, Any]] = {"fork": {"writes": ()}, **{n: {"writes": ("note",)} for n in names}}
+    found = [f for f in check(build(edges, forks="fork", joins="join", nodes=writes)) if f.code == "GR304"]
+    assert len(found) == 1
+    assert found[0].message.startswith("'n0', 'n1' and 98 more write 'note' in branches of 'fork', side by side")
+    assert set(found[0].nodes) == {"fork", *names}

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-from graphrt.checks.branching import beside
+from graphrt.checks.branching import may_meet
 from graphrt.checks.rule import Finds, Found, Subject, rule
 from graphrt.checks.wording import edge_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from graphrt.checks.branching import Branch
     from graphrt.graph import Edge, Node
 
@@ -27,40 +29,59 @@ class _Write:
         return repr(self.node.name) if self.edge is None else f"the edge {edge_text(at.graph, self.edge)}"
 
 
+_Written: TypeAlias = "tuple[Branch, list[_Write]]"
+"""A branch, and what in it writes a field."""
+
+
 @rule("GR304", "parallel-write", "error")
 def parallel_write(at: Subject) -> Finds:
     told: set[tuple[str, int, int]] = set()
     for index, branches in at.branches.items():
-        fork = at.nodes[index]
         if any(n.kind == "join" and n.closes and n.opener == index and n.wait == 1 for n in at.nodes):
             continue  # only the winner's writes are kept
-        written = [_writes(at, b) for b in branches]
-        place = {id(b): k for k, b in enumerate(branches)}
-        for one, other in beside(at, branches):
-            mine, theirs = written[place[id(one)]], written[place[id(other)]]
-            for name in (f.name for f in at.graph.fields):
-                pair = _conflict(mine.get(name, []), theirs.get(name, []))
-                if pair is None or name in one.local or name in other.local:
-                    continue
-                first, second = pair
-                key = name, first.node.index, second.node.index
-                if key in told:
-                    continue
+        written: dict[str, list[_Written]] = {}
+        for branch in branches:
+            for name, writes in _writes(at, branch).items():
+                if name not in branch.local:
+                    written.setdefault(name, []).append((branch, writes))
+        for name in (f.name for f in at.graph.fields):
+            one, pairs = _conflicts(at, written.get(name, []))
+            if one is None:
+                continue
+            first, second = pairs[0]
+            key = name, first.node.index, second.node.index
+            if key not in told:
                 told.add(key)
-                yield _found(at, fork, name, (one, other), pair)
+                yield _found(at, name, one, pairs)
 
 
-def _found(at: Subject, fork: Node, name: str, branches: tuple[Branch, Branch], pair: tuple[_Write, _Write]) -> Found:
-    (one, other), (first, second) = branches, pair
-    if one is other:
-        of = one.edge.each.of if one.edge is not None and one.edge.each is not None else "items"
-        who = f"{first.text(at)} writes {name!r} once per item of {of!r}"
+def _conflicts(at: Subject, written: Sequence[_Written]) -> tuple[Branch | None, list[tuple[_Write, _Write]]]:
+    """Return the first branch whose write conflicts with others, and with which."""
+    if any(w.replaces for _, writes in written for w in writes):
+        for k, (one, mine) in enumerate(written):
+            found = [
+                pair
+                for other, theirs in written[k:]
+                if (pair := _conflict(mine, theirs)) is not None and may_meet(at, one, other)
+            ]
+            if found:
+                return one, found
+    return None, []
+
+
+def _found(at: Subject, name: str, one: Branch, pairs: Sequence[tuple[_Write, _Write]]) -> Found:
+    first, second = pairs[0]
+    fork, more = one.opener, len(pairs) - 1
+    if one.edge is not None and one.edge.each is not None and first is second:
+        who = f"{first.text(at)} writes {name!r} once per item of {one.edge.each.of!r}"
     elif first.node is second.node and first.edge is second.edge:
         who = f"{first.text(at)} writes {name!r} in two branches of {fork.name!r}"
+    elif more:
+        who = f"{first.text(at)}, {second.text(at)} and {more} more write {name!r} in branches of {fork.name!r}"
     else:
         who = f"{first.text(at)} and {second.text(at)} write {name!r} in two branches of {fork.name!r}"
-    has = "replace" if at.graph.field[name].reducer is not None else "no reducer"
-    why = "an assignment replaces the value" if has == "replace" else "it has no reducer"
+    reduced = at.graph.field[name].reducer is not None
+    why = "an assignment replaces the value" if reduced else "it has no reducer"
     way = at.path([one.edge.target], first.node.index.__eq__) if one.edge is not None else ()
     return Found(
         f"{who}, side by side, and {why}: the run fails with WriteConflict where they meet; give it a reducer"
@@ -68,7 +89,7 @@ def _found(at: Subject, fork: Node, name: str, branches: tuple[Branch, Branch], 
         node=second.node,
         edge=second.edge,
         path=at.names((fork.index, *way)),
-        nodes=(first.node.name, second.node.name),
+        nodes=(first.node.name, *(other.node.name for _, other in pairs)),
     )
 
 

@@ -13,8 +13,11 @@ if TYPE_CHECKING:
 @rule("GR106", "duplicate-edge", "warning")
 @each_node
 def duplicate_edge(at: Subject, node: Node) -> Finds:
+    earlier: dict[int, list[Edge]] = {}
     for e in node.edges:
-        first = next((other for other in node.edges[: e.index] if _same(other, e)), None)
+        before = earlier.setdefault(e.target, [])
+        first = next((other for other in before if _same(other, e)), None)
+        before.append(e)
         if first is None:
             continue
         target = at.nodes[e.target].name
