@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, get_args, get_origin
 
 import msgspec
+from pydantic import PydanticUserError
 
 from graphrt import guards, hints
 from graphrt.definition import Definition, all_of, is_nothing, place_text
@@ -223,6 +224,15 @@ class NodeFreezer:
             return
         except GraphrtError as fault:
             self.flow.wrong("agent", f"{where}: {fault}", draft.place)
+            return
+        except PydanticUserError:
+            kinds = ", ".join(f.takes_text for f in writes)
+            self.flow.wrong(
+                "agent",
+                f"{where} is to write {kinds}, which no schema can express, so a model cannot be told; give the field"
+                " a type that pydantic can describe",
+                draft.place,
+            )
             return
         for found in inside.mistakes:
             if isinstance(found, str):

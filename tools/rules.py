@@ -5,6 +5,7 @@ The reference of the rules is made from this, and the tests of the rules use it.
 
 from __future__ import annotations
 
+import linecache
 import sys
 import types
 from collections.abc import Generator
@@ -25,12 +26,14 @@ def page(source: str) -> Generator[dict[str, Any]]:
     """Run an example as a module of its own, so that the types in its signatures are found; give its names."""
     module = types.ModuleType("example" if "example" not in sys.modules else "recorded")
     sys.modules[module.__name__] = module
+    text, file = PREAMBLE + source, f"{module.__name__}.py"
+    linecache.cache[file] = len(text), None, text.splitlines(keepends=True), file  # as if the file were there
     try:
         # Our own examples, from the docstrings of our own modules.
-        exec(compile(PREAMBLE + source, FILE, "exec", dont_inherit=True), module.__dict__)  # noqa: S102 - as above
+        exec(compile(text, file, "exec", dont_inherit=True), module.__dict__)  # noqa: S102 - as above
         yield module.__dict__
     finally:
-        del sys.modules[module.__name__]
+        del sys.modules[module.__name__], linecache.cache[file]
 
 
 def settings_of(rule: Rule, flow: Flow[Any]) -> Settings:

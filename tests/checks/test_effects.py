@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from graphrt import Agent, Context, Flow, tool
 from graphrt.agents.tools import Approval
@@ -58,3 +58,22 @@ def test_a_tool_that_acts_needs_approval_or_a_key(
 ) -> None:
     """A tool that changes the world is reported unless a person approves its calls or it can tell a repeated call."""
     assert codes(writes=writes, approval=approval, keyed=keyed) == expected
+
+
+def test_a_type_that_no_schema_can_express_is_refused_with_its_place() -> None:
+    """An agent cannot be told what to write; nothing is raised from the depths of a library."""
+
+    class Odd:
+        pass
+
+    class State(BaseModel):
+        model_config = ConfigDict(arbitrary_types_allowed=True)
+
+        text: str
+        out: Odd | None = None
+
+    flow = Flow("odd", State)
+    flow.agent("a", Agent("Look."), reads=flow.state.text, writes=flow.state.out)
+    found = {f.code: f.message for f in check(flow)}
+    assert "'out' of State has the type Odd | None, whose values have no JSON form" in found["no-json-form"]
+    assert "agent 'a' is to write Odd | None, which no schema can express" in found["agent"]

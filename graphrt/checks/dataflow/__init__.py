@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from graphrt.checks.dataflow.assignment_type import assignment_type
+from graphrt.checks.dataflow.lost_change import lost_change
 from graphrt.checks.dataflow.lost_write import lost_write
 from graphrt.checks.dataflow.parallel_write import parallel_write
 from graphrt.checks.dataflow.read_before_write import read_before_write
@@ -16,5 +17,6 @@ RULES = (
     parallel_write,
     assignment_type,
     unsound_reducer,
+    lost_change,
 )
 """In the order of their codes."""

@@ -122,8 +122,8 @@ class _Trial:
         """Return what a law says of the smallest value of the field and writes that break it; None if none do."""
         try:
             from hypothesis import HealthCheck, Phase, find, settings  # noqa: PLC0415 - only on request
-            from hypothesis import strategies as st  # noqa: PLC0415
-            from hypothesis.errors import Flaky, NoSuchExample, Unsatisfiable  # noqa: PLC0415
+            from hypothesis import strategies as st  # noqa: PLC0415 - only on request
+            from hypothesis.errors import Flaky, NoSuchExample, Unsatisfiable  # noqa: PLC0415 - only on request
         except ImportError as error:
             raise UseError("looking into reducers needs hypothesis: pip install hypothesis") from error
         whole, write = _values_of(self.field.annotation), _values_of(self.field.takes)
