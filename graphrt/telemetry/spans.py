@@ -136,8 +136,9 @@ class _Fold:
         self.reader.read(record)
         if isinstance(given, inp.Started | inp.Forked):
             self.run, self.session = given.run, 0
-        elif again:
+        elif isinstance(given, inp.Resumed):
             self.session += 1
+            self.digest = given.digest or self.digest
         if isinstance(given, inp.Started) or again:
             self.begin(given)
         for visit in waited:

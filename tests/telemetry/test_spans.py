@@ -7,9 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
 
+from graphrt.account import account
 from graphrt.agents.model import Model
 from graphrt.codec import decode_trace, encode_trace
+from graphrt.graph import Graph
 from graphrt.runtime import answer, fork, resume
 from graphrt.stores.memory import MemoryStore
 from graphrt.telemetry.span import Span, trace_id_of
@@ -17,7 +20,10 @@ from graphrt.telemetry.spans import spans_of
 from graphrt.testing import ScriptedModel
 from graphrt.trace import Trace
 from tests.cli import scenes
+from tests.cli.test_steps import PARTS, traced
+from tests.strategies import ORDERS, WILD, World, graphs, worlds
 from tests.telemetry.flows import SECRET, Desk, answering, desk, named, tree
+from tests.viz.test_changed_definition import changed_run
 
 ALL = [
     scenes.suspended,
@@ -218,6 +224,17 @@ def test_a_run_that_was_taken_up_again_keeps_its_trace() -> None:
     assert "Ada" not in repr(spans)
 
 
+def test_each_time_of_driving_names_its_definition() -> None:
+    """A run that went on under a changed definition tells which one it was, each time."""
+    trace = changed_run()
+    began, *went_on = named(spans_of(trace), "invoke_workflow counting")
+    assert began.attributes["graphrt.flow.digest"] == trace.header.digest
+    digests = {str(span.attributes["graphrt.flow.digest"]) for span in went_on}
+    assert len(went_on) == 2
+    assert len(digests) == 1
+    assert trace.header.digest not in digests
+
+
 def test_a_crash_leaves_spans_that_say_so() -> None:
     """What was under way when the process went ends with the last record, and its next attempt is linked to it."""
     spans = spans_of(scenes.resumed())
@@ -246,3 +263,22 @@ def test_a_fork_tells_what_happened_since() -> None:
     assert (link.trace_id, link.why) == (trace_id_of("old"), "parent")
     assert link.span_id in {s.span_id for s in spans_of(old)}
     assert spans[-1].attributes["graphrt.run.parent"] == "old"
+
+
+@given(graphs(WILD), worlds(), ORDERS, PARTS)
+@settings(max_examples=80)
+def test_every_run_has_spans_that_hang_together(graph: Graph, world: World, order: int, part: int) -> None:
+    """Whatever a run did, and wherever its trace ends: ids differ, all around and all linked is told, nothing twice."""
+    trace = traced(graph, world, order, part)
+    spans = spans_of(trace)
+    by_id = {span.span_id: span for span in spans}
+    assert len(by_id) == len(spans)
+    assert [span.name for span in spans if span.parent_id is None] == [f"invoke_workflow {graph.name}"]
+    for span in spans:
+        assert span.parent_id is None or span.parent_id in by_id
+        assert all(link.span_id in by_id for link in span.links)
+    told = account(trace)
+    attempts = {s.attributes["graphrt.visit.id"] for s in spans if "graphrt.attempt" in s.attributes}
+    assert attempts == {v.id for v in told.visits.values() if v.attempts}
+    failed = sum(a.error is not None for v in told.visits.values() for a in v.attempts)
+    assert sum(s.error is not None and "graphrt.attempt" in s.attributes for s in spans) == failed
