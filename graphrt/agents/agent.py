@@ -145,3 +145,12 @@ def agents_in(graph: Graph) -> Iterator[Agent]:
             if agent is not None and id(agent) not in seen:
                 seen.add(id(agent))
                 yield agent
+
+
+def policies_in(graph: Graph) -> Iterator[Policy]:
+    """Yield what wraps models in a graph and in the graphs inside it, but for what the agents say themselves."""
+    yield from graph.policies
+    for node in graph.nodes:
+        yield from node.policies
+        if node.graph is not None:
+            yield from policies_in(node.graph)

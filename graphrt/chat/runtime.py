@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from graphrt import runtime
 from graphrt.account import account, total_usage
-from graphrt.agents.agent import Agent, agents_in
+from graphrt.agents.agent import Agent, agents_in, policies_in
 from graphrt.agents.errors import NoModel
 from graphrt.agents.messages import FilePart, ImagePart, Message, TextPart, UserMessage, user
 from graphrt.agents.model import Model, resolve_model
@@ -159,8 +159,8 @@ class ChatRuntime:
                     )
             if not any(isinstance(each, Model) for each in self._resources):
                 for agent in agents_in(graph):
-                    if self._policies or agent.policies:
-                        continue  # one of them may put another model in its place
+                    if any(map(supplies, (*self._policies, *agent.policies, *policies_in(graph)))):
+                        continue  # somebody else answers where no model is found
                     try:
                         resolve_model(agent.model)
                     except NoModel as missing:
@@ -465,6 +465,11 @@ class ChatRuntime:
             raise error
         tell(events.TurnCompleted(result.run, reply))
         return reply
+
+
+def supplies(policy: object) -> bool:
+    """Say whether a policy may answer by another model than the one that it wraps."""
+    return bool(getattr(policy, "supplies", False))
 
 
 def _is_cancelled() -> bool:

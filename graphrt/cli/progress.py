@@ -21,7 +21,7 @@ from graphrt.guards import Not, text_of
 from graphrt_viz.wording import shorten
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from graphrt.account import EdgeAccount, VisitAccount
     from graphrt.cli.following import Following
@@ -108,9 +108,12 @@ class Lines:
                     where = f"{visits[event.visit].name} (visit {event.visit})"
                     yield Told(line((f"goes off from {where} of run {event.parent}", "dim")))
                 case e.VisitCompleted() | e.VisitCancelled() | e.VisitFailed():
+                    if not isinstance(event, e.VisitCancelled):
+                        yield from self._marks(visits[event.visit], event.marks)
                     if event.visit.count("/") <= self._depth or isinstance(event, e.VisitFailed):
                         yield self._ended(visits[event.visit], record.input, left=event.visit in routed)
                 case e.AttemptRetried():
+                    yield from self._marks(visits[event.visit], event.marks)
                     yield self._retried(event, record.at)
                 case e.AttemptLost():
                     status = status_text("lost", "in doubt")
@@ -125,6 +128,13 @@ class Lines:
                     pass
 
     # -- single lines -------------------------------------------------------------------------------------------------
+
+    def _marks(self, visit: VisitAccount, marks: Sequence[i.Mark]) -> Iterator[Told]:
+        """Yield what happened besides in an attempt, at the node that is shown: a cache hit inside an agent is its."""
+        for mark in marks:
+            yield Told(
+                line((f"{'':<{_BELOW}}{visit.path[min(self._depth, len(visit.path) - 1)]}: {mark.text}", "cyan"))
+            )
 
     def _ended(self, visit: VisitAccount, given: Any, *, left: bool) -> Told:  # noqa: ANN401 - any input
         parts: list[Part] = []

@@ -19,6 +19,8 @@ Next: TypeAlias = "str | Model | Agent"
 class Fallback(Policy):
     """Who is asked when a model fails; see `fallback`."""
 
+    supplies = True
+
     def __init__(self, others: tuple[Next, ...], on: tuple[type[Exception], ...]) -> None:
         self.others = others
         self.on = on

@@ -11,7 +11,7 @@ read, resume or replay a run.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from graphrt.agents.model import Choice, Model, Reply
 from graphrt.context import CURRENT
@@ -24,6 +24,9 @@ T = TypeVar("T")
 
 class Policy(ABC):
     """Wraps models. Subclasses write `around`."""
+
+    supplies: ClassVar[bool] = False
+    """Whether another model may answer than the one it stands around; then an agent may do without one."""
 
     @abstractmethod
     def around(self, model: Model) -> Model:

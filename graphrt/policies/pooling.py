@@ -29,6 +29,8 @@ T = TypeVar("T")
 class Pool(Policy, Generic[T]):
     """Things to lend; see `pool`. As a policy it takes the place of the model that it stands around."""
 
+    supplies = True
+
     def __init__(
         self,
         make: Callable[[], object],

@@ -25,7 +25,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -39,6 +39,10 @@ Ending: TypeAlias = Literal["clean", "cut", "hang"]
 client to go."""
 Framing: TypeAlias = Literal["chunked", "length", "close"]
 """How a client knows where the body ends: chunks, a Content-Length, or the end of the connection."""
+
+
+_BACKLOG: Final = 2048
+"""Connections that may wait to be accepted: a thousand clients at once are not turned away."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +125,7 @@ class Endpoint:
 
     async def __aenter__(self) -> Self:
         """Start to listen."""
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0, backlog=_BACKLOG)
         return self
 
     async def __aexit__(
@@ -149,7 +153,7 @@ class Endpoint:
             return  # the endpoint closes; a cancelled handler would be reported by the loop as an error
         finally:
             writer.close()
-            with contextlib.suppress(ConnectionError):
+            with contextlib.suppress(ConnectionError, asyncio.CancelledError):  # as above
                 await writer.wait_closed()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -195,6 +195,23 @@ def test_the_command_line_shows_what_policies_did(
     assert (found["by"], found["facts"]["source"], found["facts"]["target"]) == ("fallback", "first", "spare")
 
 
+async def test_a_missing_model_is_said_early_unless_another_may_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A conversation without any model is refused where it is made; under a fallback or a pool it is not."""
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("GRAPHRT_MODEL", "nowhere")
+    with pytest.raises(DefinitionError, match="'nowhere' is wanted"):
+        ChatRuntime(Agent("Say.", policies=[cache()]))
+    spare = fallback(ScriptedModel(["Spare."] * 3))
+    inner = sequential(Agent("Say."), name="inner").use(spare)
+    for runtime in (
+        ChatRuntime(Agent("Say.", policies=[spare])),
+        ChatRuntime(sequential(inner)),
+        ChatRuntime(Agent("Say."), policies=[spare]),
+    ):
+        assert (await runtime.invoke("Hi")).text == "Spare."
+
+
 async def test_what_is_no_policy_is_refused_where_it_is_said() -> None:
     """On an agent, a node, a flow, a run and a conversation: what was found, and where to look."""
     wrong: list[Policy] = [3]  # type: ignore[list-item]  # on purpose

@@ -33,6 +33,7 @@ from graphrt import (
     union,
 )
 from graphrt.flow import Choice
+from graphrt.policies import cache, limit
 
 
 class Mood(Enum):
@@ -79,7 +80,7 @@ async def wait() -> None:
     """Write nothing, in time."""
 
 
-@flow.task(writes=s.draft, retry=2, timeout="30s", on_crash="ask")
+@flow.task(writes=s.draft, retry=2, timeout="30s", on_crash="ask", policies=[cache("1h"), limit(at_once=2)])
 def write(message: str, facts: list[str], context: Context) -> str:
     """Write a field."""
     context.emit(message)
