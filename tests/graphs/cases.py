@@ -255,10 +255,10 @@ CASES: Mapping[str, Case] = {
 }
 
 
-async def played(case: Case, run_id: str | None = None) -> Result[Any]:
+async def played(case: Case, run_id: str | None = None, target: str | None = None) -> Result[Any]:
     """Run a case to its end, questions answered."""
     kept, model = MemoryStore(), ScriptedModel(case.model)
-    result = await run(case.flow.freeze(), case.state, store=kept, run_id=run_id, resources=[model])
+    result = await run(case.flow.freeze(), case.state, store=kept, run_id=run_id, target=target, resources=[model])
     return await finished(case, kept, result)
 
 
