@@ -102,6 +102,8 @@ class VisitAccount:
     why: str | None = None
     """Why it was cancelled: `run`, `failure`, `join`, `end`."""
     joined: e.Joined | None = None
+    idle_s: float = 0.0
+    """The time since its start in which nobody drove the run, while it did not wait for an answer."""
     notes: dict[str, Json] = field(default_factory=dict[str, Any])
 
     @property
@@ -111,8 +113,11 @@ class VisitAccount:
 
     @property
     def duration_s(self) -> float | None:
-        """From start to end, waits included; None while it is live."""
-        return None if self.ended is None else max(0.0, self.ended - self.started)
+        """From start to end, without the time in which nobody drove the run; None while it is live.
+
+        Of a question it is how long it waited for its answer.
+        """
+        return None if self.ended is None else max(0.0, self.ended - self.started - self.idle_s)
 
     @property
     def busy_s(self) -> float:
@@ -138,8 +143,18 @@ class Totals:
     attempts: int = 0
     retries: int = 0
     active_s: float = 0.0
+    """What the attempts took, those beside each other added up."""
     wall_s: float = 0.0
+    """From the first record to the last."""
+    idle_s: float = 0.0
+    """Of that, the time in which nobody drove the run: while it waited for an answer with nothing else to do, after it
+    had failed or was cut off, and before a fork went on with it."""
     usage: Usage | None = None
+
+    @property
+    def driven_s(self) -> float:
+        """The time in which somebody drove the run."""
+        return max(0.0, self.wall_s - self.idle_s)
 
 
 @dataclass(slots=True)
@@ -165,6 +180,22 @@ class Account:
     cancelled_by: str | None = None
     parent: str | None = None
     parent_visit: str | None = None
+    cut_off: bool = False
+    """Whether it is running by its trace, and by its store nobody drives it; see `nobody_drives`."""
+
+    @property
+    def standing(self) -> str:
+        """How it stands in a word: its status, or that it was cut off."""
+        return "cut off" if self.cut_off else self.status
+
+    def nobody_drives(self) -> None:
+        """Note that the process which drove the run is gone, which its trace cannot tell."""
+        if self.status != "running":
+            return
+        self.cut_off = True
+        for visit in self.visits.values():
+            if visit.status == "running":
+                visit.status = "lost"
 
     @property
     def ends(self) -> tuple[str, ...]:
@@ -260,6 +291,10 @@ def value_text(value: Json) -> str:
     return str(value)
 
 
+_RESTS = (e.RunSuspended, e.RunFailed, e.RunCancelled, e.RunCompleted)
+"""Events after which nobody drives the run until something is told to it."""
+
+
 class _Fold:
     """Folds records into an account."""
 
@@ -279,10 +314,15 @@ class _Fold:
         )
         self.at = first
         self.counts: dict[tuple[str, ...], int] = {}
+        self.rests = False
+        """Whether nobody drives the run after the last record."""
 
     def read(self, record: Record) -> None:
-        self.at = record.at
         account = self.account
+        if self.rests or isinstance(record.input, (i.Resumed, i.Forked)):
+            self.idle(max(0.0, record.at - account.ended))
+        self.rests = any(isinstance(event, _RESTS) for event in record.events)
+        self.at = record.at
         account.ended = max(account.ended, record.at)
         account.totals.wall_s = account.ended - account.started
         if account.status == "suspended":  # Whatever is taken ends that, unless it says so again.
@@ -294,6 +334,12 @@ class _Fold:
             note = _EVENTS.get(type(event))
             if note is not None:
                 note(self, event)
+
+    def idle(self, span_s: float) -> None:
+        self.account.totals.idle_s += span_s
+        for visit in self.account.visits.values():
+            if visit.ended is None and visit.status != "waiting":
+                visit.idle_s += span_s
 
     # -- inputs -------------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from graphrt.cli import exits
 from graphrt.cli.answers import what_about
 from graphrt.cli.arguments import DEFAULT_STORE
 from graphrt.cli.screen import console, json_text, line, say, say_json, wrapped
-from graphrt.cli.telling import error_text, moment, status_text, took, used
+from graphrt.cli.telling import error_text, moment, status_text, times, used
 from graphrt_viz.wording import lines_visible, plural
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _headline(told: Account) -> Text:
     parts = [plural(totals.visits, "visit")]
     if totals.retries:
         parts.append("1 retry" if totals.retries == 1 else f"{totals.retries} retries")
-    parts += [*used(totals.usage), took(totals.wall_s)]
+    parts += [*used(totals.usage), *times(totals)]
     return line(status_text(told.status), where, (f"  {' · '.join(parts)}", "dim"))
 
 

@@ -180,7 +180,7 @@ def title(walk: Walk, step: Step, width: int) -> Text:
     told = walk.told
     where = f"step {step.number} of {len(walk.steps)}"
     right = cell_len(where)
-    text = line("replay ", (told.run, "bold"), " of ", (told.flow, "bold"), "  ", status_text(told.status))
+    text = line("replay ", (told.run, "bold"), " of ", (told.flow, "bold"), "  ", status_text(told.standing))
     text.truncate(max(0, width - right - 2), overflow="ellipsis")
     text.append(" " * max(2, width - cell_len(text.plain) - right))
     text.append(where)

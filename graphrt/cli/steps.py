@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from graphrt.fields import Field
     from graphrt.graph import Graph
     from graphrt.inputs import Json
+    from graphrt.ports import RunInfo
     from graphrt.stepper import Stepper
     from graphrt.trace import Record, Trace
 
@@ -179,9 +180,9 @@ class Walk:
         raise UseError(f"run {self.told.run} has no step about visit {visit.id}", visit=visit.id)
 
 
-def walk(trace: Trace) -> Walk:
-    """Read a trace into steps."""
-    told = account_of(trace)
+def walk(trace: Trace, info: RunInfo | None = None) -> Walk:
+    """Read a trace into steps; `info` says if somebody drives the run."""
+    told = account_of(trace, info)
     return Walk(trace, told, tuple(_Reader(told).steps(trace)))
 
 

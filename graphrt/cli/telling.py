@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from rich.text import Text
 
-    from graphrt.account import VisitAccount
+    from graphrt.account import Totals, VisitAccount
     from graphrt.inputs import ErrorInfo, Usage
 
 _SIGNS: Final[Mapping[str, tuple[str, str]]] = {
@@ -70,6 +70,13 @@ def error_text(error: ErrorInfo) -> str:
 def took(seconds: float | None) -> str:
     """Return a span of time, or nothing if it is unknown."""
     return "" if seconds is None else duration(seconds)
+
+
+def times(totals: Totals) -> list[str]:
+    """Return how long a run took; if nobody drove it for a while, how long somebody did, and how long nobody."""
+    if totals.idle_s < 0.0005:
+        return [took(totals.wall_s)]
+    return [f"{took(totals.driven_s)} active", f"{took(totals.idle_s)} idle"]
 
 
 def visit_status(visit: VisitAccount) -> Text:

@@ -116,8 +116,8 @@ def read_known(text: str, store: str) -> tuple[Trace, RunInfo | None]:
         return open_.trace(run), open_.info(run)
 
 
-def account_of(trace: Trace) -> Account:
-    """Return what a trace tells, visit by visit.
+def account_of(trace: Trace, info: RunInfo | None = None) -> Account:
+    """Return what a trace tells, visit by visit; `info` says if somebody drives the run.
 
     Raises:
         TraceInvalid: its records do not fit each other, though each is sound; tells the first that does not.
@@ -126,7 +126,10 @@ def account_of(trace: Trace) -> Account:
     from graphrt.replay import fold
 
     try:
-        return account(trace)
+        told = account(trace)
+        if info is not None and not info.live:
+            told.nobody_drives()
+        return told
     except (LookupError, AttributeError, TypeError, AssertionError) as error:
         fold(trace)
         message = (

@@ -147,6 +147,39 @@ def test_nothing_in_a_run_moves_the_cursor(program: Program) -> None:
         assert "x1b" in printed or "u001b" in printed
 
 
+def test_idle_time_is_no_active_time(program: Program) -> None:
+    """What a crash, a wait for an answer and a fork leave idle is told apart from the time that somebody drove it."""
+    program.keep(scenes.cut_off(), scenes.completed())
+    resumed = scenes.resumed()
+    for trace, active, idle in ((resumed, "2.8 s", "1 h"), (scenes.completed(), "2.8 s", "1 m")):
+        ran = program("show", program.file("one.jsonl", trace))
+        assert f"{active} active · {idle} idle" in ran.out
+        totals = account(trace).totals
+        assert totals.wall_s == pytest.approx(totals.driven_s + totals.idle_s)
+    assert "2.8 s" in next(row for row in program("runs").out.splitlines() if row.startswith("sent"))
+    draft = next(v for v in account(resumed).visits.values() if v.attempts and v.attempts[0].lost)
+    assert draft.ended is not None
+    assert draft.ended - draft.started > 3600
+    assert draft.duration_s is not None
+    assert draft.duration_s < 60
+
+
+def test_a_run_whose_process_is_gone_is_cut_off_everywhere(program: Program) -> None:
+    """`runs`, `show`, `why`, `replay` and pictures say the same of it; a program reads it as a fact of its own."""
+    program.keep(scenes.cut_off())
+    for command in (
+        ("runs",),
+        ("show", "crashed"),
+        ("replay", "crashed"),
+        ("render", "crashed"),
+        ("why", "crashed", "draft #2"),
+    ):
+        out = program(*command).out
+        assert "cut off" in out, command
+        assert "▶ running" not in out, command
+    assert json.loads(program("show", "crashed", "--json").out)["cut_off"] is True
+
+
 def test_the_ends_that_were_reached_are_named(program: Program) -> None:
     """Any end counts, not only one that stops the run; `end` is the only one, and null if there are several."""
     program.keep(scenes.completed())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, Final, get_args
 
 import typer
 
@@ -10,7 +10,10 @@ from graphrt.cli.arguments import DEFAULT_STORE, JsonOption, StoreOption, comple
 
 if TYPE_CHECKING:
     from graphrt.cli.screen import Part
-    from graphrt.ports import RunInfo
+    from graphrt.ports import RunInfo, Store
+
+_MANY: Final = 5_000
+"""Records of a run that are read for the list at most."""
 
 EXAMPLES = (
     "graphrt runs",
@@ -56,7 +59,8 @@ def runs(
 ) -> int:
     """List the runs of the store, newest first.
 
-    A run that was running when its process died is shown as `cut off`: `graphrt resume` takes it up.
+    A run that was running when its process died is shown as `cut off`: `graphrt resume` takes it up. What it TOOK is
+    the time in which somebody drove it, without waits for answers, nor the time between a crash and what followed.
     """
     import time
 
@@ -74,8 +78,9 @@ def runs(
             due_before=time.time() if due else None,
             limit=limit + 1 if limit else None,
         )
+        shown = found[:limit] if limit else found
+        spans = [] if as_json else [_took(open_, r) for r in shown]
     more = bool(limit) and len(found) > limit
-    shown = found[:limit] if limit else found
     if as_json:
         say_json([msgspec.to_builtins(r) for r in shown])
         return 0
@@ -83,7 +88,8 @@ def runs(
         filtered = any((flow, status, parent, due))
         say("no run fits" if filtered else "the store has no runs yet; start one with `graphrt run TARGET`")
         return 0
-    say_table(("RUN", "FLOW", "STATUS", "STARTED", "TOOK", ""), [_row(r, time.time()) for r in shown], right=(4,))
+    rows = [_row(r, span, time.time()) for r, span in zip(shown, spans, strict=True)]
+    say_table(("RUN", "FLOW", "STATUS", "STARTED", "TOOK", ""), rows, right=(4,))
     if more:
         note(f"the newest {limit}; `--limit 0` lists all")
     return 0
@@ -99,8 +105,23 @@ def _status(text: str | None) -> str | None:
     return text
 
 
-def _row(info: RunInfo, now: float) -> list[Part]:
-    from graphrt.cli.telling import moment, status_text, took
+def _took(store: Store, info: RunInfo) -> str:
+    """Return for how long somebody drove a run; of one with many records, which are not read, what it is at most."""
+    from graphrt.cli.telling import took
+    from graphrt.cli.which import account_of
+    from graphrt.errors import GraphrtError
+
+    span = max(0.0, info.updated - info.created)
+    if info.records > _MANY:
+        return f"≤ {took(span)}"
+    try:
+        return took(account_of(store.trace(info.run)).totals.driven_s)
+    except GraphrtError:  # `show` tells what is wrong with it
+        return took(span)
+
+
+def _row(info: RunInfo, span: str, now: float) -> list[Part]:
+    from graphrt.cli.telling import moment, status_text
 
     cut_off = info.status == "running" and not info.live
     notes: list[str] = []
@@ -113,6 +134,6 @@ def _row(info: RunInfo, now: float) -> list[Part]:
         info.flow,
         status_text("cut off" if cut_off else info.status),
         moment(info.created),
-        took(max(0.0, info.updated - info.created)),
+        span,
         (" · ".join(notes), "dim"),
     ]

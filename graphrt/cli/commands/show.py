@@ -56,14 +56,14 @@ def show(
     from graphrt.cli.which import account_of, read_known
 
     trace, info = read_known(run, store)
-    told = account_of(trace)
+    told = account_of(trace, info)
     if as_json:
         say_json(_as_json(trace, told, state=state))
     elif state:
         say_json(state_of(trace))
     else:
         rows = _tree_rows(told, depth) if as_tree else _list_rows(told, depth)
-        _say(told, list(rows), cut_off=info is not None and not info.live)
+        _say(told, list(rows))
         say_next(told, run if info is None else told.run, store, stored=info)
     return 0
 
@@ -77,10 +77,10 @@ def state_of(trace: Trace) -> dict[str, Json]:
     return {name: stepper.graph.field[name].encode_state_value(value) for name, value in state.items()}
 
 
-def _say(told: Account, rows: list[list[Part] | Part], *, cut_off: bool) -> None:
+def _say(told: Account, rows: list[list[Part] | Part]) -> None:
     from graphrt.cli.screen import say
 
-    say(heading(told, cut_off=cut_off), facts(told), "")
+    say(heading(told), facts(told), "")
     heads = ("VISIT", "NODE", "STATUS", "TOOK", "TOKENS", "WROTE")
     say_rows(heads, rows)
 
@@ -101,12 +101,12 @@ def say_rows(heads: tuple[str, ...], rows: list[list[Part] | Part]) -> None:
             say(row)
 
 
-def heading(told: Account, *, cut_off: bool = False) -> Text:
-    """Return which run it is and how it ended; `cut_off` says that nobody drives it."""
+def heading(told: Account) -> Text:
+    """Return which run it is and how it ended, or stands."""
     from graphrt.cli.screen import line
     from graphrt.cli.telling import status_text
 
-    status = status_text("cut off" if cut_off and told.status == "running" else told.status)
+    status = status_text(told.standing)
     end = f", by {told.cancelled_by}" if told.cancelled_by else ""
     if told.status == "completed" and told.ends:
         end = f" at {', '.join(told.ends)}"
@@ -116,11 +116,11 @@ def heading(told: Account, *, cut_off: bool = False) -> Text:
 def facts(told: Account) -> Text:
     """Return when it ran and what it used."""
     from graphrt.cli.screen import line
-    from graphrt.cli.telling import moment, took, used
+    from graphrt.cli.telling import moment, times, used
     from graphrt_viz.wording import plural
 
     totals = told.totals
-    parts = [moment(told.started), took(totals.wall_s), plural(totals.visits, "visit")]
+    parts = [moment(told.started), *times(totals), plural(totals.visits, "visit")]
     if totals.retries:
         parts.append("1 retry" if totals.retries == 1 else f"{totals.retries} retries")
     parts += used(totals.usage)
@@ -236,6 +236,7 @@ def _as_json(trace: Trace, told: Account, *, state: bool) -> dict[str, Json]:
         "flow": told.flow,
         "digest": told.digest,
         "status": told.status,
+        "cut_off": told.cut_off,
         "started": told.started,
         "ended": told.ended,
         "totals": _plain(told.totals),

@@ -31,9 +31,9 @@ def why(
 ) -> int:
     """Tell why a run went where it went: every edge tried, what its guard read, and the winner."""
     from graphrt.cli.screen import console, say, say_json
-    from graphrt.cli.which import account_of, read_run, which_visit
+    from graphrt.cli.which import account_of, read_known, which_visit
 
-    told = account_of(read_run(run, store))
+    told = account_of(*read_known(run, store))
     chosen = which_visit(told, visit) if visit is not None else _telling(told)
     if as_json:
         from graphrt.cli.commands.show import visit_json
