@@ -32,6 +32,23 @@ def test_a_run_file_needs_no_code(program: Program) -> None:
     assert "known_bugs · task · not visited" in ran.out
 
 
+def test_what_mermaid_cannot_draw_is_said_while_it_is_written(program: Program) -> None:
+    """A flow of more edges than Mermaid draws is written collapsed, and standard error says how much is hidden."""
+    (program.folder / "wide.py").write_text(
+        "from pydantic import BaseModel\nfrom graphrt import Flow\n"
+        "class S(BaseModel):\n    n: int = 0\n"
+        "flow = Flow('wide', S)\n"
+        "def first() -> None: ...\n"
+        "begin = flow.task(name='begin')(first)\n"
+        "parts = [flow.task(name=f'part{i}')(first) for i in range(300)]\n"
+        "flow.start(begin)\nflow.fork(begin, parts)\nflow.edge(parts, flow.join('all'))\n"
+    )
+    ran = program("render", "wide.py", "-o", "wide.mmd")
+    assert ran.code == 0
+    assert "collapsed: 303 nodes and 601 edges shown as" in ran.err
+    assert "Mermaid draws at most 500 edges; svg, dot and text show all" in ran.err
+
+
 def test_a_run_whose_process_is_gone_is_cut_off(program: Program) -> None:
     """The store knows that nobody drives it; of a file that is not known, so it is only unfinished."""
     program.keep(scenes.cut_off())

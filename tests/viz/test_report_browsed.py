@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from graphrt_viz import chronicle_of, difference_of_runs, picture_of_heat, render
 from graphrt_viz.exporters.html import report
@@ -237,13 +237,13 @@ def test_stepping_through_ten_thousand_steps_is_quick(opened: Open) -> None:
     """
     page = opened(render(long_run(10_000), "html"))
     page.wait_for_selector("body.ready")
-    watch = page.context.new_cdp_session(page)
+    watch: Any = page.context.new_cdp_session(page)
     watch.send("Performance.setTimeDomain", {"timeDomain": "threadTicks"})
     watch.send("Performance.enable")
 
     def spent() -> float:
-        found = {m["name"]: m["value"] for m in watch.send("Performance.getMetrics")["metrics"]}
-        return float(found["TaskDuration"])
+        found: list[dict[str, Any]] = watch.send("Performance.getMetrics")["metrics"]
+        return next(float(m["value"]) for m in found if m["name"] == "TaskDuration")
 
     for view in ("flow", "timeline"):
         page.evaluate(f"location.hash = '#step=5000&view={view}'")
@@ -294,4 +294,7 @@ def test_a_report_prints_the_picture_and_the_steps(opened: Open) -> None:
     assert page.is_visible(".asrun")
     assert page.is_visible("#steps")
     assert not page.is_visible("#scrubber")
+    assert not page.is_visible("#panel")
+    tops = "['header', 'main', '#side'].map((s) => document.querySelector(s).getBoundingClientRect().top)"
+    assert sorted(page.evaluate(tops)) == page.evaluate(tops)
     assert page.pdf().startswith(b"%PDF")

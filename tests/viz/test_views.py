@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -20,6 +21,7 @@ from graphrt_viz import (
     chronicle_of,
     difference_of,
     difference_of_runs,
+    looks,
     picture_of,
     picture_of_heat,
     render,
@@ -29,6 +31,7 @@ from graphrt_viz.theme import LIGHT
 from graphrt_viz.views.heat import edges_of, heat_of, percentile
 from graphrt_viz.views.timeline import MOST_LANES, timeline_of
 from graphrt_viz.views.unrolled import unrolled
+from tests.viz.exemplars import RUN
 from tests.viz.measure import measured
 from tests.viz.runs import RESEARCH, RESEARCH_RESULTS, SUPPORT, compared, trace_of
 from tests.viz.test_chronicle import CANCELLED, FAILED, TRACES, WAITING
@@ -82,6 +85,16 @@ def test_unrolled_frames_have_the_sums_of_what_ran_inside() -> None:
     looped = unrolled(chronicle_of(COMPLETED))
     back = next(e for e in looped.edges if e.guard == "score < 0.8")
     assert (back.number, back.action, back.bound) == (None, "rounds = rounds + 1", 3)
+
+
+def test_failed_and_good_time_differ_without_colour() -> None:
+    """In a bar the failed time is striped and the good time is whole; a tool that failed says so in words."""
+    drawn = looks.node_look(next(n for n in RUN.nodes if n.id == "billing"), looks.Context(LIGHT, "run")).cell
+    assert drawn is not None
+    bar = re.findall(r'<TD WIDTH="\d+" HEIGHT="5" FIXEDSIZE="TRUE" BGCOLOR="(#\w+)">', drawn.html)
+    assert bar.count(LIGHT.bad.stroke) > 3
+    assert bar.count(LIGHT.tools.stroke) == 1
+    assert "refund ×2, 1 failed" in str(render(RUN, "svg"))
 
 
 def test_a_frame_says_that_it_failed() -> None:

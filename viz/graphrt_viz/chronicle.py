@@ -25,7 +25,8 @@ from graphrt.replay import states
 from graphrt_viz import story
 from graphrt_viz.course import Course, counterpart
 from graphrt_viz.extract import edge_of, start_of, step_into, tools_of
-from graphrt_viz.overlay import error_text, picture_of_run, reason_text, values_text
+from graphrt_viz.overlay import picture_of_run
+from graphrt_viz.verdicts import error_text, reason_text, values_text
 from graphrt_viz.wording import shorten
 
 if TYPE_CHECKING:

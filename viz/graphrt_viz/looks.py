@@ -41,6 +41,8 @@ _STATES: Final[Mapping[str, str]] = {
 _NAME, _WIDE, _TOOLS, _TOOLS_A_ROW, _BADGES = 28, 34, 6, 3, 3
 _SUBTITLES: Final[Mapping[str, tuple[int, int]]] = {"router": (26, 1), "ask": (26, 2)}
 """Characters and lines of a subtitle in shapes that grow wide; elsewhere there is more room."""
+_STRIPE: Final = 6
+"""Points of a stripe of the bar that stands for time in failed attempts."""
 _CENTRED: Final = frozenset({"router", "ask"})
 BARS: Final = frozenset({"join", "fork"})
 
@@ -248,6 +250,7 @@ def _tool_rows(node: PNode, theme: Theme, *, ghost: bool) -> list[Cell]:
     for name in node.tools[:_TOOLS]:
         mark = used.get(name)
         text = shorten(name, 24) + (f" ×{count(mark.calls)}" if mark is not None and mark.calls else "")
+        text += f", {count(mark.failed)} failed" if mark is not None and mark.failed else ""
         shade = theme.ghost if ghost else theme.tools
         border = theme.bad.stroke if mark is not None and mark.failed else shade.stroke
         ink = theme.ghost.ink if ghost else theme.ink
@@ -264,7 +267,9 @@ def _tool_rows(node: PNode, theme: Theme, *, ghost: bool) -> list[Cell]:
 def _time_bar(mark: NodeMark, theme: Theme, shade: Shade, room: float) -> Cell:
     whole = max(60.0, min(room, 190.0))
     bad = whole * mark.failed_s / mark.busy_s
-    return bar([(bad, theme.bad.stroke), (whole - bad, shade.stroke)])
+    stripes = max(1, round(bad / _STRIPE))  # so that failed and good time are told apart without colour too
+    failed = [(bad / stripes - (1 if stripes > 1 else 0), theme.bad.stroke)] * stripes
+    return bar([*failed, (whole - bad, shade.stroke)])
 
 
 # ---- edges

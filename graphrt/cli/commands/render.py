@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
@@ -162,11 +163,17 @@ def render(
     return _written(content, output, chosen.name)
 
 
+_COLLAPSED: Final = re.compile(r"^%% (collapsed: .*)$", re.MULTILINE)
+"""The line in which a text for a drawer with limits says how much of the picture it leaves out."""
+
+
 def _written(content: str | bytes, output: Path | None, form: str) -> int:
     """Write a picture to its file, or to standard output."""
     from graphrt.cli.pictures import print_picture, write_picture
     from graphrt.cli.screen import note
 
+    if isinstance(content, str) and (hidden := _COLLAPSED.search(content)) is not None:
+        note(hidden[1])
     if output is None:
         print_picture(content, form)
         return 0

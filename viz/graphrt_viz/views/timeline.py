@@ -338,9 +338,13 @@ def _bars(line: Timeline, chronicle: Chronicle, theme: Theme) -> Iterator[str]:
         if name:
             shade = shade_of(step, theme)
             yield _text(_x(bar.begin) + 4, _TOP + bar.lane * _ROW + 16, name, shade.ink, 9, bold=True)
+    free = 0.0
     for fold in line.folds:
         text = duration(fold.seconds)
         x = (_x(fold.begin) + _x(fold.end) - metrics.width(text, 9)) / 2
+        if x < free:  # folds in a row stand closer than their times are wide; the ticks tell them too
+            continue
+        free = x + metrics.width(text, 9) + 4
         yield _text(x, _TOP - 20, text, theme.muted, 9, italic=True)
     yield "</g>"
 

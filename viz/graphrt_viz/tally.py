@@ -1,0 +1,352 @@
+"""A run, counted record by record: how often each node was visited and each edge crossed, and what became of them.
+
+Nothing is derived anew: counts, verdicts and values are those recorded. Steps are numbered in the order of the trace; a
+crossing is a step, and so is an attempt that failed and was repeated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from graphrt import events as ev
+from graphrt import inputs as inp
+from graphrt_viz.course import counterpart
+from graphrt_viz.extract import named, start_of, step_into, tools_of
+from graphrt_viz.picture import Failure
+from graphrt_viz.verdicts import LONG_VALUE, error_text, reason_text, values_text
+from graphrt_viz.wording import shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from graphrt.graph import Graph, Node
+    from graphrt.inputs import Usage
+    from graphrt.trace import Record
+    from graphrt_viz.course import Course
+    from graphrt_viz.picture import Status
+
+CUT_OFF: Final = "cut off"
+UNFINISHED: Final = "unfinished"
+
+
+@dataclass(slots=True)
+class CountedVisit:
+    """What is known of one visit."""
+
+    ident: str
+    node: Node
+    path: tuple[str, ...] = ()
+    """Names of the nodes around it and of its own."""
+    status: Status = "running"
+    outcome: str | None = None
+    error: str | None = None
+    tool: str = ""
+    """The tool that it calls, if it does."""
+    caught: bool = False
+
+
+@dataclass(slots=True)
+class NodeTally:
+    """Sums over the visits of a node, and over all that ran inside it."""
+
+    visits: list[CountedVisit] = field(default_factory=list[CountedVisit])
+    attempts: int = 0
+    lost: int = 0
+    failures: list[Failure] = field(default_factory=list[Failure])
+    good_s: float = 0.0
+    failed_s: float = 0.0
+    waited_s: float | None = None
+    tokens: int | None = None
+    cost_usd: float | None = None
+    tools: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
+    marks: dict[str, int] = field(default_factory=dict[str, int])
+    """What happened besides, and how often."""
+
+
+@dataclass(slots=True)
+class EdgeTally:
+    """Sums over the verdicts of an edge."""
+
+    taken: int = 0
+    steps: list[int] = field(default_factory=list[int])
+    values: str = ""
+    reasons: dict[str, int] = field(default_factory=dict[str, int])
+    """How often each kind of refusal came: `false`, `used up` …"""
+    reason: str = ""
+    """The latest refusal in words."""
+    branches: int | None = None
+
+
+@dataclass(slots=True)
+class Tally:
+    """A run, counted."""
+
+    course: Course
+    shown: frozenset[str] = frozenset()
+    """The ids in the picture: crossings inside closed nodes are not numbered."""
+    nodes: dict[str, NodeTally] = field(default_factory=dict[str, NodeTally])
+    edges: dict[tuple[str, int], EdgeTally] = field(default_factory=dict[tuple[str, int], EdgeTally])
+    """By the node that is left and the index of the edge; the edge from the start has the index -1."""
+    visits: dict[str, CountedVisit] = field(default_factory=dict[str, CountedVisit])
+    asked: dict[str, float] = field(default_factory=dict[str, float])
+    """When each open question was asked."""
+    changed_at: list[int] = field(default_factory=list[int])
+    """The step after which the definition changed, for each change."""
+    steps: int = 0
+    status: str = "running"
+    run: str = ""
+    forked: str = ""
+    """Where the run went off from another, in words."""
+    busy_s: float = 0.0
+    tokens: int = 0
+    cost_usd: float = 0.0
+
+
+def count_record(tally: Tally, record: Record) -> None:
+    """Count what a record tells."""
+    tally.course.take(record)
+    tally.changed_at += [tally.steps] * (len(tally.course.changes) - len(tally.changed_at))
+    given = record.input
+    if isinstance(given, inp.AttemptStarted):
+        for owner in _with_owners(tally, given.visit)[:1]:
+            owner.attempts += 1
+    elif isinstance(given, (inp.AttemptSucceeded, inp.AttemptFailed)):
+        _count_attempt(tally, given)
+    for event in record.events:
+        take = _TAKE.get(type(event))
+        if take is not None:
+            take(tally, event, record.at)
+
+
+def _with_owners(tally: Tally, visit: str) -> list[NodeTally]:
+    """Return the tallies of a visit's node and of the nodes around it, innermost first."""
+    found: list[NodeTally] = []
+    while visit:
+        known = tally.visits.get(visit)
+        if known is not None:
+            found.append(tally.nodes[known.ident])
+        visit = visit.rpartition("/")[0]
+    return found
+
+
+def _count_attempt(tally: Tally, given: inp.AttemptSucceeded | inp.AttemptFailed) -> None:
+    good = isinstance(given, inp.AttemptSucceeded)
+    visit = tally.visits.get(given.visit)
+    if visit is not None and visit.tool and not good:
+        for owner in _with_owners(tally, given.visit)[:2]:
+            owner.tools[visit.tool][1] += 1
+    tally.busy_s += given.duration_s
+    tokens, cost = _used(given.usage)
+    tally.tokens += tokens or 0
+    tally.cost_usd += cost or 0.0
+    for owner in _with_owners(tally, given.visit):
+        if good:
+            owner.good_s += given.duration_s
+        else:
+            owner.failed_s += given.duration_s
+        for mark in given.marks:
+            owner.marks[mark.text] = owner.marks.get(mark.text, 0) + 1
+        if tokens is not None:
+            owner.tokens = (owner.tokens or 0) + tokens
+        if cost is not None:
+            owner.cost_usd = (owner.cost_usd or 0.0) + cost
+
+
+def _used(usage: Usage | None) -> tuple[int | None, float | None]:
+    if usage is None:
+        return None, None
+    known = [t for t in (usage.input_tokens, usage.output_tokens) if t is not None]
+    return (sum(known) if known else None), usage.cost_usd
+
+
+def _started(tally: Tally, event: ev.VisitStarted, at: float) -> None:
+    del at
+    outer, _, own = event.visit.rpartition("/")
+    around = tally.visits.get(outer) if outer else None
+    graph = around.node.graph if around is not None else tally.course.drawn
+    path = around.ident if around is not None else ""
+    if graph is None or event.node not in graph.by_name:
+        return
+    node = graph.by_name[event.node]
+    visit = CountedVisit(step_into(path, event.node), node, (*(around.path if around is not None else ()), event.node))
+    tally.visits[event.visit] = visit
+    tally.nodes.setdefault(visit.ident, NodeTally()).visits.append(visit)
+    if own == "0" and node.index == graph.start and not event.causes:
+        edge = tally.edges.setdefault((start_of(path), -1), EdgeTally())
+        edge.taken += 1
+        _step(tally, start_of(path), edge)
+    if around is not None:
+        _count_tool(tally, visit, around, event)
+
+
+def _step(tally: Tally, ident: str, edge: EdgeTally) -> None:
+    """Number the crossing of an edge that leaves `ident`, if it is to be seen."""
+    if ident in tally.shown:
+        tally.steps += 1
+        edge.steps.append(tally.steps)
+
+
+def _count_tool(tally: Tally, visit: CountedVisit, around: CountedVisit, event: ev.VisitStarted) -> None:
+    """Notice that a visit inside an agent is the call of one of its tools: the node has its name, or the item does."""
+    tools = tools_of(around.node)
+    for name in (event.node, named(event.item)):
+        if name in tools:
+            visit.tool = name
+            for ident in (visit.ident, around.ident):
+                tally.nodes[ident].tools.setdefault(name, [0, 0])[0] += 1
+            return
+
+
+def _waiting(tally: Tally, event: ev.VisitWaiting, at: float) -> None:
+    tally.asked[event.visit] = at
+    if (visit := tally.visits.get(event.visit)) is not None:
+        visit.status = "waiting"
+
+
+def _answered(tally: Tally, visit: str, at: float) -> None:
+    """Close the question of a visit, if it had one open."""
+    asked = tally.asked.pop(visit, None)
+    if asked is not None and (known := tally.visits.get(visit)) is not None:
+        node = tally.nodes[known.ident]
+        node.waited_s = (node.waited_s or 0.0) + max(0.0, at - asked)
+
+
+def _retried(tally: Tally, event: ev.AttemptRetried, at: float) -> None:
+    owners = _with_owners(tally, event.visit)
+    if not owners:
+        return
+    tally.steps += 1
+    node = tally.visits[event.visit].node
+    of = node.retry.attempts if node.retry is not None else None
+    failure = Failure(event.attempt, error_text(event.error), of, max(0.0, event.due - at), tally.steps)
+    for owner in owners:
+        owner.failures.append(failure)
+
+
+def _lost(tally: Tally, event: ev.AttemptLost, at: float) -> None:
+    del at
+    for owner in _with_owners(tally, event.visit):
+        owner.lost += 1
+    if (visit := tally.visits.get(event.visit)) is not None:
+        visit.status = "lost" if event.then != "retry" else "running"
+
+
+def _completed(tally: Tally, event: ev.VisitCompleted, at: float) -> None:
+    _answered(tally, event.visit, at)
+    if (visit := tally.visits.get(event.visit)) is not None:
+        visit.status, visit.outcome, visit.error = "good", event.outcome, None
+
+
+def _failed(tally: Tally, event: ev.VisitFailed, at: float) -> None:
+    _answered(tally, event.visit, at)
+    if (visit := tally.visits.get(event.visit)) is not None:
+        visit.status, visit.error = "failed", error_text(event.error)
+
+
+def _cancelled(tally: Tally, event: ev.VisitCancelled, at: float) -> None:
+    _answered(tally, event.visit, at)
+    if (visit := tally.visits.get(event.visit)) is not None:
+        visit.status = "cancelled"
+
+
+def _routed(tally: Tally, event: ev.Routed, at: float) -> None:
+    del at
+    visit = tally.visits.get(event.visit)
+    if visit is None:
+        return
+    tried = {v.edge: v for v in event.verdicts}
+    won = next((v.edge for v in event.verdicts if v.result == "taken"), None)
+    visit.caught = event.error is not None and won is not None
+    course = tally.course
+    drawn = _graph_around(tally, visit)
+    before = course.graph_at(visit.path[:-1], drawn)
+    for edge in course.node(visit.path, visit.node).edges:
+        now = edge if before is drawn else counterpart(edge, before, visit.node, drawn)
+        if now is None:
+            continue
+        known = tally.edges.setdefault((visit.ident, now.index), EdgeTally())
+        former = course.former(edge, before, now, drawn)
+        verdict = tried.get(edge.index)
+        if verdict is None:
+            if edge.on is not None and visit.outcome is not None and edge.on != visit.outcome:
+                known.reasons["other answer"] = known.reasons.get("other answer", 0) + 1
+                known.reason = f"answer: {shorten(visit.outcome, LONG_VALUE)}"
+        elif verdict.result == "taken":
+            known.taken += 1
+            _step(tally, visit.ident, known)
+            known.values = " ".join(text for text in (values_text(verdict.values), former) if text)
+            if edge.each is not None and verdict.count is not None:
+                known.branches = (known.branches or 0) + verdict.count
+        else:
+            known.reasons[verdict.result] = known.reasons.get(verdict.result, 0) + 1
+            known.reason = " ".join(text for text in (reason_text(edge.at_most, verdict, won), former) if text)
+
+
+def _graph_around(tally: Tally, visit: CountedVisit) -> Graph:
+    """Return the drawn graph that the node of a visit stands in."""
+    graph = tally.course.drawn
+    for name in visit.path[:-1]:
+        inside = graph.by_name[name].graph
+        assert inside is not None, "a visit below another stands in a node with a graph inside"
+        graph = inside
+    return graph
+
+
+def _run_failed(tally: Tally, event: ev.RunFailed, at: float) -> None:
+    del at
+    tally.status = "failed"
+    visit = event.visit
+    while visit:  # the nodes around it failed with it
+        if (known := tally.visits.get(visit)) is not None:
+            known.status, known.error, known.caught = "failed", error_text(event.error), False
+        visit = visit.rpartition("/")[0]
+
+
+def _set_status(status: str) -> Callable[[Tally, Any, float], None]:
+    def take(tally: Tally, event: object, at: float) -> None:
+        del event, at
+        tally.status = status
+
+    return take
+
+
+def _forked(tally: Tally, event: ev.RunForked, at: float) -> None:
+    del at
+    tally.status, tally.run = "running", event.run
+    visit = tally.visits.get(event.visit)
+    tally.forked = f"fork of {event.parent[:12]}" + (f" at {visit.node.name}" if visit is not None else "")
+
+
+_TAKE: Final[Mapping[type, Callable[[Tally, Any, float], None]]] = {
+    ev.RunStarted: _set_status("running"),
+    ev.RunResumed: _set_status("running"),
+    ev.RunForked: _forked,
+    ev.RunSuspended: _set_status("suspended"),
+    ev.RunCompleted: _set_status("completed"),
+    ev.RunCancelled: _set_status("cancelled"),
+    ev.RunFailed: _run_failed,
+    ev.VisitStarted: _started,
+    ev.VisitWaiting: _waiting,
+    ev.VisitCompleted: _completed,
+    ev.VisitFailed: _failed,
+    ev.AttemptLost: _lost,
+    ev.VisitCancelled: _cancelled,
+    ev.AttemptRetried: _retried,
+    ev.Routed: _routed,
+}
+
+
+def close(tally: Tally, *, live: bool | None) -> None:
+    """Account for what was open when the records end: questions still wait, the rest stopped with the run."""
+    for visit in list(tally.asked):
+        _answered(tally, visit, tally.course.at or 0.0)
+    if tally.status == "running" and not live:
+        tally.status = UNFINISHED if live is None else CUT_OFF
+        for known in tally.visits.values():
+            if known.status == "running" and live is False:
+                known.status = "lost"
+    if tally.status in {"completed", "failed", "cancelled"}:
+        for known in tally.visits.values():
+            if known.status in {"running", "waiting"}:
+                known.status = "cancelled"
