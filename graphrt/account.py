@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 from graphrt import events as e
 from graphrt import inputs as i
+from graphrt.graph import graph_from_json
 from graphrt.inputs import ErrorInfo, Json, Mark, Usage
 from graphrt.trace import graph_of
 
@@ -313,6 +314,8 @@ class _Fold:
             parent=header.parent,
         )
         self.at = first
+        self.then = graph if header.digest == graph.digest else graph_from_json(header.graph)
+        """The definition that the record was made under; verdicts number the edges of that one."""
         self.counts: dict[tuple[str, ...], int] = {}
         self.rests = False
         """Whether nobody drives the run after the last record."""
@@ -327,6 +330,9 @@ class _Fold:
         account.totals.wall_s = account.ended - account.started
         if account.status == "suspended":  # Whatever is taken ends that, unless it says so again.
             account.status, account.questions = "running", ()
+        given = record.input
+        if isinstance(given, i.Resumed) and given.graph is not None:
+            self.then = account.graph if given.digest == account.graph.digest else graph_from_json(given.graph)
         take = _INPUTS.get(type(record.input))
         if take is not None:
             take(self, record.input)
@@ -418,12 +424,15 @@ class _Fold:
 
     def routed(self, event: e.Routed) -> None:
         visit = self.account.visits[event.visit]
-        graph = self.graph_at(visit.path[:-1])
+        graph, node = self.graph_at(visit.path[:-1]), visit.node
+        if self.then is not self.account.graph:
+            graph = _inside(self.then, visit.path[:-1]) or graph
+            node = graph.by_name.get(node.name, node)
         visit.caught = event.error
         visit.routed = [
             EdgeAccount(
-                visit.node.edges[v.edge],
-                graph.nodes[visit.node.edges[v.edge].target].name,
+                node.edges[v.edge],
+                graph.nodes[node.edges[v.edge].target].name,
                 v.result,
                 v.values or {},
                 v.count,
@@ -478,6 +487,15 @@ class _Fold:
 
     def node_at(self, path: tuple[str, ...]) -> Node:
         return self.graph_at(path[:-1]).by_name[path[-1]]
+
+
+def _inside(graph: Graph, path: tuple[str, ...]) -> Graph | None:
+    """Return the graph inside the nodes of `path`; None if a definition has them not, or nothing inside."""
+    found: Graph | None = graph
+    for name in path:
+        node = found.by_name.get(name) if found is not None else None
+        found = node.graph if node is not None else None
+    return found
 
 
 _INPUTS: dict[type, Any] = {

@@ -51,11 +51,35 @@ def changed_run() -> Trace:
     return asyncio.run(main())
 
 
+def ran_on() -> Trace:
+    """Let a run go round once under a wide guard, and on under a narrower one that would have stopped it."""
+
+    async def main() -> Trace:
+        store = MemoryStore()
+        await run(counting(9), Count(n=2), store=store, run_id="r")
+        await answer(store, "r", "1", "yes")
+        await resume(store, "r", counting(9))
+        await cancel(store, "r", by="zoe")
+        await resume(store, "r", counting(3), allow_changed=True)
+        return store.trace("r")
+
+    return asyncio.run(main())
+
+
 def test_the_picture_has_the_guard_that_decided() -> None:
     """What is drawn is the definition that the run went on under, not the one that it began with."""
     drawn = str(render(changed_run(), "text"))
     assert "n < 3" in drawn
     assert "n < 9" not in drawn
+
+
+def test_the_account_has_the_guard_that_was_tried() -> None:
+    """What is told of a visit are the edges of the definition that it was left under, with their values."""
+    asked = [v for v in account(changed_run()).visits.values() if v.node.name == "ask"]
+    assert asked[0].routed[0].text == "yes and n < 3 → true (n = 2)"
+    first = account(ran_on())
+    assert first.visits["1"].routed[0].text == "yes and n < 9 → true (n = 4)"
+    assert first.visits["0"].routed[0].target == "ask"
 
 
 def test_who_cancelled_is_not_who_ended_it() -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypeVar, get_args
 from graphrt.account import account, total_usage
 from graphrt.trace import graph_of
 from graphrt_viz.errors import PictureError
-from graphrt_viz.extract import edge_of, picture_of, start_of, step_into
+from graphrt_viz.extract import picture_of, start_of, step_into
 from graphrt_viz.picture import PCluster, PNode
 from graphrt_viz.story import condition
 from graphrt_viz.wording import count, duration, money, plural
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from graphrt.account import Account, VisitAccount
-    from graphrt.graph import Graph
+    from graphrt.graph import Edge, Graph
     from graphrt.inputs import Usage
     from graphrt.trace import Trace
     from graphrt_viz.extract import Opened
@@ -135,12 +135,9 @@ def _count(heat: Heat, told: Account) -> None:
         path = idents[-2] if len(idents) > 1 else ""
         if not visit.causes:
             _cross(heat, ("", start_of(path)))
-        graph = told.graph
-        for name in visit.path[:-1]:
-            graph = graph.by_name[name].graph or graph
         for routed in visit.routed:
             if routed.taken:
-                _cross(heat, _key(edge_of(graph, routed.edge, path)))
+                _cross(heat, _key_of(idents[-1], step_into(path, routed.target), routed.edge))
     for ident in seen:
         heat.nodes[ident].runs += 1
 
@@ -162,6 +159,14 @@ def _key(edge: PEdge) -> tuple[str, ...]:
     if edge.source.endswith("//"):
         return ("", edge.source)
     return (edge.source, edge.target, edge.on, edge.guard, edge.each, "error" if edge.error else "")
+
+
+def _key_of(source: str, target: str, edge: Edge) -> tuple[str, ...]:
+    """Return the same of an edge of a definition, which may be a former one whose nodes stood elsewhere."""
+    on = edge.on if edge.on is not None else (edge.on_error or "").rpartition(".")[2]
+    guard = edge.when.text if edge.when is not None else ""
+    each = f"{edge.each.item} in {edge.each.of}" if edge.each is not None else ""
+    return (source, target, on, guard, each, "error" if edge.on_error is not None else "")
 
 
 def picture_of_heat(traces: Sequence[Trace], *, by: Measure = "time", opened: Opened = None) -> Picture:
