@@ -136,6 +136,17 @@ def test_a_run_is_marked_with_what_is_found_about_its_flow(program: Program) -> 
     assert "GR201 error" in ran.out
 
 
+def test_a_committed_picture_with_marks_is_compared_as_such(program: Program) -> None:
+    """A picture with marks is up to date as long as the flow and what is found are; the remedy names the option."""
+    (program.folder / "gap.py").write_text(GAP)
+    assert program("render", "gap.py:flow", "-o", "gap.svg", "--check-marks").code == 0
+    assert program("render", "gap.py:flow", "-o", "gap.svg", "--check-marks", "--check").code == 0
+    assert program("render", "gap.py:flow", "-o", "gap.svg", "--check").code == 1
+    (program.folder / "gap.svg").unlink()
+    ran = program("render", "gap.py:flow", "-o", "gap.svg", "--check-marks", "--check")
+    assert "draw it again: graphrt render gap.py:flow -o gap.svg --check-marks" in ran.out.replace("\n", " ")
+
+
 def test_marks_need_one_definition(program: Program) -> None:
     """Of two flows, many runs, or a view without a definition nobody could say what a mark is about."""
     (program.folder / "gap.py").write_text(GAP)

@@ -153,7 +153,8 @@ def render(
         if check_marks:
             drawn, view = _marked(drawn, view, unfold, live=live), None
         if check:
-            return _check(_picture(drawn, view, unfold, live=live), output, named)
+            marks = " --check-marks" if check_marks else ""
+            return _check(_picture(drawn, view, unfold, live=live), output, named, marks)
         way: Literal["LR", "TB"] = "LR" if direction == "right" else "TB"
         content = draw(drawn, chosen.name, theme=theme, direction=way, view=view, opened=unfold, live=live)
     except FormatError as error:
@@ -282,15 +283,15 @@ def _marked(shown: Picture | Graph | Trace, view: str | None, opened: Opened, *,
     return marked(_picture(shown, view, opened, live=live), graph_of(shown) if isinstance(shown, Trace) else shown)
 
 
-def _check(picture: Picture, output: Path | None, what: str) -> int:
-    """Compare the digest in a file with that of the picture it would be today."""
+def _check(picture: Picture, output: Path | None, what: str, marks: str) -> int:
+    """Compare the digest in a file with that of the picture it would be today; `marks` is the option that it needs."""
     from graphrt.cli.screen import say
     from graphrt.errors import UseError
     from graphrt_viz import digest_in
 
     if output is None:
         raise UseError("--check compares a file; name it with -o")
-    again = f"draw it again: graphrt render {what} -o {output}"
+    again = f"draw it again: graphrt render {what} -o {output}{marks}"
     if not output.exists():
         say(f"{output} does not exist; {again}")
         return 1
