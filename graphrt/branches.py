@@ -5,15 +5,7 @@ Theory
 *State.* The state at a point is the fold, in canonical order, of the writes of the visits behind it. It is kept
 incrementally: a `Line` (a sequence of visits) carries the state that its next visit sees, and a `Delta` per field that
 it wrote since it began. Where lines meet, their deltas are applied, in canonical order, to the state at the point where
-they parted.
-
-*Canonical order* is topological by causes, ties by visit id. Lines part only at their ends, so a line is contiguous in
-that order, and lines can be ordered as wholes: by key, and where partial joins are involved, topologically with ties by
-key.
-
-*Conflict.* Two writes of which neither is behind the other conflict if one of them replaces the field's value. Going
-through the lines in canonical order, it is enough to compare with the latest lines that wrote the field: all earlier
-ones are behind those.
+they parted: `merging` does that.
 
 *Scopes.* A visit of a join's opener opens a scope. Everything live in it holds a *token* in it and in all scopes around
 it: a running visit at its own node; a branch not yet started at its target; an arrival parked at a join, in the scopes
@@ -27,253 +19,22 @@ This module moves lines; it knows nothing of attempts, guards or time, and never
 
 from __future__ import annotations
 
-import heapq
-from collections import deque
-from typing import TYPE_CHECKING, Any, TypeAlias
-
-import msgspec
+from typing import TYPE_CHECKING, Any
 
 from graphrt import openers
-from graphrt.errors import JoinShort, WriteConflict, WriteRefused
+from graphrt.errors import JoinShort
+from graphrt.lines import Arrival, Crossing, Delta, Fan, Fired, Line, Scope, Visit, reduced
+from graphrt.merging import merge
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from graphrt.fields import Field
-    from graphrt.graph import Edge, Graph, Node, OnCrash
-    from graphrt.inputs import ErrorInfo
-
-State: TypeAlias = dict[str, Any]
-Part: TypeAlias = tuple[int, int, int]
-Key: TypeAlias = tuple[Part, ...]
-Crossed: TypeAlias = dict[tuple[int, int], int]
+    from graphrt.graph import Edge, Graph, Node
+    from graphrt.lines import Crossed, Key, State
 
 _NO_FIELDS: frozenset[str] = frozenset()
 _NO_EDGES: frozenset[int] = frozenset()
-
-
-class Delta:
-    """What a line wrote to one field: possibly a replacing value, then values that went through the reducer."""
-
-    __slots__ = ("added", "replaced", "value")
-
-    def __init__(self) -> None:
-        self.replaced = False
-        self.value: Any = None
-        self.added: list[Any] = []
-
-    def replace(self, value: Any) -> None:  # noqa: ANN401 - any value of the state
-        """Note a write that replaces what was there."""
-        self.replaced, self.value, self.added = True, value, []
-
-    def absorb(self, later: Delta) -> None:
-        """Put the writes of a later line behind these."""
-        if later.replaced:
-            self.replaced, self.value, self.added = True, later.value, list(later.added)
-        else:
-            self.added.extend(later.added)
-
-    def apply(self, field: Field, value: Any) -> Any:  # noqa: ANN401 - any value of the state
-        """Return the field's value after these writes."""
-        if self.replaced:
-            value = self.value
-        for each in self.added:
-            value = _reduced(field, value, each)
-        return value
-
-
-def _reduced(field: Field, old: Any, new: Any) -> Any:  # noqa: ANN401 - values of the field
-    try:
-        return field.reduce(old, new)
-    except Exception as error:
-        message = f"the reducer of field {field.name!r} raised {type(error).__name__}: {error}"
-        raise WriteRefused(message, field=field.name) from error
-
-
-class Line(msgspec.Struct, eq=False):
-    """A sequence of visits, and the state its next visit sees."""
-
-    key: Key
-    prefix: str
-    state: State
-    delta: dict[str, Delta] | None
-    """Writes since the line began; None for the run's first line, which nothing is merged with."""
-    behind: tuple[Line, ...]
-    """The lines at whose ends this one begins."""
-    crossed: Crossed
-    local: frozenset[str]
-    scopes: tuple[Scope, ...]
-    """The scopes around it, outermost first."""
-    item: str | None = None
-    """The field that holds its item, of an `each` branch whose first visit has not begun."""
-    apart: Key | None = None
-    """Its order, where that is not its key."""
-    count: list[int] = msgspec.field(default_factory=lambda: [-1])
-    """The last number that a visit of this line has; shared with the lines that go on from it under its name."""
-
-    @property
-    def order(self) -> Key:
-        """Where it stands among other lines in canonical order, as far as causes leave that open."""
-        return self.key if self.apart is None else self.apart
-
-
-class Visit(msgspec.Struct, eq=False):
-    """One execution of one node, as long as it is live."""
-
-    id: str
-    number: int
-    """On its line."""
-    node: Node
-    line: Line
-    causes: tuple[str, ...]
-    outer: Branches
-    """The branches it belongs to."""
-    inner: Branches | None = None
-    """The branches of the graph inside its node."""
-    item: Any = None
-    outcome: str | None = None
-    """The answer that it ended with."""
-    short: ErrorInfo | None = None
-    """Of a join that came up short: the error it stands at."""
-    attempt: int = 0
-    """Attempts so far, over all rounds."""
-    tries: int = 0
-    """Attempts so far in this round."""
-    phase: str = "ready"
-    lost: OnCrash | None = None
-    """What is to become of its attempt that was cut off, once that has been said."""
-
-    @property
-    def place(self) -> Key:
-        """Orders visits of one graph canonically."""
-        return (*self.line.key, (0, self.number, 0))
-
-
-class Arrival(msgspec.Struct, eq=False):
-    """A line that waits at a join."""
-
-    cause: str
-    place: Key
-    line: Line
-
-
-class Scope:
-    """What runs below one visit of an opener, or the whole of a graph, or one branch of a bounded fan-out."""
-
-    __slots__ = (
-        "at",
-        "branches",
-        "closing",
-        "count",
-        "crossed",
-        "ended",
-        "examined",
-        "fan",
-        "fired",
-        "leaked",
-        "line",
-        "local",
-        "mask",
-        "members",
-        "nodes",
-        "opener",
-        "outer",
-        "parked",
-    )
-
-    def __init__(
-        self, line: Line, opener: Node | None, at: str, outer: tuple[Scope, ...], closing: Node | None, *, masked: bool
-    ) -> None:
-        self.line = line
-        """The line that opened it and goes on when it closes."""
-        self.opener = opener
-        self.at = at
-        """The visit that opened it."""
-        self.outer = outer
-        self.closing = closing
-        """The join it waits for; None if none of the taken edges leads to it."""
-        self.crossed = line.crossed
-        self.local = line.local
-        self.count = 0
-        """Tokens."""
-        self.nodes: dict[int, int] | None = {} if masked else None
-        """Tokens by node, where partial joins have to ask."""
-        self.mask = 0
-        """The nodes of `nodes` as bits."""
-        self.parked: dict[int, list[Arrival]] = {}
-        self.ended: list[Arrival] = []
-        """Lines that ended without arriving, if this scope's closing join gathers them."""
-        self.fired: dict[int, int] = {}
-        self.leaked = False
-        """Whether a line inside went to wait at a join outside, so that it will not be gathered here."""
-        counts = closing is not None and closing.wait is not None
-        self.members: dict[Visit | Scope | Fan, None] | None = {} if counts else None
-        """If its closing join may leave others behind: the live visits, open scopes and bounded fan-outs inside."""
-        self.branches: set[Key] | None = None
-        """If its closing join counts: the branches that have arrived there …"""
-        self.examined = 0
-        """… by so many arrivals."""
-        self.fan: Fan | None = None
-        """For a branch of a bounded fan-out: where to tell that it has ended."""
-
-    def hold(self, node: int) -> None:
-        """Add a token at a node."""
-        self.count += 1
-        if self.nodes is not None:
-            had = self.nodes.get(node, 0)
-            self.nodes[node] = had + 1
-            if not had:
-                self.mask |= 1 << node
-
-    def release(self, node: int) -> None:
-        """Take a token away from a node."""
-        self.count -= 1
-        if self.nodes is not None:
-            left = self.nodes[node] - 1
-            if left:
-                self.nodes[node] = left
-            else:
-                del self.nodes[node]
-                self.mask &= ~(1 << node)
-
-
-class Fan:
-    """The branches of a bounded `each` edge that have not started yet."""
-
-    __slots__ = ("cause", "line", "place", "target", "waiting")
-
-    def __init__(self, line: Line, cause: str, place: Key, target: int) -> None:
-        self.line = line
-        """The line that they leave; its scopes hold a token for each."""
-        self.cause = cause
-        self.place = place
-        self.target = target
-        self.waiting: deque[Line] = deque()
-
-
-class Crossing(msgspec.Struct, eq=False):
-    """A line on its way over an edge."""
-
-    edge: Edge
-    line: Line
-    fan: Fan | None = None
-    queued: bool = False
-    """Whether it has to wait until a branch of its bounded fan-out has ended."""
-
-
-class Fired:
-    """A join that fired: what an observer is told, and the visit that goes on."""
-
-    __slots__ = ("arrived", "dropped", "of", "short", "visit")
-
-    def __init__(
-        self, visit: Visit, of: str | None, arrived: int, dropped: tuple[Visit, ...], short: JoinShort | None
-    ) -> None:
-        self.visit = visit
-        self.of = of
-        self.arrived = arrived
-        self.dropped = dropped
-        self.short = short
 
 
 class Joins:
@@ -352,7 +113,7 @@ class Branches:
         state = line.state.copy()
         delta = line.delta
         for field, value in values:
-            state[field.name] = value if replace or field.reducer is None else _reduced(field, state[field.name], value)
+            state[field.name] = value if replace or field.reducer is None else reduced(field, state[field.name], value)
         line.state = state
         if delta is not None:
             for field, value in values:
@@ -461,7 +222,7 @@ class Branches:
         Raises:
             WriteConflict: two lines that never met wrote one field.
         """
-        return self._merge(self.root, self.top.ended, keep=_NO_FIELDS, node=None)[0]
+        return merge(self.fields, self.root, self.top.ended, keep=_NO_FIELDS, node=None)[0]
 
     def state_behind(self, line: Line) -> State:
         """Return the state at the end of a line, without what belongs to its branch alone."""
@@ -648,7 +409,7 @@ class Branches:
     ) -> None:
         line = scope.line
         tips = [*arrivals, *ended]
-        state, deltas = self._merge(line, tips, keep=scope.local, node=join)
+        state, deltas = merge(self.fields, line, tips, keep=scope.local, node=join)
         dropped = self._drop_scope(scope)
         del self.open[scope]
         _strike(scope.outer, scope)
@@ -739,7 +500,7 @@ class Branches:
         """Fire a partial join: what waits at it goes on as a line of its own inside the scope."""
         arrivals = scope.parked[join.index]
         base = scope.line
-        state, _ = self._merge(base, arrivals, keep=scope.local, node=join)
+        state, _ = merge(self.fields, base, arrivals, keep=scope.local, node=join)
         del scope.parked[join.index]
         for outer in scope.outer:
             for _ in arrivals:
@@ -785,48 +546,6 @@ class Branches:
         top = self.top
         return not top.count and not top.parked and not top.ended and not self.open and self.root.scopes == (top,)
 
-    # -- merging ------------------------------------------------------------------------------------------------------
-
-    def _merge(
-        self, base: Line, tips: Sequence[Arrival], *, keep: frozenset[str], node: Node | None
-    ) -> tuple[State, list[tuple[str, Delta]]]:
-        """Fold the lines behind `tips`, back to `base`, onto the state at the end of `base`, in canonical order.
-
-        Fields local to a branch (all but those in `keep`) are left out: they end with their branch.
-        """
-        lines = _behind(base, tips)
-        if not lines:
-            return base.state, []
-        state = dict(base.state)
-        written: list[tuple[str, Delta]] = []
-        writers: dict[str, _Writers] = {}
-        fields = self.fields
-        for line in lines:
-            assert line.delta is not None
-            for name, delta in line.delta.items():
-                if name in line.local and name not in keep:
-                    continue
-                seen = writers.get(name)
-                if seen is None:
-                    seen = writers[name] = _Writers()
-                other = seen.conflict(line, replaces=delta.replaced, base=base)
-                if other is not None:
-                    raise self._conflict(name, other, line, node)
-                state[name] = delta.apply(fields[name], state[name])
-                written.append((name, delta))
-        return state, written
-
-    def _conflict(self, name: str, one: Line, other: Line, node: Node | None) -> WriteConflict:
-        where = f"where they meet, at join {node.name!r}" if node else "and never meet"
-        return WriteConflict(
-            f"field {name!r} was written by two branches beside each other, by {_last(one)} and by {_last(other)},"
-            f" {where}; give the field"
-            " a reducer (Annotated[..., append]), write it in one branch only, or declare it local to the branches",
-            field=name,
-            visits=[_last(one), _last(other)],
-            node=node.name if node else None,
-        )
-
 
 def _enrol(scopes: Iterable[Scope], member: Visit | Scope | Fan) -> None:
     for scope in scopes:
@@ -846,91 +565,6 @@ def _release(scopes: Iterable[Scope], node: int, times: int) -> None:
             scope.release(node)
 
 
-class _Writers:
-    """The latest lines that wrote one field, during a merge."""
-
-    __slots__ = ("heads", "replacing")
-
-    def __init__(self) -> None:
-        self.heads: list[Line] = []
-        """Lines that wrote it, back to the latest that replaced it: that one is behind the others."""
-        self.replacing: list[Line] = []
-        """The latest line that replaced it."""
-
-    def conflict(self, line: Line, *, replaces: bool, base: Line) -> Line | None:
-        """Take note of a writer; return an earlier one that it conflicts with."""
-        against = self.heads if replaces else self.replacing
-        for other in against:
-            if not _is_behind(other, line, base):
-                return other
-        if replaces:
-            self.heads, self.replacing = [line], [line]
-        else:
-            self.heads.append(line)
-        return None
-
-
-def _is_behind(one: Line, other: Line, base: Line) -> bool:
-    """Tell whether everything on `one` is behind the start of `other`."""
-    todo, seen = list(other.behind), {id(base)}
-    while todo:
-        line = todo.pop()
-        if line is one:
-            return True
-        if id(line) not in seen:
-            seen.add(id(line))
-            todo.extend(line.behind)
-    return False
-
-
-def _behind(base: Line, tips: Iterable[Arrival]) -> list[Line]:
-    """Return the lines behind `tips` up to `base` (excluded), in canonical order."""
-    seen: dict[int, Line] = {}
-    joined = False
-    todo = [a.line for a in tips]
-    while todo:
-        line = todo.pop()
-        if line is base or id(line) in seen:
-            continue
-        seen[id(line)] = line
-        joined = joined or len(line.behind) > 1
-        todo.extend(line.behind)
-    lines = sorted(seen.values(), key=lambda line: line.order)
-    return _topological(lines) if joined else lines
-
-
-def _topological(lines: list[Line]) -> list[Line]:
-    """Order lines so that those behind others come first, ties by key."""
-    known = {id(line) for line in lines}
-    missing = {id(line): len({id(b) for b in line.behind if id(b) in known}) for line in lines}
-    after: dict[int, list[Line]] = {}
-    for line in lines:
-        for b in {id(b): b for b in line.behind}.values():
-            after.setdefault(id(b), []).append(line)
-    heap = [(_turn(line), i, line) for i, line in enumerate(lines) if not missing[id(line)]]
-    heapq.heapify(heap)
-    order: list[Line] = []
-    tie = len(lines)
-    while heap:
-        line = heapq.heappop(heap)[2]
-        order.append(line)
-        for later in after.get(id(line), ()):
-            missing[id(later)] -= 1
-            if not missing[id(later)]:
-                tie += 1
-                heapq.heappush(heap, (_turn(later), tie, later))
-    return order
-
-
-def _turn(line: Line) -> Key:
-    """Order ready lines; one that went straight from a fork to a join has no visit and takes no turn."""
-    return line.order if line.count[0] >= 0 else ()
-
-
 def _causes(tips: Iterable[Arrival]) -> tuple[str, ...]:
     """Return the visits that lines came from, each once, in canonical order."""
     return tuple(dict.fromkeys(a.cause for a in sorted(tips, key=lambda a: a.place)))
-
-
-def _last(line: Line) -> str:
-    return f"{line.prefix}{line.count[0]}" if line.count[0] >= 0 else line.prefix.rstrip(".")

@@ -11,9 +11,9 @@ from graphrt.events import Verdict
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from graphrt.branches import Visit
     from graphrt.graph import Edge, Graph, Node
     from graphrt.inputs import ErrorInfo
+    from graphrt.lines import Visit
 
 Taken: TypeAlias = "list[tuple[Edge, Sequence[Any] | None]]"
 """Edges that are taken; of an `each` edge, with the items that it starts a branch for."""

@@ -73,13 +73,13 @@ from graphrt.script import Script
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from graphrt.branches import Fired, Visit
     from graphrt.commands import Command
     from graphrt.errors import JoinShort
     from graphrt.events import Event
     from graphrt.fields import Field
     from graphrt.graph import Edge, Graph, OnCrash, Retry
     from graphrt.inputs import Input, Json, Mark
+    from graphrt.lines import Fired, Visit
     from graphrt.meter import Passed
     from graphrt.routing import Plan, Taken
 

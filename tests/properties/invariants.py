@@ -6,9 +6,10 @@ from __future__ import annotations
 
 from collections import Counter
 
-from graphrt.branches import Branches, Fan, Scope, Visit
+from graphrt.branches import Branches
 from graphrt.events import Joined, VisitCancelled, VisitCompleted, VisitFailed, VisitStarted, VisitWaiting
 from graphrt.graph import Graph, Node
+from graphrt.lines import Fan, Scope, Visit
 from tests.driving import Driver
 
 
