@@ -20,7 +20,8 @@ from graphrt.inputs import AttemptStarted, AttemptSucceeded, Cancelled, Started
 from graphrt.replay import verify
 from graphrt.runtime import resume, run
 from graphrt.stores import open_store
-from graphrt.stores.sqlite import APPLICATION_ID, MIGRATIONS, SqliteStore
+from graphrt.stores.sqlite import SqliteStore
+from graphrt.stores.sqlite_file import APPLICATION_ID, MIGRATIONS
 from graphrt.trace import Record
 from tests.runtime.flows import Work, chain, parallel, saying
 from tests.stores.records import filled, header, steps
@@ -233,7 +234,7 @@ def test_a_lease_is_renewed_while_its_owner_lives(path: Path) -> None:
         lease = await filled(store)
         for _ in range(3):
             before = _until(path)
-            store._renewed -= store._lease_s / 3  # as if that time had passed
+            store._commits._renewed -= store._lease_s / 3  # as if that time had passed
             await store.post("r1", Cancelled())  # the writer looks round when it has done something
             assert _until(path) > before
             with pytest.raises(RunLocked):
@@ -348,7 +349,7 @@ def test_a_run_whose_release_failed_is_not_locked_for_ever(store: SqliteStore, p
     async def main() -> None:
         lease = await filled(store)
         beside = await filled(store, "r2")
-        broken = store._commit
+        broken = store._commits.commit
 
         def failing(batch: Any) -> None:
             store._writing.execute("pragma query_only = on")
