@@ -212,3 +212,12 @@ class RunFailed(RunError):
     """A run did not complete; raised where a caller asks for its result."""
 
     code = "run-failed"
+
+
+def type_name(kind: type[BaseException]) -> str:
+    """Return an exception type's name as traces, policies and error edges have it: its own, without a module.
+
+    The module is left out because the same flow is loaded as a file here and as a package there, and must keep its
+    digest.
+    """
+    return kind.__qualname__.rpartition("<locals>.")[2]

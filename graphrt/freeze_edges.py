@@ -9,9 +9,10 @@ from typing import Any, get_args, get_origin
 from graphrt import hints
 from graphrt.definition import Definition, listed, place_text
 from graphrt.drafts import EdgeDraft, NodeDraft, Place
+from graphrt.errors import type_name
 from graphrt.expressions import did_you_mean
 from graphrt.graph import Each, Edge
-from graphrt.recorded import label_of, type_name
+from graphrt.recorded import label_of
 from graphrt.signatures import fits
 
 

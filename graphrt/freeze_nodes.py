@@ -12,12 +12,12 @@ from pydantic import PydanticUserError
 from graphrt import guards, hints
 from graphrt.definition import Definition, all_of, is_nothing, place_text
 from graphrt.drafts import Expansion, ExpansionSpec, NodeDraft, Place
-from graphrt.errors import DefinitionError, GraphrtError, Mistake
+from graphrt.errors import DefinitionError, GraphrtError, Mistake, type_name
 from graphrt.expressions import Expression, did_you_mean
 from graphrt.fields import MISSING, Field
 from graphrt.graph import Graph, Retry, Work
 from graphrt.guards import Change
-from graphrt.recorded import label_of, type_name
+from graphrt.recorded import label_of
 from graphrt.signatures import UNSAID, Signature, fits, returned, signature_of
 from graphrt.values import brief
 

@@ -6,11 +6,15 @@ A graph never changes and knows how to be drawn and analysed without the code it
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import msgspec
+from msgspec.structs import force_setattr
+
+from graphrt.errors import type_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +25,10 @@ if TYPE_CHECKING:
 
 OnCrash: TypeAlias = Literal["retry", "ask", "fail"]
 NodeKind: TypeAlias = Literal["task", "agent", "router", "ask", "join", "end", "subgraph"]
+
+
+Kinds: TypeAlias = "type[BaseException] | str | Iterable[type[BaseException] | str]"
+"""Exception types, or their names: one, or several."""
 
 
 class Retry(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -39,9 +47,43 @@ class Retry(msgspec.Struct, frozen=True, omit_defaults=True):
     most_asked_s: float = 600.0
     """… and also then none is longer than this."""
     on: tuple[str, ...] = ()
-    """Names of the exception types worth another attempt; empty for all."""
+    """The exception types worth another attempt, given as types or by name; empty for all."""
     never: tuple[str, ...] = ()
-    """Names of exception types that are not worth another attempt."""
+    """Exception types that are not worth another attempt, likewise."""
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            attempts: int = 3,
+            wait_s: float = 1.0,
+            factor: float = 2.0,
+            most_s: float = 60.0,
+            jitter: float = 0.1,
+            most_asked_s: float = 600.0,
+            on: Kinds = (),
+            never: Kinds = (),
+        ) -> None: ...
+
+    def __post_init__(self) -> None:
+        """Keep types by their names: a policy is compared with errors that a trace has recorded."""
+        force_setattr(self, "on", _names("on", self.on))
+        force_setattr(self, "never", _names("never", self.never))
+
+
+def _names(what: str, kinds: object) -> tuple[str, ...]:
+    several = isinstance(kinds, Iterable) and not isinstance(kinds, str | type)
+    given = cast("Iterable[object]", kinds) if several else (kinds,)
+    names: list[str] = []
+    for kind in given:
+        if isinstance(kind, type) and issubclass(kind, BaseException):
+            names.append(type_name(kind))
+        elif isinstance(kind, str):
+            names.append(kind)
+        else:
+            message = f"Retry({what}=…) holds {kind!r}; give exception types, or their names"
+            raise TypeError(message)
+    return tuple(names)
 
 
 class Work(msgspec.Struct, frozen=True):

@@ -6,17 +6,8 @@ import json
 import sys
 from typing import cast
 
-from graphrt.errors import GraphrtError
+from graphrt.errors import GraphrtError, type_name
 from graphrt.inputs import ErrorInfo, Json
-
-
-def type_name(kind: type[BaseException]) -> str:
-    """Return an exception type's name as traces and error edges have it: its own, without a module.
-
-    The module is left out because the same flow is loaded as a file here and as a package there, and must keep its
-    digest.
-    """
-    return kind.__qualname__.rpartition("<locals>.")[2]
 
 
 def error_info(error: BaseException, *, message: str | None = None) -> ErrorInfo:

@@ -315,6 +315,10 @@ class TestRetries:
             ({"never": ("LookupError",)}, ValueError, True),
             ({"on": ("LookupError",), "never": ("KeyError",)}, KeyError, False),
             ({"on": ("LookupError",), "never": ("KeyError",)}, IndexError, True),
+            ({"on": LookupError}, KeyError, True),
+            ({"on": "LookupError"}, KeyError, True),
+            ({"on": (LookupError, "OSError")}, ValueError, False),
+            ({"on": [LookupError], "never": [KeyError]}, KeyError, False),
         ],
     )
     def test_repeats_only_what_is_worth_it(self, policy: dict[str, Any], kind: type[Exception], again: bool) -> None:
@@ -322,6 +326,11 @@ class TestRetries:
         d = _retrying(Retry(2, wait_s=0, **policy)).start()
         d.fail("0", error(kind))
         assert ("0" in d.ready) is again
+
+    def test_what_is_no_exception_is_refused(self) -> None:
+        """A policy that could never match says so where it is written."""
+        with pytest.raises(TypeError, match=r"Retry\(on=…\) holds 3; give exception types, or their names"):
+            Retry(on=(3,))  # type: ignore[arg-type]  # the mistake this is about
 
     def test_counts_a_timeout_as_a_failure(self) -> None:
         """A NodeTimeout is retried like any error, and matched as TimeoutError too."""

@@ -13,15 +13,15 @@ quoted: they are the conversation that the model goes on with.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from graphrt.agents.errors import GuardrailDefinitionError, ModelError
 from graphrt.agents.guardrails import Guardrail
 from graphrt.agents.inside import agent_at, expansion_of
 from graphrt.agents.model import Model
 from graphrt.agents.tools import Tool, tool_from
+from graphrt.errors import type_name
 from graphrt.graph import Graph, Retry
-from graphrt.recorded import type_name
 from graphrt.values import brief
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class Agent:
         self.seed = seed
         self.max_tokens = max_tokens
         self.guardrails = tuple(guardrails)
-        for each in self.guardrails:
+        for each in cast("tuple[object, ...]", self.guardrails):
             if not isinstance(each, Guardrail):
                 raise GuardrailDefinitionError(
                     f"guardrails= holds {brief(each)}; say on which side it looks: on_input(…) or on_output(…)"

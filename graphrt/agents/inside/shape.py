@@ -19,7 +19,6 @@ from graphrt.agents.messages import Message, ToolCall
 from graphrt.drafts import ExpansionSpec
 from graphrt.graph import Each, Node, Retry, Work
 from graphrt.guards import Compare, Constant, Guard, Or, Read, Size
-from graphrt.recorded import type_name
 from graphrt.reducers import extend
 
 if TYPE_CHECKING:
@@ -264,7 +263,7 @@ class Shape:
             about["keyed"] = keyed  # they may hand on the key that is the same for every attempt
         # Each tool says itself how often and after which wait it is tried again, by the error that it raises.
         attempts = max((t.retry.attempts for t in tools if t.retry is not None), default=1)
-        retry = Retry(attempts, wait_s=0.0, jitter=0.0, on=(type_name(ToolFailed),)) if attempts > 1 else None
+        retry = Retry(attempts, wait_s=0.0, jitter=0.0, on=ToolFailed) if attempts > 1 else None
         return Node(0, name, "task", ("call",), ("messages",), about=about, work=work, retry=retry)
 
 

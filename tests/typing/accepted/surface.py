@@ -124,7 +124,7 @@ class Service:
 
 
 service = Service()
-grade = flow.task(writes=s.score, reads={"text": s.draft}, retry=Retry(attempts=3, on=("TimeoutError",)))(service.grade)
+grade = flow.task(writes=s.score, reads={"text": s.draft}, retry=Retry(attempts=3, on=TimeoutError))(service.grade)
 strict = flow.task(writes=s.score, name="strict", reads={"text": s.draft})(functools.partial(service.grade, least=0.5))
 
 assert_type(note("hello"), None)
