@@ -79,11 +79,11 @@ class Pool(Policy, Generic[T]):
             yield lent
             if self._reset is not None:
                 await _awaited(self._reset(lent))
-        except BaseException:
-            await self._drop(lent)
+        except BaseException as error:
+            await self._drop(lent, error)
             raise
         if not self._give_back(lent):
-            await dispose(lent)
+            await self._drop(lent)
 
     async def aclose(self) -> None:
         """Dispose of what is idle, and of what is lent when it comes back. Nothing is lent any more."""
@@ -91,10 +91,17 @@ class Pool(Policy, Generic[T]):
             self._closed = True
             idle = list(self._idle)
             self._idle.clear()
-            self._made -= len(idle)
             self._queue.stir()
+        failed: list[Exception] = []
         for each in idle:
-            await dispose(each)
+            try:
+                await self._drop(each)
+            except Exception as error:  # noqa: BLE001 - the others are disposed of all the same, then it is raised
+                failed.append(error)
+        if len(failed) == 1:
+            raise failed[0]
+        if failed:
+            raise ExceptionGroup(f"{len(failed)} of {len(idle)} in the pool could not be disposed of", failed)
 
     async def __aenter__(self) -> Self:
         """Give it to `async with`, which closes it at the end."""
@@ -135,15 +142,24 @@ class Pool(Policy, Generic[T]):
         """Keep one for the next user; say if it is kept."""
         with self._queue.lock:
             if self._closed:
-                self._made -= 1
                 return False
             self._idle.append(lent)
             self._queue.stir()
             return True
 
-    async def _drop(self, lent: T) -> None:
-        self._one_less()
-        await dispose(lent)
+    async def _drop(self, lent: T, because: BaseException | None = None) -> None:
+        """Dispose of one. Its place is free only then: two of a costly thing may not fit where one does.
+
+        Where an error is the reason, it is the error to raise: one that replaced a cancellation would undo it.
+        """
+        try:
+            await dispose(lent)
+        except Exception as error:
+            if because is None:
+                raise
+            because.add_note(f"and what the pool had lent could not be disposed of: {type(error).__name__}: {error}")
+        finally:
+            self._one_less()
 
     def _one_less(self) -> None:
         with self._queue.lock:

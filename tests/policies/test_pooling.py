@@ -140,6 +140,67 @@ async def test_closing_disposes_of_all() -> None:
     assert (kept.closed, lent.made) == (True, 0)
 
 
+class Stuck:
+    """Cannot be closed, and takes a moment to find out."""
+
+    alive = 0
+    most = 0
+
+    def __init__(self) -> None:
+        type(self).alive += 1
+        type(self).most = max(self.most, self.alive)
+
+    async def aclose(self) -> None:
+        """Fail to close."""
+        await asyncio.sleep(0)
+        type(self).alive -= 1
+        raise OSError("stuck")
+
+
+async def test_one_that_cannot_be_disposed_of_hides_no_error_and_frees_its_place() -> None:
+    """A cancelled user stays cancelled, a failed one keeps its error; nobody gets another before it is gone."""
+    lent = pool(Stuck, size=1)
+
+    async def use(error: Exception | None = None) -> None:
+        async with lent.lease():
+            if error is not None:
+                raise error
+            await asyncio.sleep(10)
+
+    using = asyncio.ensure_future(use())
+    await settle()
+    next_one = asyncio.ensure_future(use(ValueError("mine")))
+    await settle()
+    using.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await using
+    with pytest.raises(ValueError, match="mine") as raised:
+        await next_one
+    assert raised.value.__notes__ == ["and what the pool had lent could not be disposed of: OSError: stuck"]
+    assert (lent.made, Stuck.most) == (0, 1)
+
+
+async def test_closing_disposes_of_the_others_too_when_one_cannot_be() -> None:
+    """Each is tried, and what went wrong is raised at the end."""
+    closed: list[int] = []
+
+    class Numbered:
+        def __init__(self) -> None:
+            self.number = lent.made
+
+        def close(self) -> None:
+            closed.append(self.number)
+            if self.number < 3:
+                raise OSError(self.number)
+
+    lent: Pool[Numbered] = pool(Numbered, size=3)
+    async with lent.lease(), lent.lease(), lent.lease():
+        pass
+    with pytest.raises(ExceptionGroup, match="2 of 3 in the pool") as raised:
+        await lent.aclose()
+    assert (sorted(closed), len(raised.value.exceptions), lent.made) == ([1, 2, 3], 2, 0)
+
+
 async def test_one_that_cannot_be_made_takes_no_place() -> None:
     """The error is that of making it, and the next user may try again."""
     tries = 0
