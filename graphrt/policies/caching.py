@@ -80,13 +80,15 @@ class Cache(Policy):
             flight = self._flights[place] = _Flight(emit)
             flight.begin(self._answer(flight, request, model, key), partial(self._landed, place, flight))
         reply, is_kept = await flight.answer()
-        if is_first and not is_kept:
+        pays = not is_kept and flight.pays()
+        if pays:
             self.misses += 1
-            return reply
-        self._tell(reply, "hit" if is_kept else "shared")
-        if reply.text and not request.labels and request.output_schema is None:
+        else:
+            self._tell(reply, "hit" if is_kept else "shared")
+        has_streamed = is_first and not is_kept
+        if reply.text and not has_streamed and not request.labels and request.output_schema is None:
             emit(reply.text)
-        return reply.model_copy(update={"usage": Usage.free()})
+        return reply if pays else reply.model_copy(update={"usage": Usage.free()})
 
     async def _answer(self, flight: _Flight, request: ModelRequest, model: Model, key: str) -> tuple[Reply, bool]:
         """Return a reply, and whether it was kept."""
@@ -128,6 +130,7 @@ class _Flight:
         self._task: asyncio.Task[tuple[Reply, bool]] | None = None
         self._over: Callable[[], object] = lambda: None
         self._waiting = 0
+        self._is_paid = False
         self._hearing: list[tuple[Callable[[], None], ...]] = []
 
     def begin(self, work: Coroutine[Any, Any, tuple[Reply, bool]], over: Callable[[], object]) -> None:
@@ -146,6 +149,11 @@ class _Flight:
         for hearing in self._hearing:
             for hear in hearing:
                 hear()
+
+    def pays(self) -> bool:
+        """Say whether what the answer has cost is to be put down to who asks: the first one who lived to get it."""
+        is_paid, self._is_paid = self._is_paid, True
+        return not is_paid
 
     async def answer(self) -> tuple[Reply, bool]:
         """Wait for the answer. When the last one who waits is cancelled, so is the request."""

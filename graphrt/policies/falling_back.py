@@ -64,7 +64,7 @@ class _Backed(Around):
     @property
     def identity(self) -> str:
         """All who may answer."""
-        others = "; ".join(_named(other) for other in self._policy.others)
+        others = "; ".join(_identity(other) for other in self._policy.others)
         return f"{self.inner.identity}, else {others}"
 
     async def respond(self, request: ModelRequest, emit: Emit = discard) -> Reply:
@@ -128,7 +128,6 @@ def _found(spec: str | Model | None) -> Model:
         return Missing(missing, spec if isinstance(spec, str) else None)
 
 
-def _named(other: Next) -> str:
-    if isinstance(other, Agent):
-        return f"{other.model if isinstance(other.model, str | None) else other.model.identity} {other.instructions}"
-    return other if isinstance(other, str) else other.identity
+def _identity(other: Next) -> str:
+    model, asked = _next(other, ModelRequest())
+    return f"{model.identity} {asked.model_dump_json()}"

@@ -6,6 +6,7 @@ What comes back from a user who failed or was cancelled is not lent again: nobod
 from __future__ import annotations
 
 import inspect
+import uuid
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -47,6 +48,13 @@ class Pool(Policy, Generic[T]):
         self._idle: deque[T] = deque()
         self._made = 0
         self._closed = False
+        self._identity = f"pool {uuid.uuid4().hex}"
+        """Of the models to lend. Before the first is made nobody knows it, so it is like no other."""
+
+    @property
+    def identity(self) -> str:
+        """What tells models of this pool from others; see `Model.identity`."""
+        return self._identity
 
     @property
     def made(self) -> int:
@@ -133,10 +141,13 @@ class Pool(Policy, Generic[T]):
         if found:
             return found[0]
         try:
-            return cast("T", await _awaited(self._make()))
+            made = cast("T", await _awaited(self._make()))
         except BaseException:
             self._one_less()
             raise
+        if isinstance(made, Model):
+            self._identity = made.identity
+        return made
 
     def _give_back(self, lent: T) -> bool:
         """Keep one for the next user; say if it is kept."""
@@ -224,6 +235,11 @@ class _Pooled(Around):
     def __init__(self, inner: Model, policy: Pool[Model]) -> None:
         super().__init__(inner)
         self._policy = policy
+
+    @property
+    def identity(self) -> str:
+        """Of those that are lent, for the model inside is not asked."""
+        return self._policy.identity
 
     async def respond(self, request: ModelRequest, emit: Emit = discard) -> Reply:
         """Ask one of the pool."""

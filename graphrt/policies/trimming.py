@@ -210,6 +210,17 @@ class _Shown(Around):
         super().__init__(inner)
         self._policy = policy
 
+    @property
+    def identity(self) -> str:
+        """The model inside and how much it is shown: one that is shown less may answer otherwise."""
+        policy = self._policy
+        how = f"{self.inner.identity} shown messages={policy.messages} tokens={policy.tokens}"
+        if not policy.summarises:
+            return how
+        who = policy.summary
+        model = None if who is None else who.model.identity if isinstance(who.model, Model) else who.model
+        return f"{how} summarised by {model}: {SUMMARISE if who is None else who.instructions}"
+
     async def respond(self, request: ModelRequest, emit: Emit = discard) -> Reply:
         """Ask the model inside, with what it is to be shown."""
         policy, name = self._policy, request.model or self.name

@@ -13,12 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from graphrt import Agent
 from graphrt.agents import ModelRequest, Reply, ToolSpec, assistant, user
 from graphrt.agents.errors import ModelBehavior, ModelUnavailable
 from graphrt.agents.model import Emit, Model, discard
 from graphrt.agents.models.openai import OpenAIModel
 from graphrt.errors import UseError
-from graphrt.policies import cache, fallback
+from graphrt.policies import cache, context, fallback, pool
 from graphrt.policies.replies.memory import MemoryReplies
 from graphrt.policies.replies.sqlite import APPLICATION, SqliteReplies
 from graphrt.testing import ScriptedModel, Turn
@@ -103,9 +104,34 @@ async def test_the_key_is_the_whole_request() -> None:
         OpenAIModel("scripted", base_url="http://127.0.0.1:2/v1"),
         OpenAIModel("scripted", base_url="http://127.0.0.1:2/v1", extra={"top_k": 1}),
         fallback(ScriptedModel([], name="other")).around(one),
+        fallback(Agent("Say.", model=ScriptedModel([]))).around(one),
+        fallback(Agent("Say.", model=ScriptedModel([]), temperature=0)).around(one),
+        fallback(Agent("Say.", model=ScriptedModel([]), examples=[("a", "b")])).around(one),
+        context(messages=4).around(one),
+        context(messages=2).around(one),
+        context(messages=2, summary=True).around(one),
+        context(messages=2, summary="In a word.").around(one),
     ]
     assert len({keeper.key(hi, one), *(keeper.key(hi, model) for model in others)}) == 1 + len(others)
     assert cache(scope="ann").key(hi, one) != cache(scope="bob").key(hi, one)
+
+
+async def test_replies_of_a_pool_are_those_of_the_models_in_it() -> None:
+    """Not of the model in whose place the pool stands: another pool in that place finds nothing, an equal one does."""
+    kept, place = cache(), ScriptedModel([])
+
+    def lent(name: str) -> Model:
+        return kept.wrap(pool(lambda: ScriptedModel(lambda _: f"I am {name}.", name=name)).wrap(place))
+
+    ann, bob, also_ann = lent("Ann"), lent("Bob"), lent("Ann")
+    said = [(await ask(model)).text for model in (ann, bob, ann, bob)]
+    assert said == ["I am Ann.", "I am Bob."] * 2
+    hits = kept.hits
+    await ask(ann)
+    assert kept.hits == hits + 1
+    await ask(also_ann, "another, so that its pool makes one")
+    await ask(also_ann)
+    assert kept.hits == hits + 2
 
 
 async def test_a_key_is_a_hash(tmp_path: Path) -> None:
@@ -181,12 +207,16 @@ async def test_cancelling_one_leaves_the_request_to_the_others() -> None:
     await settle()
     second = asyncio.ensure_future(ask(cached))
     await settle()
+    third = asyncio.ensure_future(ask(cached))
+    await settle()
     first.cancel()
     await settle()
     assert (first.cancelled(), model.cancelled) == (True, 0)
     model.go.set()
     assert (await second).text == "Hello"
     assert pieces == ["He"], "who is gone hears no more"
+    cost = [(await each).usage.cost_usd for each in (second, third)]
+    assert cost == [None, 0.0], "what it cost is put down to one of those who got it, once"
 
     alone = Held()
     cached = cache().wrap(alone)
