@@ -209,6 +209,9 @@ async def test_how_a_response_can_end() -> None:
     """Too long, filtered, refused, failed: each has its name; cut arguments are no call."""
     async with talking_to([sse(SPEECH.piece("Once"), SPEECH.end("length"))]) as (model, _):
         assert (await model.respond(ModelRequest.prompt("Hi"))).finish == "length"
+    unsaid = {"type": "response.incomplete", "response": {"incomplete_details": {"reason": "max_output_tokens"}}}
+    async with talking_to([sse(SPEECH.piece("Once"), unsaid)]) as (model, _):
+        assert (await model.respond(ModelRequest.prompt("Hi"))).finish == "length", "the event tells it too"
     broken: list[tuple[Any, type[ModelError]]] = [
         (sse(SPEECH.piece("x"), SPEECH.end("content_filter")), Refused),
         (sse({"type": "response.refusal.delta", "output_index": 0, "delta": "I must not"}, SPEECH.end()), Refused),
@@ -216,6 +219,8 @@ async def test_how_a_response_can_end() -> None:
             sse({"type": "response.failed", "response": response(status="failed", error={"message": "boom"})}),
             ModelUnavailable,
         ),
+        (sse(SPEECH.piece("x"), {"type": "response.failed", "response": {"id": "r"}}), ModelUnavailable),
+        (sse({"type": "response.failed"}), ModelUnavailable),
         (sse({"type": "error", "message": "Rate limit reached", "code": "rate_limit_exceeded"}), RateLimited),
         (document(response(status="failed", error={"message": "boom", "code": "server_error"})), ModelUnavailable),
         (
@@ -233,6 +238,17 @@ async def test_how_a_response_can_end() -> None:
             with pytest.raises(ModelError) as raised:
                 await model.respond(ModelRequest.prompt("Hi", tools=(LOOK,), tool_choice="required"))
         assert type(raised.value) is kind, answer
+
+
+async def test_what_was_said_in_pieces_is_not_taken_again_from_the_end() -> None:
+    """Also where the end has another id and another place for it than the pieces had."""
+    piece = {"type": "response.output_text.delta", "item_id": "msg_a", "output_index": 1, "delta": "Hello"}
+    async with talking_to([sse(piece, ended(said("Hello")))]) as (model, _):
+        assert (await model.respond(ModelRequest.prompt("Hi"))).text == "Hello"
+    pieces: list[str] = []
+    async with talking_to([sse(ended(said("Hello"), {**said(" again"), "id": "msg_2"}))]) as (model, _):
+        reply = await model.respond(ModelRequest.prompt("Hi"), pieces.append)
+    assert (reply.text, pieces) == ("Hello again", ["Hello", " again"])
 
 
 async def test_data_is_asked_for_by_schema_and_in_words_where_that_is_refused() -> None:

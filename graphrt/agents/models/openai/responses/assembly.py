@@ -1,7 +1,8 @@
 """Put a reply together from the events of the Responses protocol, believing nothing that was not checked.
 
 Known variations: text or calls that come only with the end of their item, or of the response, and not in pieces; calls
-without an id; arguments as an object; pieces that name their item by its place instead of its id.
+without an id; arguments as an object; pieces that name their item by its place instead of its id; another id or place in
+the response at the end than in the pieces; an end without a status, which its event tells.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class ResponsesAssembly(Assembly):
                 self.choices += 1
                 self._pending(chunk).text.append(text_of(_of(chunk, "delta")))
             case "response.completed" | "response.incomplete" | "response.failed" | "response.cancelled":
-                self._take_response(_of(chunk, "response"))
+                self._take_response(_of(chunk, "response"), ended=kind.removeprefix("response."))
             case "error":
                 self._fail(chunk)
             case _:
@@ -56,15 +57,17 @@ class ResponsesAssembly(Assembly):
         if isinstance(_of(completion, "output"), list) or _of(completion, "status") is not None:
             self._take_response(completion)
 
-    def _take_response(self, response: Any) -> None:
+    def _take_response(self, response: Any, *, ended: str = "") -> None:
         """Take the response as it stands at its end: what came of it in no piece, the tokens, the reason."""
         self.choices += 1
         self._take_model(response)
+        was_silent = not self._text and not any(self._refusal)
         for place, item in enumerate(items_of(_of(response, "output"))):
-            self._take_item(item, str(place), is_whole=True)
+            if was_silent or text_of(_of(item, "type")) != "message":
+                self._take_item(item, str(place), is_whole=True)
         if (usage := _of(response, "usage")) is not None:
             self.usage = read_usage(usage)
-        status = text_of(_of(response, "status"))
+        status = text_of(_of(response, "status")) or ended
         if status in {"failed", "cancelled"} or _of(response, "error") is not None:
             self._fail(_of(response, "error"))
         elif status == "incomplete":
