@@ -209,7 +209,7 @@ async def test_how_a_response_can_end() -> None:
     """Too long, filtered, refused, failed: each has its name; cut arguments are no call."""
     async with talking_to([sse(SPEECH.piece("Once"), SPEECH.end("length"))]) as (model, _):
         assert (await model.respond(ModelRequest.prompt("Hi"))).finish == "length"
-    unsaid = {"type": "response.incomplete", "response": {"incomplete_details": {"reason": "max_output_tokens"}}}
+    unsaid: Any = {"type": "response.incomplete", "response": {"incomplete_details": {"reason": "max_output_tokens"}}}
     async with talking_to([sse(SPEECH.piece("Once"), unsaid)]) as (model, _):
         assert (await model.respond(ModelRequest.prompt("Hi"))).finish == "length", "the event tells it too"
     broken: list[tuple[Any, type[ModelError]]] = [
@@ -242,7 +242,7 @@ async def test_how_a_response_can_end() -> None:
 
 async def test_what_was_said_in_pieces_is_not_taken_again_from_the_end() -> None:
     """Also where the end has another id and another place for it than the pieces had."""
-    piece = {"type": "response.output_text.delta", "item_id": "msg_a", "output_index": 1, "delta": "Hello"}
+    piece: Any = {"type": "response.output_text.delta", "item_id": "msg_a", "output_index": 1, "delta": "Hello"}
     async with talking_to([sse(piece, ended(said("Hello")))]) as (model, _):
         assert (await model.respond(ModelRequest.prompt("Hi"))).text == "Hello"
     pieces: list[str] = []
