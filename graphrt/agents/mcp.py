@@ -25,8 +25,9 @@ from weakref import WeakKeyDictionary
 
 from pydantic import JsonValue
 
-from graphrt.agents.errors import ToolReported, ToolServerFailed, excerpt
+from graphrt.agents.errors import ToolReported, ToolServerFailed
 from graphrt.agents.model import ToolSpec, encodable
+from graphrt.agents.secrets import Secrets
 from graphrt.agents.tools import Tool, untitled
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ class MCPServer:
         self._env = dict(env or {})
         self._cwd = cwd
         self._headers = dict(headers or {})
+        self._secrets = Secrets(*self._env.values(), headers=headers, url=self._url or "")
         self.connect_timeout_s = connect_timeout_s
         self.timeout_s = timeout_s
         self.idle_s = idle_s
@@ -116,8 +118,8 @@ class MCPServer:
 
     async def aclose(self) -> None:
         """Close the connection of this event loop; the next use opens another."""
-        if (connection := self._open.pop(asyncio.get_running_loop(), None)) is not None:
-            await connection.close()
+        if (connection := self._open.get(asyncio.get_running_loop())) is not None:
+            await self._lost(connection)
 
     async def __aenter__(self) -> Self:
         """Connect, so that what is wrong shows now.
@@ -173,20 +175,22 @@ class MCPServer:
             if error.code == _LATE:
                 raise self._failed(f"did not answer within {self.timeout_s:g} s") from error
             if error.code != _CLOSED:
-                raise ToolReported(f"the tool's server refused the call: {excerpt(error.message)}") from error
+                raise ToolReported(
+                    f"the tool's server refused the call: {self._secrets.clean(error.message)}"
+                ) from error
             await self._lost(connection)
             raise self._failed("closed the connection", said=connection.said()) from error
         except (ToolReported, ToolServerFailed):
             raise
         except Exception as error:
             await self._lost(connection)
-            raise self._failed(f"failed with {_told(error)}", said=connection.said()) from error
+            raise self._failed(f"failed with {self._told(error)}", said=connection.said()) from error
 
     async def _lost(self, connection: _Connection) -> None:
         loop = asyncio.get_running_loop()
+        await connection.close()
         if self._open.get(loop) is connection:
             del self._open[loop]
-        await connection.close()
 
     async def _connected(self) -> _Connection:
         loop = asyncio.get_running_loop()
@@ -200,7 +204,7 @@ class MCPServer:
         except BaseException as error:  # whatever a library raises where a process or an address is not what it should
             if self._open.get(loop) is connection:
                 del self._open[loop]
-            raise self._failed(_reason(error, self.connect_timeout_s), said=connection.said()) from error
+            raise self._failed(self._reason(error), said=connection.said()) from error
         return connection
 
     async def _enter(self, stack: AsyncExitStack, log: TextIO) -> Client:
@@ -222,9 +226,23 @@ class MCPServer:
         async with asyncio.timeout(self.connect_timeout_s):
             return await stack.enter_async_context(client)
 
+    def _told(self, error: BaseException) -> str:
+        leaf = _leaf(error)
+        return f"{type(leaf).__name__}: {self._secrets.clean(str(leaf))}" if str(leaf) else type(leaf).__name__
+
+    def _reason(self, error: BaseException) -> str:
+        leaf = _leaf(error)
+        if isinstance(leaf, ImportError):
+            return "cannot be reached without the extra `mcp`: pip install 'graphrt[mcp]'"
+        if isinstance(leaf, TimeoutError):
+            return f"was not ready within {self.connect_timeout_s:g} s"
+        if isinstance(leaf, FileNotFoundError):
+            return f"cannot be started, {leaf.filename or 'its command'} was not found"
+        return f"cannot be reached, {self._told(leaf)}"
+
     def _failed(self, found: str, *, said: str = "", tool: str | None = None) -> ToolServerFailed:
         message = f"tool server {self.name!r} {found}"
-        message += f"; it said {said}" if said else ""
+        message += f"; it said {self._secrets.clean(said)}" if said else ""
         where = "the address and the headers" if self._url else "the command and its environment"
         return ToolServerFailed(f"{message}; check {where}", server=self.name, tool=tool)
 
@@ -256,14 +274,14 @@ class _Connection:
         self._used = self._loop.time()
 
     def said(self) -> str:
-        """Quote the end of what the process wrote on its standard error."""
+        """Return the last line that the process wrote on its standard error."""
         return self._said
 
     async def close(self) -> None:
-        """Close, and wait until that is done."""
+        """Close, and wait until that is done; nobody new gets it from now on."""
+        self.over = True
         self._closing.set()
-        with suppress(asyncio.CancelledError):
-            await asyncio.shield(self._task)
+        await asyncio.wait((self._task,))  # not the task itself: whoever waits may be cancelled, and then is
 
     async def _hold(self) -> None:
         try:
@@ -301,7 +319,7 @@ class _Connection:
         if not self._log.closed:
             self._log.seek(0)
             lines = [line for line in self._log.read()[-20_000:].splitlines() if line.strip()]
-            self._said = excerpt(lines[-1]) if lines else ""
+            self._said = lines[-1] if lines else ""
 
 
 async def _listed(client: Client) -> dict[str, ToolSpec]:
@@ -340,19 +358,3 @@ def _leaf(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
     return error
-
-
-def _told(error: BaseException) -> str:
-    leaf = _leaf(error)
-    return f"{type(leaf).__name__}: {excerpt(str(leaf))}" if str(leaf) else type(leaf).__name__
-
-
-def _reason(error: BaseException, seconds: float) -> str:
-    leaf = _leaf(error)
-    if isinstance(leaf, ImportError):
-        return "cannot be reached without the extra `mcp`: pip install 'graphrt[mcp]'"
-    if isinstance(leaf, TimeoutError):
-        return f"was not ready within {seconds:g} s"
-    if isinstance(leaf, FileNotFoundError):
-        return f"cannot be started, {leaf.filename or 'its command'} was not found"
-    return f"cannot be reached, {_told(leaf)}"

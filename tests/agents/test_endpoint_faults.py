@@ -9,6 +9,7 @@ import asyncio
 import gc
 import json
 import socket
+import traceback
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -394,6 +395,24 @@ async def test_a_key_never_stands_in_a_message(speech: Speech) -> None:
     error = await outcome(speech, failure(401, f"Incorrect API key provided: {KEY}"))
     assert isinstance(error, AuthenticationFailed)
     assert "Incorrect API key provided: …" in error.message
+
+
+async def test_nothing_secret_stands_in_an_error_nor_in_what_it_comes_from(speech: Speech) -> None:
+    """Headers and passwords are as secret as keys, also for who logs the error with all its causes."""
+    told = f"got Bearer {KEY} and Bearer hdr-canary-4711 and pass-canary"
+    for answer in (
+        failure(401, told),
+        failure(500, told),
+        replace(speech.stream("x"), body=(f"data: {told}\n\n".encode(),)),
+    ):
+        async with Endpoint([answer]) as endpoint:
+            url = endpoint.url.replace("http://", "http://ann:pass-canary@")
+            headers = {"X-Auth": "Bearer hdr-canary-4711"}
+            model = OpenAIModel("m", base_url=url, api_key=KEY, headers=headers, api=speech.api)
+            with pytest.raises(RunError) as raised:
+                await model.respond(ModelRequest.prompt("Hi"))
+            await model.aclose()
+        assert "canary" not in "".join(traceback.format_exception(raised.value)), answer.status
 
 
 # -- in a flow --------------------------------------------------------------------------------------------------------

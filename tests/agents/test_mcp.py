@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import traceback
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -258,6 +259,30 @@ async def test_a_loop_that_ends_takes_its_processes_with_it() -> None:
     pid = int((await asyncio.to_thread(asyncio.run, forgetful())).split(" ")[0])
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+async def test_what_a_process_says_is_quoted_without_its_secrets() -> None:
+    """What it was given in its environment does not come back in an error."""
+    script = "import os, sys; sys.exit('cannot log in with ' + os.environ['TOKEN'])"
+    made = MCPServer([sys.executable, "-c", script], name="tools", env={"TOKEN": "tok-canary-4711"})
+    with pytest.raises(ToolServerFailed) as raised:
+        await made.names()
+    assert "it said 'cannot log in with …'" in str(raised.value)
+    assert "canary" not in "".join(traceback.format_exception(raised.value))
+
+
+async def test_who_is_cancelled_while_a_slow_process_closes_is_cancelled() -> None:
+    """Waiting for the end of a connection does not swallow a cancellation."""
+    script = f"import runpy, time; runpy.run_path({str(SCRIPT)!r}, run_name='__main__'); time.sleep(60)"
+    made = MCPServer([sys.executable, "-c", script])
+    await made.names()
+    closing = asyncio.ensure_future(made.aclose())
+    await asyncio.sleep(0.01)
+    assert not closing.done(), "the process takes its time"
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    await made.aclose()
 
 
 async def test_mistakes() -> None:

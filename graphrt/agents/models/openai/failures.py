@@ -1,7 +1,7 @@
 """Say what went wrong at an endpoint in the terms of ``graphrt.agents.errors``.
 
 The client library reports transport faults, HTTP statuses and error events in streams as its own exceptions. Each
-becomes one of ours, named by what the caller can do about it. No message of an endpoint is repeated with the key in it.
+becomes one of ours, named by what the caller can do about it. No message of an endpoint is repeated with a key in it.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from graphrt.agents.errors import (
     Refused,
     RequestRejected,
     TruncatedStream,
-    excerpt,
 )
 from graphrt.agents.models.openai.clients import ResponseTooLarge
+from graphrt.agents.secrets import Secrets
 from graphrt.errors import RunError
 
 E = TypeVar("E", bound=EndpointError)
@@ -44,16 +44,16 @@ class Place:
     endpoint: str
     """Host and port, without user or path."""
     model: str
-    secret: str = field(default="", repr=False)
-    """The key, which no message may hold."""
+    secrets: Secrets = field(default_factory=Secrets)
+    """What no message may hold."""
     answer: str = "a chat completion"
     """What is expected of it …"""
     ending: str = "a finish_reason"
     """… and what ends that."""
 
     def clean(self, text: str) -> str:
-        """Quote what an endpoint said, in one line and without the key."""
-        return excerpt(text.replace(self.secret, "…") if len(self.secret) >= 8 else text)
+        """Quote what an endpoint said, in one line and without secrets."""
+        return self.secrets.clean(text)
 
 
 def failure(error: Exception, place: Place, partial: str, *, is_answered: bool, is_begun: bool) -> RunError:
@@ -63,7 +63,7 @@ def failure(error: Exception, place: Place, partial: str, *, is_answered: bool, 
     """
     import openai  # noqa: PLC0415 - it is loaded by now
 
-    oversized = next((link for link in _chain(error) if isinstance(link, ResponseTooLarge)), None)
+    oversized = next((link for link in chain(error) if isinstance(link, ResponseTooLarge)), None)
     if oversized is not None:
         return _at(place, MalformedResponse, f"found {oversized}", expected=place.answer, partial=partial)
     match error:
@@ -256,7 +256,8 @@ def _told(body: Any) -> tuple[str, str]:
     return str(message), str(code)
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and what it comes from."""
     link: BaseException | None = error
     while link is not None:
         yield link

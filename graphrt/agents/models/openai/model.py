@@ -36,11 +36,12 @@ from graphrt.agents.model import (
 from graphrt.agents.models.openai.api import APIS, Api, ApiName
 from graphrt.agents.models.openai.assembly import Assembly
 from graphrt.agents.models.openai.clients import Address, client_for, release
-from graphrt.agents.models.openai.failures import Place, broken, failure, malformed, reported, silence
+from graphrt.agents.models.openai.failures import Place, broken, chain, failure, malformed, reported, silence
 from graphrt.agents.models.openai.labels import label_scores
 from graphrt.agents.models.openai.schema import asked, fits
 from graphrt.agents.models.openai.wire import Wire
 from graphrt.agents.pulse import pulse
+from graphrt.agents.secrets import Secrets
 from graphrt.errors import UseError
 
 if TYPE_CHECKING:
@@ -111,6 +112,7 @@ class OpenAIModel(Model):
                 "endpoint without keys",
                 model=name,
             )
+        self._secrets = Secrets(key, headers=headers, url=base_url or "")
         self._address = Address(
             base_url=base_url or OFFICIAL,
             api_key=key,
@@ -266,7 +268,7 @@ class OpenAIModel(Model):
 
     async def _ask(self, request: ModelRequest, emit: Emit, **changes: JsonValue) -> _Heard:
         api, name = self._api, request.model or self.name
-        place = Place(self.endpoint, name, self._address.api_key, api.answer, api.ending)
+        place = Place(self.endpoint, name, self._secrets, api.answer, api.ending)
         body = api.payload(request, model=self.name, official=_is_official(self._address.base_url)) | changes
         if self._extra:
             body["extra_body"] = self._extra
@@ -306,7 +308,11 @@ async def _exchange(
             if assembly.complete:
                 return None
             is_begun = assembly.choices > 0
-            raise failure(error, place, assembly.text, is_answered=stream is not None, is_begun=is_begun) from error
+            told = failure(error, place, assembly.text, is_answered=stream is not None, is_begun=is_begun)
+            # Who logs an error logs what it comes from as well, and that quotes the endpoint as it is.
+            if any(place.secrets.are_in(str(link)) for link in chain(error)):
+                raise told from None
+            raise told from error
 
     stream = cast("AsyncStream[Any]", await guarded(api.create(client)(**body)))
     async with stream:
