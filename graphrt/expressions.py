@@ -12,13 +12,15 @@ import copy
 import difflib
 import inspect
 import re
-from collections.abc import Callable, Container, Iterable, Mapping, Sized
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sized
 from enum import Enum
 from typing import Any, Final, Generic, Literal, LiteralString, NoReturn, TypeVar, cast, get_args, get_origin, overload
 
 from graphrt import guards, hints
 from graphrt.fields import Field
 from graphrt.guards import Change, Tree
+from graphrt.hints import is_mapping, is_set
+from graphrt.items import is_listed
 
 V = TypeVar("V")
 E = TypeVar("E")  # item of a list field
@@ -260,7 +262,7 @@ def _item_type(annotation: Any) -> Any:  # noqa: ANN401 - an annotation
 
 
 def tree_of(value: object) -> Tree:
-    """Return the tree of an expression; any other value is a constant, kept as a copy.
+    """Return the tree of an expression, or of a list that holds some; any other value is a constant, kept as a copy.
 
     Raises:
         TypeError: the value has no JSON form, or is a function.
@@ -274,16 +276,34 @@ def tree_of(value: object) -> Tree:
     try:
         guards.constant_json(value)
     except (ValueError, TypeError) as fault:
+        if any(True for _ in _expressions_in(value)):
+            if is_listed(value):
+                return guards.ListOf(tuple(tree_of(part) for part in value))
+            raise TypeError(
+                f"{value!r} holds what is known during a run only; that can stand in a list,"
+                f" but no {type(value).__name__} can be made of it here, so compute it in a task"
+            ) from None
         raise TypeError(f"{value!r} cannot stand in an expression, because it has no JSON form: {fault}") from None
     return guards.Constant(copy.deepcopy(value))
 
 
+def _expressions_in(value: object) -> Iterator[Expression]:
+    """Yield the expressions in a value: itself, or what stands in lists, mappings and sets."""
+    todo, seen = [value], set[int]()
+    for part in todo:  # which grows
+        if isinstance(part, Expression):
+            yield part
+        elif id(part) not in seen and (is_listed(part) or is_mapping(part) or is_set(part)):
+            seen.add(id(part))
+            todo += [*part, *part.values()] if is_mapping(part) else part
+
+
 def spaces_of(*values: object) -> tuple[Space, ...]:
-    """Return the spaces that expressions read, each once."""
+    """Return the spaces that expressions read, each once; also those in lists."""
     found: dict[int, Space] = {}
     for value in values:
-        if isinstance(value, Expression):
-            found.update((id(s), s) for s in value.__spaces__)
+        for expression in _expressions_in(value):
+            found.update((id(s), s) for s in expression.__spaces__)
     return tuple(found.values())
 
 

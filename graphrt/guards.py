@@ -108,6 +108,12 @@ class Size(msgspec.Struct, frozen=True):
     of: Tree
 
 
+class ListOf(msgspec.Struct, frozen=True):
+    """A list of values, at least one of which is not known before the run."""
+
+    parts: tuple[Tree, ...]
+
+
 class Negative(msgspec.Struct, frozen=True):
     """The number with its sign changed."""
 
@@ -201,6 +207,7 @@ Tree: TypeAlias = (
     | Attribute
     | Index
     | Size
+    | ListOf
     | Negative
     | Arithmetic
     | Compare
@@ -224,7 +231,7 @@ def branches(tree: Tree) -> tuple[Tree, ...]:
     match tree:
         case Read() | Constant() | Predicate():
             return ()
-        case And() | Or():
+        case And() | Or() | ListOf():
             return tree.parts
         case OneOf():
             return (tree.of, *tree.options)
@@ -285,6 +292,8 @@ def _text(tree: Tree) -> tuple[str, int]:
             return f"{_in(tree.of, _ATOM)}[{constant_text(tree.key)}]", _ATOM
         case Size():
             return f"size({text_of(tree.of)})", _ATOM
+        case ListOf():
+            return f"[{', '.join(text_of(p) for p in tree.parts)}]", _ATOM
         case Negative():
             return f"-{_in(tree.of, _SIGN)}", _SIGN
         case Arithmetic():
@@ -349,6 +358,7 @@ def _list_of_items(value: object) -> list[Any]:
 
 _NAMED: Final[dict[str, type[Any]]] = {
     "size": Size,
+    "list": ListOf,
     "negative": Negative,
     "one_of": OneOf,
     "contains": Contains,
@@ -406,7 +416,7 @@ def tree_from_json(data: Mapping[str, Json]) -> Tree:
     if op in ARITHMETIC:
         return Arithmetic(op, *args)
     kind = _NAMED[op]
-    if kind is And or kind is Or:
+    if kind in {And, Or, ListOf}:
         return cast("Tree", kind(tuple(args)))
     if kind is OneOf:
         return OneOf(args[0], tuple(args[1:]))
@@ -525,6 +535,9 @@ def compiled(tree: Tree, *, noting: bool = True) -> Compute:
                 return _leaf(lambda state: len(get_inside(state)), text_of(tree), noting=noting)
             of = sub(tree.of)
             return lambda state, seen: len(of(state, seen))
+        case ListOf():
+            parts = [sub(p) for p in tree.parts]
+            return lambda state, seen: [p(state, seen) for p in parts]
         case Negative():
             of = sub(tree.of)
             return lambda state, seen: -of(state, seen)

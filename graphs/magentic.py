@@ -39,9 +39,9 @@ class Task(BaseModel):
 
     task: str
     plan: Plan = Plan()
+    ordered: Annotated[list[str], append] = []
     results: Annotated[list[str], append] = []
     setback: str = ""
-    rounds: int = 0
     answer: str = ""
 
 
@@ -104,7 +104,7 @@ clerk = Agent("Do what the order says with files.", tools=[read_file, write_file
 operator = Agent("Do what the order says by commands.", tools=[run])
 speaker = Agent("Answer the task from the results.")
 
-plan = flow.agent("plan", planner, reads=(s.task, s.results, s.setback), writes=s.plan)
+plan = flow.agent("plan", planner, reads=(s.task, s.ordered, s.results, s.setback), writes=s.plan)
 web = flow.agent("web", surfer, reads=(s.plan, s.results), writes=s.results)
 files = flow.agent("files", clerk, reads=(s.plan, s.results), writes=s.results)
 coder = flow.subflow(
@@ -114,10 +114,10 @@ terminal = flow.agent("terminal", operator, reads=(s.plan, s.results), writes=s.
 answer = flow.agent("answer", speaker, reads=(s.task, s.results), writes=s.answer)
 
 
-@flow.task(writes=s.rounds)
-def ledger(rounds: int) -> int:
-    """Count what was done; the planner looks at all results and decides anew."""
-    return rounds + 1
+@flow.task(writes=s.ordered)
+def ledger(plan: Plan) -> str:
+    """Note what was ordered; the planner looks at it beside the results, and decides anew."""
+    return plan.order
 
 
 flow.start(plan)
@@ -128,5 +128,5 @@ flow.edge(plan, terminal, when=contains(s.plan.needs, "terminal"))
 flow.edge(plan, answer)
 flow.edge([web, files, coder, terminal], ledger)
 flow.edge(coder, ledger, on=EndedInFailure, set=let(s.setback).be("no program did it"))
-flow.edge(ledger, plan, when=s.rounds < 8, at_most=8)
+flow.edge(ledger, plan, at_most=7)
 flow.edge(ledger, answer)

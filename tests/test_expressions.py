@@ -159,6 +159,12 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: s.score < NAN, TypeError, "nan cannot stand in an expression, because it has no JSON form"),
     (lambda: s.score < float("inf"), TypeError, "has no JSON form"),
     (lambda: s.score == object(), TypeError, "has no JSON form"),
+    (
+        lambda: let(s.order).be({"total": s.score}),
+        TypeError,
+        "{'total': score} holds what is known during a run only; that can stand in a list, but no dict can be made",
+    ),
+    (lambda: let(s.facts).be([{s.text}]), TypeError, "but no set can be made of it here, so compute it in a task"),
     (lambda: s.text > 3, TypeError, "text (str) and 3 (int) have no order; write size(text) > 3 for its length"),
     (lambda: s.rounds < "a", TypeError, "rounds (int) and 'a' (str) have no order"),
     (lambda: s.topic >= 1, TypeError, "have no order; write size(topic) >= 1 for its length"),
@@ -234,6 +240,18 @@ def test_constants_are_kept_as_copies() -> None:
     built = s.facts == words
     words.append("b")
     assert Guard(condition_of(built)).evaluate({"facts": ["a"]})[0] is True
+
+
+def test_a_list_may_hold_expressions() -> None:
+    """A list or tuple with expressions in it is computed when its time comes, and knows whose fields it reads."""
+    other: Any = space()
+    change = let(s.facts).be([s.text, "and", other.text])
+    assert change.text == 'facts = [text, "and", text]'
+    assert change.spaces == ((s,), (s, other))
+    assert change.value({"text": "one"}) == ["one", "and", "one"]
+    assert let(s.facts).be((s.text, [s.text])).text == "facts = [text, [text]]"
+    guard = Guard(condition_of(s.facts == [s.text]))
+    assert guard.evaluate({"facts": ["a"], "text": "a"}) == (True, {"facts": ["a"], "text": "a"})
 
 
 def test_assignments_remember_both_sides() -> None:

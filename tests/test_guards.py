@@ -28,6 +28,7 @@ from graphrt.guards import (
     Holds,
     Index,
     IsNone,
+    ListOf,
     Matches,
     Negative,
     Not,
@@ -101,6 +102,13 @@ TABLE: list[tuple[Tree, str, bool, dict[str, Any]]] = [
     (OneOf(N, (c(1), Size(Read("draft")))), "rounds in (1, size(draft))", False, {"rounds": 2, "size(draft)": 13}),
     (Contains(Read("facts"), c("b")), '"b" in facts', True, {"facts": ["a", "b", "c"]}),
     (Not(Contains(Read("facts"), c("z"))), '"z" not in facts', True, {"facts": ["a", "b", "c"]}),
+    (
+        Compare("!=", Read("facts"), ListOf((Read("topic"), Arithmetic("+", N, c(1)), c("b")))),
+        'facts != [topic, rounds + 1, "b"]',
+        True,
+        {"facts": ["a", "b", "c"], "topic": "bug", "rounds": 2},
+    ),
+    (Contains(ListOf((Read("topic"), c("x"))), c("bug")), '"bug" in [topic, "x"]', True, {"topic": "bug"}),
     (Contains(Read("draft"), c("Dear")), '"Dear" in draft', True, {"draft": "Dear customer"}),
     (IsNone(Read("nothing")), "nothing is None", True, {"nothing": None}),
     (Not(IsNone(Read("nothing"))), "nothing is not None", False, {"nothing": None}),
@@ -294,6 +302,10 @@ def test_changes_compute_and_print() -> None:
     assert change.reads == ("rounds",)
     assert change_from_json(change.to_json()) == change
     assert Change("facts", c([])).value(STATE) == []
+    nested = Change("facts", ListOf((Read("topic"), ListOf((S,)))))
+    assert (nested.text, nested.reads) == ("facts = [topic, [score]]", ("topic", "score"))
+    assert nested.value(STATE) == ["bug", [0.62]]
+    assert change_from_json(nested.to_json()) == nested
     assert Change("score", Read("score")).value(STATE) == 0.62
 
 

@@ -537,6 +537,7 @@ CONDITIONS = (
 ACTIONS = (
     "let(s.rounds).be(s.rounds + 1)",
     "let(s.facts).be([])",
+    "let(s.facts).be([s.message])",
     'let(s.topic).be("bug")',
     "let(s.score).be(-s.score / 2)",
 )

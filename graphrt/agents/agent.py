@@ -51,7 +51,8 @@ class Agent:
     """What a model is to do, with what, and how often.
 
     Args:
-        instructions: what the model should do; the system prompt.
+        instructions: what the model should do; the system prompt. `{field}` stands for the value of a field that the
+            node reads, which is not in the model's input then; all other braces stay as they are.
         name: what configurations call it, where no node has named it.
         tools: typed functions that the model may call; see `graphrt.agents.tools`.
         model: a model object, the name of a model at the endpoint of the environment, or `"local"`. None takes what

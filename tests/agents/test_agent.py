@@ -71,6 +71,33 @@ async def test_several_reads_become_named_lines() -> None:
     assert model.requests[1].messages[0].text == "Q Where? F - a\n- b {not a name}"
 
 
+async def test_instructions_name_fields() -> None:
+    """A field in braces is filled in, and not said again in the input; no other braces are touched."""
+    state = Talk(message="Where?", facts=["a", "b"])
+    model = ScriptedModel(["w", "x", "y", "z"])
+    told = 'You know: {facts} Answer as {"message": "…"}, {topic}, {} or { facts }.'
+    agent = Agent(told, examples=[({"message": "m", "facts": ["f"]}, "out")])
+    await run(one(agent, reads=("message", "facts")).freeze(), state, resources=[model])
+    assert model.requests[0].instructions == (
+        'You know: - a\n- b Answer as {"message": "…"}, {topic}, {} or { facts }.'
+    )
+    assert [m.text for m in model.requests[0].messages] == ["Where?"]
+    assert model.requests[0].examples == (("m", "out"),)
+    await run(one(Agent("About {message}."), reads=("message",)).freeze(), state, resources=[model])
+    assert [m.text for m in model.requests[1].messages] == ["Now it is your turn."]
+    both = Agent("About {message}.", prompt="Again: {message}")
+    await run(one(both, reads=("message",)).freeze(), state, resources=[model])
+    assert [(r.instructions, r.messages[0].text) for r in model.requests[2:]] == [("About Where?.", "Again: Where?")]
+
+
+async def test_what_fills_instructions_is_not_read_for_fields() -> None:
+    """Braces in a value are text: a stranger's message cannot pull another field into the instructions."""
+    state = Talk(message="{facts}", facts=["secret"])
+    model = ScriptedModel(["x"])
+    await run(one(Agent("On {message}: {facts}"), reads=("message", "facts")).freeze(), state, resources=[model])
+    assert model.requests[0].instructions == "On {facts}: - secret"
+
+
 class Awkward(BaseModel):
     context: str = "rain"
     messages: str = "two"

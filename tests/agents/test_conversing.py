@@ -57,6 +57,18 @@ async def test_a_conversation_is_heard_as_it_was_said() -> None:
     assert await heard(Agent("I."), Talk(), "messages") == [("user", "Now it is your turn.")]
 
 
+async def test_fields_in_instructions_do_not_follow_a_conversation() -> None:
+    """What instructions name in braces is told there alone, so the conversation ends with what was said last."""
+    model = ScriptedModel(["said", "said"])
+    state = Talk(messages=[user("Hi"), user("Why?")], subject="rain", text="wet")
+    await run(one(Agent("Of {subject}."), "messages", "subject").freeze(), state, resources=[model])
+    await run(one(Agent("Of {subject}."), "messages", "subject", "text").freeze(), state, resources=[model])
+    assert [r.instructions for r in model.requests] == ["Of rain.", "Of rain."]
+    assert [[m.text for m in r.messages] for r in model.requests] == [["Hi", "Why?"], ["Hi", "Why?", "wet"]]
+    with pytest.raises(DefinitionError, match=r"instructions name \{messages\}, which is a conversation and no text"):
+        one(Agent("Sum {messages} up."), "messages").freeze()
+
+
 async def test_a_conversation_is_not_written_again_by_a_tool_loop() -> None:
     """With tools, each request has the whole conversation, and the visits record only what came since."""
 

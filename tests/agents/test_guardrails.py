@@ -95,6 +95,20 @@ class Endless(Model):
         raise AssertionError
 
 
+async def test_what_fills_instructions_is_judged() -> None:
+    """A field that the instructions name goes in as much as a message does, so it cannot pass by a guardrail."""
+    seen: list[str] = []
+
+    def watch(text: str) -> str | None:
+        seen.append(text)
+        return no_cards(text)
+
+    flow = desk(Agent("Help with {message}.", guardrails=[on_input(watch)]), catches=True)
+    result = await played(flow, ScriptedModel(["Done."]), message="my 4111 1111")
+    assert seen == ["message: my 4111 1111\nNow it is your turn."]
+    assert (result.state.stopped, result.state.reply) == (True, "")
+
+
 async def test_what_is_allowed_passes_as_if_nobody_had_looked() -> None:
     """Each guardrail is a visit with an outcome; the agent answers as it would without."""
     rails = [on_input(no_cards), on_input(polite), on_output(polite, name="polite answer")]

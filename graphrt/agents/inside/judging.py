@@ -30,8 +30,7 @@ class Heard:
 
     def input(self, **values: Any) -> str:  # noqa: ANN401 - values of the fields read
         """Return what the agent is to react to: what the model is asked, without what was said before."""
-        last = self.requests.request(values, ()).messages[-1]
-        return last.text
+        return self.requests.going_in(values)
 
     def output(self, output: Any) -> str:  # noqa: ANN401 - a value of the written field
         """Return what the agent wants to write, as text."""

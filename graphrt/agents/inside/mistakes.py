@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import ValidationError
 
-from graphrt.agents.inside.place import call_in
-from graphrt.agents.inside.requests import PLACEHOLDER
+from graphrt.agents.inside.place import PLACEHOLDER, call_in
 from graphrt.values import brief
 
 if TYPE_CHECKING:
@@ -34,6 +33,13 @@ def mistakes_of(place: Place) -> tuple[str, ...]:
         f"the agent's prompt names {{{name}}}, but the node reads {reads}; add it to reads="
         for name in PLACEHOLDER.findall(agent.prompt or "")
         if name not in known
+    ]
+    found += [
+        f"the agent's instructions name {{{name}}}, which is {what} and no text; the model is shown it as it is, so"
+        " leave the braces away"
+        for names, what in ((place.heard, "a conversation"), (place.attached, "a picture or file"))
+        for name in names
+        if name in PLACEHOLDER.findall(agent.instructions)
     ]
     if place.ending and not place.speaks:
         found.append(

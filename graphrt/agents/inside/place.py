@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, Union, cast, get_args, get_origin
@@ -32,6 +33,8 @@ _OWN: Final = (
     "because",
 )
 """Names of fields that the graph inside an agent needs for itself."""
+PLACEHOLDER: Final = re.compile(r"\{([A-Za-z_]\w*)\}")
+"""A field in a prompt or in instructions; a plain name, so that a text cannot reach into what it is given."""
 _SAID: Final[tuple[Any, ...]] = (hints.bare(Message), AssistantMessage)
 
 
@@ -50,6 +53,11 @@ class Place:
         """The fields that are the conversation so far, one behind the other."""
         self.attached = tuple(f.name for f in spec.reads if _is_attachment(f.annotation))
         """The fields that hold pictures or files."""
+        named = set(PLACEHOLDER.findall(agent.instructions))
+        self.instructed = tuple(
+            f.name for f in spec.reads if f.name in named and f.name not in {*self.heard, *self.attached}
+        )
+        """The fields that are filled into the instructions."""
         self.names = {f.name: f.name if f.name not in _OWN else f"{f.name}_" for f in spec.reads}
         """Outer field to inner field."""
         self.adapter: TypeAdapter[Any] = TypeAdapter(self.output)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import JsonValue
 from pydantic_core import to_jsonable_python
 
-from graphrt.agents.inside.place import call_in
+from graphrt.agents.inside.place import PLACEHOLDER, call_in
 from graphrt.agents.messages import (
     CONCLUDE,
     GO_ON,
@@ -28,9 +27,6 @@ from graphrt.agents.model import ModelRequest, ToolSpec
 if TYPE_CHECKING:
     from graphrt.agents.inside.place import Place
 
-PLACEHOLDER: Final = re.compile(r"\{([A-Za-z_]\w*)\}")
-"""A field in a prompt; a plain name, so that a prompt cannot reach into what it is given."""
-
 
 class Requests:
     """Writes the requests of one agent in its place."""
@@ -46,7 +42,7 @@ class Requests:
         place, agent = self.place, self.place.agent
         outer = {name: values[inner] for name, inner in place.names.items()}
         return ModelRequest(
-            instructions=agent.instructions,
+            instructions=_filled(agent.instructions, {name: outer[name] for name in place.instructed}),
             examples=tuple((self._text(given), self._example(wanted)) for given, wanted in agent.examples),
             messages=self._conversation(outer, messages),
             tools=tuple(tools),
@@ -55,6 +51,13 @@ class Requests:
             seed=agent.seed,
             max_tokens=agent.max_tokens,
         )
+
+    def going_in(self, values: Mapping[str, Any]) -> str:
+        """Return what is new to the model, as those who judge it see it: its input, and what fills its instructions."""
+        place = self.place
+        filled = {name: values[place.names[name]] for name in place.instructed}
+        last = self.request(values, ()).messages[-1].text
+        return f"{_lines(filled)}\n{last}" if filled else last
 
     def concluding(self, request: ModelRequest, *, is_said: bool) -> ModelRequest:
         """Return the request that ends a tool-calling agent: no more calls, and no examples of them."""
@@ -72,7 +75,7 @@ class Requests:
             return tuple(since) or (self._input(outer),)
         before: list[Message] = [message for name in self.place.heard for message in outer[name]]
         rest = {name: value for name, value in outer.items() if name not in self.place.heard}
-        if rest or self.place.agent.prompt is not None:
+        if self.place.agent.prompt is not None or rest.keys() - set(self.place.instructed):
             before.append(self._input(rest, RUNTIME))
         elif not before or before[-1].role == "assistant":
             before.append(user(GO_ON, name=RUNTIME))
@@ -93,12 +96,13 @@ class Requests:
         if isinstance(given, str):
             return given
         if self.place.agent.prompt is not None:
-            return PLACEHOLDER.sub(
-                lambda m: _plain(given[m.group(1)]) if m.group(1) in given else m.group(0), self.place.agent.prompt
-            )
-        if len(given) == 1:
-            return _plain(next(iter(given.values())))
-        return "\n".join(f"{name}: {_plain(value)}" for name, value in given.items())
+            return _filled(self.place.agent.prompt, given)
+        left = {name: value for name, value in given.items() if name not in self.place.instructed}
+        if not left and given:
+            return GO_ON  # the instructions say it all
+        if len(left) == 1:
+            return _plain(next(iter(left.values())))
+        return _lines(left)
 
     def _example(self, wanted: Any) -> JsonValue:  # noqa: ANN401 - whatever the author gave
         if call_in(wanted) is not None:
@@ -109,6 +113,15 @@ class Requests:
             return wanted.text
         value: JsonValue = self.place.adapter.dump_python(self.place.adapter.validate_python(wanted), mode="json")
         return value if isinstance(value, str) or not self.place.spec.answers else json.dumps(value)
+
+
+def _filled(text: str, values: Mapping[str, Any]) -> str:
+    """Put values where a text names them in braces; all other braces stay."""
+    return PLACEHOLDER.sub(lambda m: _plain(values[m.group(1)]) if m.group(1) in values else m.group(0), text)
+
+
+def _lines(values: Mapping[str, Any]) -> str:
+    return "\n".join(f"{name}: {_plain(value)}" for name, value in values.items())
 
 
 def _parts(value: Any) -> list[ImagePart | FilePart]:  # noqa: ANN401 - a value of the state

@@ -1,4 +1,4 @@
-"""Instructions of an agent with a field in braces, which nothing fills in."""
+"""Instructions of an agent with a field in braces that the agent does not read, so nothing fills it in."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from graphrt.checks.rule import Finds, Found, Node, Subject, each_node, rule
 @rule("GR406", "unfilled-instructions", "warning")
 @each_node
 def unfilled_instructions(at: Subject, node: Node) -> Finds:
-    for name in dict.fromkeys(re.findall(r"\{(\w+)\}", str(node.about.get("instructions", "")))):
-        if name in at.graph.field:
+    for name in dict.fromkeys(re.findall(r"\{([A-Za-z_]\w*)\}", str(node.about.get("instructions", "")))):
+        if name in at.graph.field and name not in node.reads:
             yield Found(
-                f"the instructions of {node.name!r} name {{{name}}}, but nothing is filled into instructions;"
-                f" name it in Agent(prompt=…), and let the node read {name!r}",
+                f"the instructions of {node.name!r} name {{{name}}}, but {node.name!r} does not read {name!r}, so the"
+                f" model is sent the braces; add {name!r} to reads="
             )
