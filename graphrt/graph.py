@@ -72,7 +72,7 @@ class Retry(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def _names(what: str, kinds: object) -> tuple[str, ...]:
-    several = isinstance(kinds, Iterable) and not isinstance(kinds, str | type)
+    several = hasattr(kinds, "__iter__") and not isinstance(kinds, str | type)
     given = cast("Iterable[object]", kinds) if several else (kinds,)
     names: list[str] = []
     for kind in given:
