@@ -13,6 +13,7 @@ from graphrt import events as e
 from graphrt import inputs as i
 from graphrt.graph import graph_from_json
 from graphrt.inputs import ErrorInfo, Json, Mark, Usage
+from graphrt.numbering import Numbering
 from graphrt.trace import graph_of
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ class AttemptAccount:
     """What happened in it besides, such as a cache hit."""
     lost: bool = False
     """Started, and cut off by a crash: whether its effect took place is in doubt."""
+    step: str = ""
+    """The step that it is; see `graphrt.numbering`."""
 
 
 @dataclass(slots=True)
@@ -50,6 +53,8 @@ class EdgeAccount:
     """`taken`, `false`, `used up`, `not tried`."""
     values: dict[str, Json] = field(default_factory=dict[str, Any])
     count: int | None = None
+    step: str = ""
+    """The step that its crossing is; empty if it was not taken."""
 
     @property
     def taken(self) -> bool:
@@ -105,12 +110,23 @@ class VisitAccount:
     joined: e.Joined | None = None
     idle_s: float = 0.0
     """The time since its start in which nobody drove the run, while it did not wait for an answer."""
+    step: str = ""
+    """The step that led to it; see `graphrt.numbering`."""
+    asked: str = ""
+    """The step that its latest question is; empty if it asked nothing."""
+    again: str = ""
+    """The step that its next attempt will be, while it is paused."""
     notes: dict[str, Json] = field(default_factory=dict[str, Any])
 
     @property
     def name(self) -> str:
         """The node as people refer to this visit of it: `review #2`."""
         return f"{self.node.name} #{self.number}" if self.number > 1 else self.node.name
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """Its steps: the one that led to it, then its further attempts and questions."""
+        return tuple(dict.fromkeys(s for s in (self.step, *(a.step for a in self.attempts), self.asked) if s))
 
     @property
     def duration_s(self) -> float | None:
@@ -183,6 +199,8 @@ class Account:
     parent_visit: str | None = None
     cut_off: bool = False
     """Whether it is running by its trace, and by its store nobody drives it; see `nobody_drives`."""
+    step: str = "0"
+    """The latest number of its steps; `0` before the first."""
 
     @property
     def standing(self) -> str:
@@ -317,6 +335,7 @@ class _Fold:
         self.then = graph if header.digest == graph.digest else graph_from_json(header.graph)
         """The definition that the record was made under; verdicts number the edges of that one."""
         self.counts: dict[tuple[str, ...], int] = {}
+        self.numbers = Numbering()
         self.rests = False
         """Whether nobody drives the run after the last record."""
 
@@ -330,6 +349,7 @@ class _Fold:
         account.totals.wall_s = account.ended - account.started
         if account.status == "suspended":  # Whatever is taken ends that, unless it says so again.
             account.status, account.questions = "running", ()
+        self.numbers.record()
         given = record.input
         if isinstance(given, i.Resumed) and given.graph is not None:
             self.then = account.graph if given.digest == account.graph.digest else graph_from_json(given.graph)
@@ -340,6 +360,7 @@ class _Fold:
             note = _EVENTS.get(type(event))
             if note is not None:
                 note(self, event)
+        account.step = self.numbers.latest
 
     def idle(self, span_s: float) -> None:
         self.account.totals.idle_s += span_s
@@ -351,8 +372,9 @@ class _Fold:
 
     def attempt_started(self, given: i.AttemptStarted) -> None:
         visit = self.account.visits[given.visit]
-        visit.status, visit.ended, visit.why = "running", None, None
-        visit.attempts.append(AttemptAccount(given.attempt, self.at))
+        visit.status, visit.ended, visit.why, visit.again = "running", None, None, ""
+        step = self.numbers.tried(given.visit, given.attempt)
+        visit.attempts.append(AttemptAccount(given.attempt, self.at, step=step))
         self.account.totals.attempts += 1
         self.account.totals.retries += len(visit.attempts) > 1
 
@@ -383,15 +405,17 @@ class _Fold:
         before = self.account.visits.get(event.visit)  # of a graph inside a visit that began anew
         if before is None:
             self.counts[path] = self.counts.get(path, 0) + 1
+        node = self.node_at(path)
         self.account.visits[event.visit] = VisitAccount(
             event.visit,
-            self.node_at(path),
+            node,
             path,
             self.counts[path] if before is None else before.number,
             event.causes,
             self.at,
             attempts=[] if before is None else before.attempts,
             item=event.item,
+            step=self.numbers.begun(event.visit, node, event.causes),
         )
         self.account.totals.visits += 1
 
@@ -399,10 +423,12 @@ class _Fold:
         visit = self.account.visits[event.visit]
         visit.status, visit.question, visit.answers, visit.due = "waiting", event.question, event.answers, event.due
         visit.reads = event.reads
+        visit.asked = self.numbers.asked(event.visit)
         visit.ended = None
 
     def attempt_retried(self, event: e.AttemptRetried) -> None:
-        self.account.visits[event.visit].status = "paused"
+        visit = self.account.visits[event.visit]
+        visit.status, visit.again = "paused", self.numbers.retried(event.visit)
 
     def attempt_lost(self, event: e.AttemptLost) -> None:
         visit = self.account.visits[event.visit]
@@ -429,16 +455,14 @@ class _Fold:
             graph = _inside(self.then, visit.path[:-1]) or graph
             node = graph.by_name.get(node.name, node)
         visit.caught = event.error
-        visit.routed = [
-            EdgeAccount(
-                node.edges[v.edge],
-                graph.nodes[node.edges[v.edge].target].name,
-                v.result,
-                v.values or {},
-                v.count,
-            )
-            for v in event.verdicts
-        ]
+        visit.routed = [self.tried(event.visit, node.edges[v.edge], graph, v) for v in event.verdicts]
+
+    def tried(self, visit: str, edge: Edge, graph: Graph, verdict: e.Verdict) -> EdgeAccount:
+        target = graph.nodes[edge.target]
+        step = ""
+        if verdict.result == "taken":
+            step = self.numbers.crossed(visit, target, verdict.count if edge.each is not None else None)
+        return EdgeAccount(edge, target.name, verdict.result, verdict.values or {}, verdict.count, step)
 
     def joined(self, event: e.Joined) -> None:
         self.account.visits[event.visit].joined = event

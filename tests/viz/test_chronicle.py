@@ -46,10 +46,10 @@ def test_labels_are_the_numbers_on_the_edges(trace: Trace) -> None:
     }
     labels = [s.label for s in chronicle.steps]
     assert len(set(labels)) == len(labels)
-    assert {int(label.split(".")[0]) for label in labels if "/" not in label} == set(numbers)
+    assert {label.split(".")[0] for label in labels if "/" not in label} == set(numbers)
     for step in chronicle.steps:
         if step.via and step.label.isdigit():
-            assert numbers[int(step.label)] in step.via
+            assert numbers[step.label] in step.via
 
 
 def test_branches_and_what_runs_inside_have_labels_of_their_own() -> None:
@@ -62,9 +62,20 @@ def test_branches_and_what_runs_inside_have_labels_of_their_own() -> None:
     ]
     assert ("3", "arrival", "gather") in labels
     assert ("6", "visit", "gather") in labels
-    assert ("7/2", "attempt", "lookup") in labels
-    opened = [s.label for s in chronicle_of(BRANCHED, opened="all").steps]
-    assert not [label for label in opened if "/" in label]
+    assert ("7/2.1", "attempt", "lookup") in labels
+
+
+def test_what_a_picture_has_open_changes_no_number() -> None:
+    """Opened or closed, a visit has the same step; where an agent is open, the edges inside bear the inner steps."""
+    closed = chronicle_of(BRANCHED, opened="none")
+    opened = chronicle_of(BRANCHED, opened="all")
+    ways = {s.label: s.visit for s in opened.steps}
+    assert {s.label: s.visit for s in closed.steps if s.what != "arrival"}.items() <= ways.items()
+    numbers = {step for e in opened.picture.edges if e.mark is not None for step in e.mark.steps}
+    assert {"7/1", "7/2"} <= numbers
+    assert {step for step in numbers if "/" not in step} == {
+        step for e in chronicle_of(BRANCHED).picture.edges if e.mark is not None for step in e.mark.steps
+    }
 
 
 def test_a_failed_attempt_is_a_step_and_so_is_the_next() -> None:

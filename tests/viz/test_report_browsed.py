@@ -91,8 +91,8 @@ def test_a_step_can_be_clicked_wherever_it_is_seen(opened: Open) -> None:
 @browsed
 def test_a_link_leads_to_its_step_and_view(opened: Open) -> None:
     """Opened with an address, and after the address changed, the page shows that step in that view."""
-    page = opened(render(BRANCHED, "html"), "#step=7/2&view=timeline")
-    assert _current(page) == "7/2"
+    page = opened(render(BRANCHED, "html"), "#step=7/2.1&view=timeline")
+    assert _current(page) == "7/2.1"
     assert page.is_visible("[data-view=timeline] .now")
     page.evaluate("location.hash = '#step=2.2'")
     page.wait_for_function("document.querySelector('#steps [aria-current] .label').textContent === '2.2'")

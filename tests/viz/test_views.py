@@ -67,7 +67,7 @@ def test_unrolled_shows_forks_joins_items_and_loops() -> None:
     picture = unrolled(chronicle_of(BRANCHED))
     into = [e for e in picture.edges if e.target == "1"]
     assert [e.source for e in into] == ["0.0-0.0", "0.0-1.0", "0.0-2.0"]
-    assert [e.mark.steps for e in into if e.mark is not None] == [(3,), (6,), (5,)]
+    assert [e.mark.steps for e in into if e.mark is not None] == [("3",), ("6",), ("5",)]
     items = [e.mark.values for e in picture.edges if e.mark is not None and e.source == "0"]
     assert items == ['item = "a"', 'item = "b"', 'item = "c"']
     names = [n.name for n in unrolled(chronicle_of(COMPLETED)).nodes]

@@ -1,8 +1,8 @@
 """A run step by step: what each view of a run, and the report, are made from.
 
 A step is an attempt, a visit without one (a question, a join, an end), or an arrival at a join that goes on waiting.
-Steps bear the numbers that stand on the edges of the run's picture: step 4 is what the edge numbered 4 led to. Visits
-that one edge starts for many items are 4.1, 4.2 …; what runs inside a closed node at step 4 is 4/1, 4/2 …
+Steps bear the numbers of `graphrt.numbering`, which stand on the edges of the run's picture as well: step 4 is what the
+edge numbered 4 led to.
 
 The state is what replay folds from the trace; nothing here decides anything anew, and no code of the flow is needed.
 """
@@ -18,7 +18,7 @@ import msgspec
 
 from graphrt import events as ev
 from graphrt import inputs as inp
-from graphrt.account import account
+from graphrt.account import Reader
 from graphrt.errors import GraphrtError
 from graphrt.fields import plain
 from graphrt.replay import states
@@ -150,12 +150,15 @@ def chronicle_of(trace: Trace, *, opened: Opened = None, live: bool | None = Non
     Raises:
         KeyError, TypeError, ValueError: the header does not hold the JSON form of a graph.
     """
-    told = account(trace)
     picture = picture_of_run(trace, opened=opened, live=live)
-    writer = _Writer(told, picture, Course(trace))
+    course = Course(trace)
+    reader = Reader(trace.header, course.drawn, trace.records[0].at if trace.records else None)
+    told = reader.account
+    writer = _Writer(told, picture, course)
     folded = states(trace)
     has_states = True
     for record in trace.records:
+        reader.read(record)
         writer.take(record)
         if has_states:
             try:
@@ -186,18 +189,12 @@ class _Writer:
         self.told, self.picture, self.course = told, picture, course
         self.steps: list[Step] = []
         self.at = told.started
-        self.number = 0
         self.latest: dict[str, int] = {}
         """The latest step of each visit, by its id."""
-        self.pending: dict[tuple[str, str], list[tuple[str, int | None]]] = {}
-        """Crossings whose visit has not begun: by the visit left and the name of the node led to, label and edge."""
-        self.again: dict[str, str] = {}
-        """The number of the next attempt of a visit."""
-        self.inner: dict[str, int] = {}
-        """How many steps ran inside a visit whose inner steps have no numbers of their own."""
+        self.pending: dict[tuple[str, str], list[int | None]] = {}
+        """Edges crossed whose visit has not begun: by the visit left and the name of the node led to."""
         self.waiting: dict[str, list[int]] = {}
         """Arrivals at a join that has not fired, by the path of the join."""
-        self.labels: set[str] = set()
         self.seen: dict[str, dict[str, Any]] = {}
         """The state that each visit began with."""
         self.shown = {n.id for n in picture.nodes} | {c.id for c in picture.clusters}
@@ -216,12 +213,6 @@ class _Writer:
         while ident not in self.shown and "/" in ident:
             ident = ident.rpartition("/")[0]
         return ident
-
-    def unique(self, label: str) -> str:
-        while label in self.labels:
-            label += "′"
-        self.labels.add(label)
-        return label
 
     # -- records ------------------------------------------------------------------------------------------------------
 
@@ -252,15 +243,14 @@ class _Writer:
             return
         if known.status == "waiting":
             known.status, known.ended = "good", self.at
-        label = self.again.pop(given.visit, f"{_number_of(known)}·{given.attempt}")
-        step = self.next_of(given.visit, label)
+        step = self.next_of(given.visit, self.told.visits[given.visit].attempts[-1].step)
         step.what, step.attempt, step.attempts = "attempt", given.attempt, given.attempt
 
     def next_of(self, visit: str, label: str) -> Step:
         """Add a further step of a visit: another attempt, or a question about it."""
         known = self.step_of(visit)
         step = Step(
-            self.unique(label),
+            label,
             "visit",
             visit,
             known.ident,
@@ -313,11 +303,11 @@ class _Writer:
     def visit_started(self, event: ev.VisitStarted) -> None:
         visit = self.told.visits[event.visit]
         ident = self.ident(visit)
-        label, via = self.crossed_to(event, ident)
+        via = self.crossed_to(event, ident)
         causes = tuple(self.latest[c] for c in event.causes if c in self.latest)
         outer = event.visit.rpartition("/")[0]
         step = Step(
-            label,
+            visit.step,
             "visit",
             event.visit,
             ident,
@@ -334,39 +324,27 @@ class _Writer:
         place = self.arrived(visit, step) if visit.node.kind == "join" else None
         if place is None:
             place = len(self.steps)
-            step.label = self.unique(step.label)
             self.steps.append(step)
         else:
             self.steps[place] = step
         self.latest[event.visit] = place
 
-    def crossed_to(self, event: ev.VisitStarted, ident: str) -> tuple[str, tuple[int, ...]]:
-        """Return how a visit is called, and by which edges of the picture it was reached."""
-        outer = event.visit.rpartition("/")[0]
-        path = ident.rpartition("/")[0] if outer else ""
-        found = [c for cause in event.causes for c in self.take_pending(cause, event.node)]
-        via = tuple(edge for _, edge in found if edge is not None)
-        labels = [label for label, _ in found if label]
-        if not event.causes and start_of(path) in self.shown:
-            self.number += 1
-            labels, via = [str(self.number)], (self.edges[start_of(path), 0],)
-        if labels:
-            return labels[-1], via
-        if outer:
-            head = self.steps[self.latest[outer]].label if outer in self.latest else outer
-            self.inner[outer] = self.inner.get(outer, 0) + 1
-            return f"{head}/{self.inner[outer]}", via
-        return f"{self.number}+", via
+    def crossed_to(self, event: ev.VisitStarted, ident: str) -> tuple[int, ...]:
+        """Return by which edges of the picture a visit was reached."""
+        found = [edge for cause in event.causes for edge in self.take_pending(cause, event.node)]
+        start = start_of(ident.rpartition("/")[0] if "/" in event.visit else "")
+        if not event.causes and start in self.shown:
+            found.append(self.edges[start, 0])
+        return tuple(edge for edge in found if edge is not None)
 
-    def take_pending(self, cause: str, node: str) -> list[tuple[str, int | None]]:
-        """Take the crossings from a visit to a node: the first of several branches, all at once into a join."""
+    def take_pending(self, cause: str, node: str) -> list[int | None]:
+        """Take the crossing from a visit to a node: the first of several branches."""
         found = self.pending.get((cause, node), [])
-        taken, left = (found[:1], found[1:]) if found else ([], [])
-        if left:
-            self.pending[cause, node] = left
+        if len(found) > 1:
+            self.pending[cause, node] = found[1:]
         else:
             self.pending.pop((cause, node), None)
-        return taken
+        return found[:1]
 
     def arrived(self, visit: VisitAccount, step: Step) -> int | None:
         """Return the place of the arrival that made a join fire, which becomes the visit of the join."""
@@ -374,22 +352,16 @@ class _Writer:
         if not waiting:
             return None
         step.via = tuple(edge for place in waiting for edge in self.steps[place].via)
-        last = self.steps[waiting[-1]]
-        if waiting[-1] != len(self.steps) - 1 or last.started != self.at:
-            return None
-        step.label = last.label
-        return waiting[-1]
+        return waiting[-1] if self.steps[waiting[-1]].label == step.label else None
 
     def visit_waiting(self, event: ev.VisitWaiting) -> None:
         step = self.step_of(event.visit)
         if step.status == "lost":
-            step = self.next_of(event.visit, f"{_number_of(step)}?")
+            step = self.next_of(event.visit, self.told.visits[event.visit].asked)
         step.status, step.question = "waiting", event.question
 
     def attempt_retried(self, event: ev.AttemptRetried) -> None:
         self.step_of(event.visit).retried = True
-        self.number += 1
-        self.again[event.visit] = str(self.number)
 
     def visit_completed(self, event: ev.VisitCompleted) -> None:
         step = self.step_of(event.visit)
@@ -414,6 +386,7 @@ class _Writer:
             drawn = inside
         graph = self.course.graph_at(visit.path[:-1], drawn)
         tried = {v.edge: v for v in event.verdicts}
+        numbered = {x.edge.index: x.step for x in visit.routed}
         won = next((v.edge for v in event.verdicts if v.result == "taken"), None)
         exits: list[Exit] = []
         for edge in self.course.node(visit.path, visit.node).edges:
@@ -433,7 +406,7 @@ class _Writer:
             exits.append(Exit(place, target.name, self.condition(edge, step.ident, graph), verdict.result, reason))
             if taken:
                 branches = verdict.count if edge.each is not None and verdict.count is not None else None
-                self.cross(step, event.visit, target, place, branches)
+                self.cross(event.visit, numbered[edge.index], target, place, branches)
         step.exits = tuple(exits)
 
     def condition(self, edge: Edge, ident: str, graph: Graph) -> str:
@@ -443,41 +416,33 @@ class _Writer:
             self.conditions[key] = story.condition(edge_of(graph, edge, ident.rpartition("/")[0]))
         return self.conditions[key]
 
-    def cross(self, step: Step, visit: str, target: Node, place: int | None, branches: int | None) -> None:
-        """Number a crossing and keep it for the visit that it leads to; one into a join is a step of its own."""
-        label = ""
-        if step.ident in self.shown:
-            self.number += 1
-            label = str(self.number)
-        if target.kind == "join":
-            if label:
-                outer = visit.rpartition("/")[0]
-                known = self.told.visits[visit]
-                path = self.ident(known).rpartition("/")[0] if outer else ""
-                ident = step_into(path, target.name)
-                arrival = Step(
-                    self.unique(label),
-                    "arrival",
-                    visit,
-                    ident,
-                    self.stands_for(ident),
-                    target.name,
-                    "join",
-                    self.at,
-                    self.at,
-                    status="good",
-                    via=() if place is None else (place,),
-                    causes=(self.latest[visit],),
-                    base=self.latest[visit],
-                )
-                self.waiting.setdefault(f"{outer}/{target.name}", []).append(len(self.steps))
-                self.steps.append(arrival)
+    def cross(self, visit: str, label: str, target: Node, place: int | None, branches: int | None) -> None:
+        """Keep a crossing for the visit that it leads to; one into a join is a step of its own, if it is drawn."""
+        if target.kind != "join":
+            self.pending.setdefault((visit, target.name), []).extend([place] * (1 if branches is None else branches))
             return
-        found = self.pending.setdefault((visit, target.name), [])
-        if branches is None:
-            found.append((label, place))
-        else:
-            found += [(f"{label}.{k}" if label and branches > 1 else label, place) for k in range(1, branches + 1)]
+        left = self.step_of(visit)
+        if left.ident not in self.shown:
+            return
+        outer = visit.rpartition("/")[0]
+        ident = step_into(left.ident.rpartition("/")[0] if outer else "", target.name)
+        arrival = Step(
+            label,
+            "arrival",
+            visit,
+            ident,
+            self.stands_for(ident),
+            target.name,
+            "join",
+            self.at,
+            self.at,
+            status="good",
+            via=() if place is None else (place,),
+            causes=(self.latest[visit],),
+            base=self.latest[visit],
+        )
+        self.waiting.setdefault(f"{outer}/{target.name}", []).append(len(self.steps))
+        self.steps.append(arrival)
 
     # -- states -------------------------------------------------------------------------------------------------------
 
@@ -598,11 +563,6 @@ def _plain(value: object) -> Json:
 
 def _short(text: str, most: int = LONG_VALUE) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
-
-
-def _number_of(step: Step) -> str:
-    """Return the number by which the picture led to a visit, without what tells its later steps apart."""
-    return step.label.partition("·")[0].removesuffix("?")
 
 
 def _kind(node: Node) -> NodeKind:

@@ -1,4 +1,4 @@
-"""How a run was driven: when somebody drove it and when it lay idle, and under which definition each record was made.
+"""Under which definition each record of a run was made, and when its drivers are last known to have lived.
 
 A run may be driven by one process after another: its first may have died, or it waited for an answer, and it may go on
 under a changed definition. Pictures draw one definition and one line of time, so they ask here what is true of each
@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from graphrt import events as ev
 from graphrt import inputs as inp
 from graphrt.graph import graph_from_json
 from graphrt.trace import graph_of
 from graphrt_viz import story
 from graphrt_viz.extract import edge_of
-from graphrt_viz.wording import duration, shorten
+from graphrt_viz.wording import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
     from graphrt.trace import Record, Trace
 
 _LONG_CONDITION: Final = 48
-_RESTS: Final = (ev.RunSuspended, ev.RunFailed, ev.RunCancelled, ev.RunCompleted)
-"""Events after which nobody drives the run until something is told to it."""
 
 
 class Course:
@@ -43,34 +40,19 @@ class Course:
             self.graph = graph_from_json(trace.header.graph)
         self.changes: list[tuple[str, str]] = []
         """The digests of each change of the definition: the former one and the new one."""
-        self.active_s = self.idle_s = 0.0
         self.at: float | None = None
         self.stopped_at = 0.0
         """When the record before was made: a driver that is gone lived at least until then."""
-        self._rests = False
 
     def take(self, record: Record) -> None:
         """Take the next record."""
         self.stopped_at = self.at if self.at is not None else record.at
-        span = max(0.0, record.at - self.stopped_at)
-        if self._rests or isinstance(record.input, (inp.Resumed, inp.Forked)):
-            self.idle_s += span
-        else:
-            self.active_s += span
         self.at = max(record.at, self.stopped_at)
-        self._rests = any(isinstance(e, _RESTS) for e in record.events)
         form = _new_graph(record)
         if form is not None:
             self.graph = graph_from_json(form)
             self.changes.append((self.digest, self.graph.digest))
             self.digest = self.graph.digest
-
-    @property
-    def times(self) -> tuple[str, ...]:
-        """How long the run took, in words; a run that was driven all the time has its time on the wall."""
-        if self.idle_s < 0.0005:
-            return (f"{duration(self.active_s)} wall",) if self.active_s > 0 else ()
-        return f"{duration(self.active_s)} active", f"{duration(self.idle_s)} idle"
 
     def node(self, path: Sequence[str], drawn: Node) -> Node:
         """Return a node as it was defined when the record was made; as it is drawn if it was not there."""

@@ -448,8 +448,8 @@ def _failure_loop(failures: tuple[Failure, ...], ctx: Context) -> Look:
     """Draw the failed attempts of a node on its retry loop: the latest in words, all of them as a number."""
     theme, last = ctx.theme, failures[-1]
     attrs = {"color": theme.bad.stroke, "penwidth": "2.4", "arrowsize": "0.8"}
-    steps = [f.step for f in failures if f.step is not None]
-    head = str(steps[0]) if len(failures) == 1 and steps else f"×{count(len(failures))}"
+    steps = [f.step for f in failures if f.step]
+    head = steps[0] if len(failures) == 1 and steps else f"×{count(len(failures))}"
     what = (
         f"attempt {last.attempt} failed"
         if len(failures) == 1

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from graphrt.account import Reader
 from graphrt_viz.course import Course
 from graphrt_viz.extract import picture_of
 from graphrt_viz.picture import EdgeMark, NodeMark, ToolMark
@@ -17,6 +18,7 @@ from graphrt_viz.wording import count, duration, money, plural
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from graphrt.account import Totals
     from graphrt.trace import Trace
     from graphrt_viz.extract import Opened
     from graphrt_viz.picture import PEdge, Picture
@@ -27,6 +29,7 @@ _MOST_MARKS: Final = 5
 """Kinds of things that happened besides which are kept for a node."""
 _MOST_STEPS: Final = 100
 _SAME_TIME: Final = 0.01
+_NO_TIME_S: Final = 0.0005
 
 
 def picture_of_run(
@@ -46,30 +49,38 @@ def picture_of_run(
     """
     course = Course(trace)
     picture = picture_of(course.drawn, opened=opened)
-    shown = frozenset(n.id for n in picture.nodes) | frozenset(c.id for c in picture.clusters)
-    tally = Tally(course, shown, run=trace.header.run)
+    reader = Reader(trace.header, course.drawn, trace.records[0].at if trace.records else None)
+    tally = Tally(course, reader.account, run=trace.header.run)
     for record in list(trace.records)[:until]:
+        reader.read(record)
         count_record(tally, record)
     close(tally, live=live if until is None else True)
     return _marked(picture, tally)
 
 
 def _headline(tally: Tally) -> str:
-    course = tally.course
-    parts = [f"run {tally.run[:12]}", tally.status, plural(tally.steps, "step")]
+    course, totals = tally.course, tally.told.totals
+    parts = [f"run {tally.run[:12]}", tally.status, plural(totals.visits, "visit")]
     parts += [tally.forked] if tally.forked else []
     parts += [
         f"definition {was[:7]} → {now[:7]} after step {step}"
         for (was, now), step in zip(course.changes, tally.changed_at, strict=True)
     ]
-    parts += course.times
-    if abs(tally.busy_s - course.active_s) > _SAME_TIME * course.active_s and tally.busy_s > 0:
+    parts += _times(totals)
+    if abs(tally.busy_s - totals.driven_s) > _SAME_TIME * totals.driven_s and tally.busy_s > 0:
         parts.append(f"{duration(tally.busy_s)} busy")
     if tally.tokens:
         parts.append(f"{count(tally.tokens)} tok")
     if tally.cost_usd:
         parts.append(money(tally.cost_usd))
     return " · ".join(parts)
+
+
+def _times(totals: Totals) -> tuple[str, ...]:
+    """Return how long a run took, in words; one that was driven all the time has its time on the wall."""
+    if totals.idle_s < _NO_TIME_S:
+        return (f"{duration(totals.driven_s)} wall",) if totals.driven_s > 0 else ()
+    return f"{duration(totals.driven_s)} active", f"{duration(totals.idle_s)} idle"
 
 
 def _marked(picture: Picture, tally: Tally) -> Picture:
@@ -161,4 +172,4 @@ def _edge_mark(tally: EdgeTally | None) -> EdgeMark | None:
 def _loop_mark(tally: NodeTally | None) -> EdgeMark | None:
     if tally is None or not tally.failures:
         return None
-    return EdgeMark(len(tally.failures), tuple(f.step for f in tally.failures if f.step is not None))
+    return EdgeMark(len(tally.failures), tuple(f.step for f in tally.failures if f.step))

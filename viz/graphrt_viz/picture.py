@@ -42,8 +42,8 @@ class Failure:
     """How many attempts were allowed; None if unknown."""
     wait_s: float | None = None
     """Seconds until the next attempt; None if there was none."""
-    step: int | None = None
-    """Its number among the steps of the run, if it has one."""
+    step: str = ""
+    """The step that the next attempt is, if there was one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +95,8 @@ class EdgeMark:
 
     taken: int = 0
     """How often it was crossed."""
-    steps: tuple[int, ...] = ()
-    """The numbers of those crossings among the steps of the run, ascending; of many, the first."""
+    steps: tuple[str, ...] = ()
+    """The steps of the run that those crossings are, in their order; of many, the first."""
     values: str = ""
     """What the guard read when the edge was last taken (`score = 0.62`)."""
     reason: str = ""

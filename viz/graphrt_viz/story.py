@@ -62,7 +62,7 @@ def crossings(mark: EdgeMark) -> str:
     if mark.taken == 1 and not mark.steps:
         return ""
     if 0 < len(mark.steps) <= FEW_STEPS and mark.taken == len(mark.steps):
-        return ", ".join(str(s) for s in mark.steps)
+        return ", ".join(mark.steps)
     return f"×{count(mark.taken)}"
 
 

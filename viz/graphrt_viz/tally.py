@@ -1,7 +1,6 @@
 """A run, counted record by record: how often each node was visited and each edge crossed, and what became of them.
 
-Nothing is derived anew: counts, verdicts and values are those recorded. Steps are numbered in the order of the trace; a
-crossing is a step, and so is an attempt that failed and was repeated.
+Nothing is derived anew: counts, verdicts and values are those recorded, and steps have the numbers of the account.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from graphrt_viz.wording import shorten
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from graphrt.account import Account
     from graphrt.graph import Graph, Node
     from graphrt.inputs import Usage
     from graphrt.trace import Record
@@ -69,7 +69,7 @@ class EdgeTally:
     """Sums over the verdicts of an edge."""
 
     taken: int = 0
-    steps: list[int] = field(default_factory=list[int])
+    steps: list[str] = field(default_factory=list[str])
     values: str = ""
     reasons: dict[str, int] = field(default_factory=dict[str, int])
     """How often each kind of refusal came: `false`, `used up` …"""
@@ -83,17 +83,18 @@ class Tally:
     """A run, counted."""
 
     course: Course
-    shown: frozenset[str] = frozenset()
-    """The ids in the picture: crossings inside closed nodes are not numbered."""
+    told: Account
+    """What the records tell that were counted; read one record after the other, before it is counted."""
     nodes: dict[str, NodeTally] = field(default_factory=dict[str, NodeTally])
     edges: dict[tuple[str, int], EdgeTally] = field(default_factory=dict[tuple[str, int], EdgeTally])
     """By the node that is left and the index of the edge; the edge from the start has the index -1."""
     visits: dict[str, CountedVisit] = field(default_factory=dict[str, CountedVisit])
     asked: dict[str, float] = field(default_factory=dict[str, float])
     """When each open question was asked."""
-    changed_at: list[int] = field(default_factory=list[int])
+    changed_at: list[str] = field(default_factory=list[str])
     """The step after which the definition changed, for each change."""
-    steps: int = 0
+    latest: str = "0"
+    """The latest step."""
     status: str = "running"
     run: str = ""
     forked: str = ""
@@ -106,7 +107,8 @@ class Tally:
 def count_record(tally: Tally, record: Record) -> None:
     """Count what a record tells."""
     tally.course.take(record)
-    tally.changed_at += [tally.steps] * (len(tally.course.changes) - len(tally.changed_at))
+    tally.changed_at += [tally.latest] * (len(tally.course.changes) - len(tally.changed_at))
+    tally.latest = tally.told.step
     given = record.input
     if isinstance(given, inp.AttemptStarted):
         for owner in _with_owners(tally, given.visit)[:1]:
@@ -175,16 +177,9 @@ def _started(tally: Tally, event: ev.VisitStarted, at: float) -> None:
     if own == "0" and node.index == graph.start and not event.causes:
         edge = tally.edges.setdefault((start_of(path), -1), EdgeTally())
         edge.taken += 1
-        _step(tally, start_of(path), edge)
+        edge.steps.append(tally.told.visits[event.visit].step)
     if around is not None:
         _count_tool(tally, visit, around, event)
-
-
-def _step(tally: Tally, ident: str, edge: EdgeTally) -> None:
-    """Number the crossing of an edge that leaves `ident`, if it is to be seen."""
-    if ident in tally.shown:
-        tally.steps += 1
-        edge.steps.append(tally.steps)
 
 
 def _count_tool(tally: Tally, visit: CountedVisit, around: CountedVisit, event: ev.VisitStarted) -> None:
@@ -216,10 +211,10 @@ def _retried(tally: Tally, event: ev.AttemptRetried, at: float) -> None:
     owners = _with_owners(tally, event.visit)
     if not owners:
         return
-    tally.steps += 1
     node = tally.visits[event.visit].node
     of = node.retry.attempts if node.retry is not None else None
-    failure = Failure(event.attempt, error_text(event.error), of, max(0.0, event.due - at), tally.steps)
+    again = tally.told.visits[event.visit].again
+    failure = Failure(event.attempt, error_text(event.error), of, max(0.0, event.due - at), again)
     for owner in owners:
         owner.failures.append(failure)
 
@@ -256,6 +251,7 @@ def _routed(tally: Tally, event: ev.Routed, at: float) -> None:
     if visit is None:
         return
     tried = {v.edge: v for v in event.verdicts}
+    numbered = {x.edge.index: x.step for x in tally.told.visits[event.visit].routed}
     won = next((v.edge for v in event.verdicts if v.result == "taken"), None)
     visit.caught = event.error is not None and won is not None
     course = tally.course
@@ -274,7 +270,7 @@ def _routed(tally: Tally, event: ev.Routed, at: float) -> None:
                 known.reason = f"answer: {shorten(visit.outcome, LONG_VALUE)}"
         elif verdict.result == "taken":
             known.taken += 1
-            _step(tally, visit.ident, known)
+            known.steps.append(numbered[edge.index])
             known.values = " ".join(text for text in (values_text(verdict.values), former) if text)
             if edge.each is not None and verdict.count is not None:
                 known.branches = (known.branches or 0) + verdict.count

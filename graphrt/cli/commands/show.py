@@ -27,6 +27,7 @@ EXAMPLES = (
 )
 
 
+_FEW_STEPS: Final = 3
 _LONG: Final = 300
 """Characters of an error of a visit …"""
 _LONG_END: Final = 600
@@ -81,7 +82,7 @@ def _say(told: Account, rows: list[list[Part] | Part]) -> None:
     from graphrt.cli.screen import say
 
     say(heading(told), facts(told), "")
-    heads = ("VISIT", "NODE", "STATUS", "TOOK", "TOKENS", "WROTE")
+    heads = ("STEP", "VISIT", "NODE", "STATUS", "TOOK", "TOKENS", "WROTE")
     say_rows(heads, rows)
 
 
@@ -92,7 +93,7 @@ def say_rows(heads: tuple[str, ...], rows: list[list[Part] | Part]) -> None:
     screen = console()
     cells = [r for r in rows if isinstance(r, list)]
     heads = tuple(h if any(row[k] for row in cells) else "" for k, h in enumerate(heads))
-    lines = iter(table(heads, cells, right=(3, 4), width=screen.width if screen.is_terminal else None))
+    lines = iter(table(heads, cells, right=(4, 5), width=screen.width if screen.is_terminal else None))
     screen.print(next(lines), soft_wrap=True)
     for row in rows:
         if isinstance(row, list):
@@ -154,12 +155,20 @@ def _tree_rows(told: Account, depth: int | None) -> Iterator[list[Part] | Part]:
 
     rows = list(family(told, depth))
     ids = [row.twig.visit.id for row in rows if row.twig.visit is not None]
-    left = " " * (max(map(len, ["VISIT", *ids])) + 2)  # further lines go on with the tree, in the second column
+    steps = [shown_steps(row.twig.visit) for row in rows if row.twig.visit is not None]
+    # further lines go on with the tree, in the third column
+    left = " " * (max(map(len, ["STEP", *steps])) + max(map(len, ["VISIT", *ids])) + 4)
     for row in rows:
         if row.twig.visit is None:
-            yield ["", f"{row.drawn}branch {row.twig.branch}", "", "", "", ""]
+            yield ["", "", f"{row.drawn}branch {row.twig.branch}", "", "", "", ""]
         else:
             yield from _rows(row.twig.visit, row.drawn, left + row.under)
+
+
+def shown_steps(visit: VisitAccount) -> str:
+    """Return the steps of a visit: the one that led to it and its further attempts; of many, the first and the last."""
+    steps = visit.steps
+    return ", ".join(steps) if len(steps) <= _FEW_STEPS else f"{steps[0]} … {steps[-1]}"
 
 
 def _rows(visit: VisitAccount, drawn: str, under: str | None = None) -> Iterator[list[Part] | Part]:
@@ -173,6 +182,7 @@ def _rows(visit: VisitAccount, drawn: str, under: str | None = None) -> Iterator
     if visit.item is not None:
         wrote = f"{brief_json(visit.item, 30)}: {wrote}".removesuffix(": ")
     yield [
+        shown_steps(visit),
         (visit.id, "dim"),
         drawn + visit.name,
         visit_status(visit),
@@ -180,7 +190,7 @@ def _rows(visit: VisitAccount, drawn: str, under: str | None = None) -> Iterator
         tokens(visit.usage),
         wrote,
     ]
-    indent = " " * 7 + drawn if under is None else under
+    indent = " " * 13 + drawn if under is None else under
     for attempt in visit.attempts:
         for mark in attempt.marks:
             yield f"{indent}{shorten(mark.text, _LONG)}", "cyan"
@@ -261,6 +271,7 @@ def visit_json(visit: VisitAccount) -> dict[str, Json]:
         "node": visit.node.name,
         "path": list(visit.path),
         "number": visit.number,
+        "steps": list(visit.steps),
         "kind": visit.node.kind,
         "status": visit.status,
         "outcome": visit.outcome,
@@ -292,6 +303,7 @@ def verdict_json(edge: Any) -> dict[str, Json]:  # noqa: ANN401 - an EdgeAccount
         "result": edge.result,
         "values": edge.values,
         "count": edge.count,
+        "step": edge.step or None,
         "at_most": edge.edge.at_most,
     }
 

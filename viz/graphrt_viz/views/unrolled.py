@@ -52,9 +52,11 @@ def unrolled(chronicle: Chronicle, *, most: int = MOST_VISITS) -> Picture:
     return Picture(chronicle.flow, subtitle, tuple(nodes), tuple(edges), tuple(clusters), "run", chronicle.status)
 
 
-def _number(step: Step) -> tuple[int, ...]:
-    head = step.label.split(".")[0]
-    return (int(head),) if head.isdigit() else ()
+def _number(step: Step) -> tuple[str, ...]:
+    """Return the number of the crossing that led to a step; nothing if none did."""
+    around, slash, own = step.label.rpartition("/")
+    head = own.split(".")[0]
+    return (around + slash + head,) if head.isdigit() else ()
 
 
 def _tooltip(steps: list[Step]) -> str:
@@ -91,7 +93,7 @@ def _edges(
     chronicle: Chronicle,
     first: Step,
     kept: Mapping[str, list[Step]],
-    arrivals: Mapping[tuple[str, str], tuple[int, ...]],
+    arrivals: Mapping[tuple[str, str], tuple[str, ...]],
 ) -> list[PEdge]:
     """Return the edges into a visit, with their numbers and what the guard of the crossing read."""
     numbers = _number(first)
