@@ -403,6 +403,11 @@ class ChatRuntime:
                 if turn.stopped and not _is_cancelled():
                     raise self._stopped(run_id) from None
                 raise
+            except Exception as error:  # of what drives it: a store that cannot write, say
+                teller.close("failure")
+                if teller.has_begun:
+                    tell(events.TurnFailed(run_id, type(error).__name__, str(error)))
+                raise
             finally:
                 self._turn = None
                 if turn.stopping is not None:

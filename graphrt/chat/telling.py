@@ -42,6 +42,8 @@ class Teller:
         self._tell = tell
         self._first = first
         """Told once the run is seen to have begun."""
+        self.has_begun = False
+        """Whether anything of the run was heard."""
         self._muted = False
         self._next = 0
         self._pairs: deque[tuple[Record, run_events.Event]] = deque()
@@ -64,6 +66,7 @@ class Teller:
 
     async def hear(self, item: Item) -> None:
         """Take the next event or piece of text of the run."""
+        self.has_begun = True
         if self._first is not None:
             self._tell(self._first)
             self._first = None
@@ -82,9 +85,15 @@ class Teller:
 
     def finish(self) -> None:
         """Tell what is on record and was not told yet, and close what is open."""
-        self._drain()
+        try:
+            self._drain()
+        finally:
+            self.close("end")
+
+    def close(self, why: str) -> None:
+        """Close what is open, without a look at the record."""
         for visit, agent in reversed(list(self._agents.items())):
-            self._stopped(visit, agent, "end")
+            self._stopped(visit, agent, why)
         self._agents.clear()
 
     def pause(self) -> None:

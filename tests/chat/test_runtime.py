@@ -204,6 +204,40 @@ async def test_cancelling_the_awaiting_task_cancels_the_turn() -> None:
     assert runtime.store.info(runtime.runs[0]).status == "cancelled"
 
 
+class Full(MemoryStore):
+    """A store that can write nothing more after so many times."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.times = times
+
+    def append(self, *args: Any, **options: Any) -> None:
+        """Write, or fail."""
+        self.times -= 1
+        if self.times < 0:
+            raise OSError("disk full")
+        super().append(*args, **options)
+
+
+async def test_a_store_that_fails_closes_what_is_open() -> None:
+    """Whatever ends a turn, who listens hears that it has ended, and so has every agent at work in it."""
+    runtime, _ = talking("Hello.", store=Full(1))
+    told: list[events.ChatEvent] = []
+    runtime.on_event(told.append)
+    with pytest.raises(OSError, match="disk full"):
+        await runtime.invoke("Hi")
+    assert [type(e).__name__ for e in told] == [
+        *["TurnStarted", "AgentStarted", "OutputDelta", "AgentCancelled", "TurnFailed"],
+    ]
+    assert told[-1] == events.TurnFailed(runtime.runs[0], "OSError", "disk full")
+    full, _ = talking("Hello.", store=Full(0))
+    full.on_event(told.append)
+    told.clear()
+    with pytest.raises(OSError, match="disk full"):
+        await full.invoke("Hi")
+    assert told == [], "what has not begun does not end"
+
+
 def raises(_event: object) -> None:
     """Raise an error."""
     raise ValueError("handler")
