@@ -24,7 +24,10 @@ class TurnStarted(msgspec.Struct, frozen=True, gc=False, tag="turn_started"):
 
 
 class AgentStarted(msgspec.Struct, frozen=True, gc=False, tag="agent_started"):
-    """An agent begins. In a sequence it is step `step` of `of`."""
+    """An agent begins. In a sequence it is step `step` of `of`.
+
+    One that judges another as a guardrail is part of that one: neither its beginning nor what it says is told.
+    """
 
     agent: str
     visit: str

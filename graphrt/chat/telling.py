@@ -50,6 +50,8 @@ class Teller:
         self._nodes: dict[str, Node] = {}
         self._agents: dict[str, str] = {}
         """Agents at work: visit to name."""
+        self._judges: set[str] = set()
+        """Visits of agents that judge inside of others: what they say is on record, but said to nobody."""
         self._calls: dict[tuple[str, str], tuple[str, str, str]] = {}
         """Tools at work: visit of the agent and id of the call to (visit, agent, tool)."""
         self._failed: dict[str, ErrorInfo] = {}
@@ -71,6 +73,8 @@ class Teller:
             self._tell(self._first)
             self._first = None
         if isinstance(item, Delta):
+            if self._is_judging(item.visit):
+                return
             agent = self._owner(item.visit)
             self._say(
                 events.OutputDelta(
@@ -154,6 +158,14 @@ class Teller:
             case _:
                 pass
 
+    def _is_judging(self, visit: str) -> bool:
+        """Say whether a visit is that of a judge, or inside of one."""
+        while visit:
+            if visit in self._judges:
+                return True
+            visit = visit.rpartition("/")[0]
+        return False
+
     def _is_router(self, visit: str) -> bool:
         return visit in self._nodes and self._nodes[visit].kind == "router"
 
@@ -175,7 +187,12 @@ class Teller:
         if node is None:
             return
         self._nodes[visit] = node
+        if self._is_judging(visit):
+            return
         if node.kind in {"agent", "router"} and node.graph is not None:
+            if self._owner(visit) is not None:
+                self._judges.add(visit)
+                return
             self._agents[visit] = node.name
             self._begun(visit)
             return

@@ -34,6 +34,7 @@ from graphrt.agents import (
     tool_result,
     user,
 )
+from graphrt.agents.guardrails import on_input
 from graphrt.agents.models.openai import OpenAIModel
 from graphrt.agents.tools import tool
 from graphrt.chat import ConversationBusy, TurnOpen, TurnStopped, events
@@ -202,6 +203,32 @@ async def test_cancelling_the_awaiting_task_cancels_the_turn() -> None:
         await task
     assert wait.stopped
     assert runtime.store.info(runtime.runs[0]).status == "cancelled"
+
+
+async def test_an_agent_that_judges_is_part_of_the_one_it_judges() -> None:
+    """Its text and its calls are nobody's answer: what is told is what the judged one does, and that it was stopped."""
+
+    def look(place: str) -> str:
+        """Look."""
+        return place
+
+    def script(request: ModelRequest) -> Scripted:
+        if request.instructions != "Judge.":
+            return "Hello."
+        if request.labels:
+            return Turn.choose("block")
+        return "I think it is bad." if request.messages[-1].role == "tool" else Turn.call("look", place="here")
+
+    judged = Agent("Talk.", name="ann", guardrails=[on_input(Agent("Judge.", tools=[look]), name="fair")])
+    runtime = ChatRuntime(judged, resources=[ScriptedModel(script)])
+    told: list[events.ChatEvent] = []
+    runtime.on_event(told.append)
+    with pytest.raises(RunFailed, match="guardrail 'fair' blocked"):
+        await runtime.invoke("Hi")
+    names = [type(e).__name__ for e in told]
+    assert names == ["TurnStarted", "AgentStarted", "OutputDelta", "AttemptFailed", "AgentFailed", "TurnFailed"]
+    assert {e.agent for e in told if isinstance(e, events.AgentStarted | events.OutputDelta)} == {"ann"}
+    assert [e.text for e in told if isinstance(e, events.OutputDelta)] == ["Hello."]
 
 
 class Full(MemoryStore):
