@@ -37,9 +37,14 @@ No message repeats a key or a whole response body: bodies are quoted up to ``EXC
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from graphrt.errors import RunError, UseError
+
+if TYPE_CHECKING:
+    from graphrt.agents.messages import Usage
+
+E = TypeVar("E", bound="ModelError")
 
 EXCERPT = 200
 """Characters of foreign text that an error message quotes at most."""
@@ -51,6 +56,8 @@ class ModelError(RunError):
     code = "model"
     retryable: ClassVar[bool] = False
     """True when the same request may well succeed on another attempt."""
+    usage: Usage | None = None
+    """What was spent on an answer that is of no use; None where none came, or nobody knows."""
 
 
 class NoModel(ModelError):
@@ -267,6 +274,12 @@ class ToolDefinitionError(UseError):
     """A function cannot serve as a tool: its name, signature or options are not usable."""
 
     code = "tool-definition"
+
+
+def after(usage: Usage, error: E) -> E:
+    """Return an error that says what was spent before it."""
+    error.usage = usage
+    return error
 
 
 def excerpt(text: str) -> str:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 from pydantic import Field, JsonValue, field_validator
 
 from graphrt.agents.cost import cost_usd
-from graphrt.agents.errors import ModelBehavior, NoModel, excerpt
+from graphrt.agents.errors import ModelBehavior, NoModel, after, excerpt
 from graphrt.agents.messages import AssistantMessage, FinishReason, Frozen, Message, ToolCall, Usage, user
 
 if TYPE_CHECKING:
@@ -163,12 +163,13 @@ class Model(ABC):
         reply = await self.respond(request.asking(labels=tuple(labels), tools=(), output_schema=None))
         label = reply.text if reply.text in labels else match_label(reply.text, labels)
         if label is None:
-            raise ModelBehavior(
+            none_of_them = ModelBehavior(
                 f"model {self.name} answered {excerpt(reply.text)}, which is none of the labels {', '.join(labels)}; "
                 "give examples, or a model that follows instructions",
                 labels=list(labels),
                 text=reply.text,
             )
+            raise after(reply.usage, none_of_them)
         return Choice(label=label, scores=reply.scores, usage=reply.usage, model=reply.model)
 
     async def fill(self, request: ModelRequest, schema: JsonSchema) -> Reply:
@@ -180,7 +181,11 @@ class Model(ABC):
         reply = await self.respond(request.asking(output_schema=schema, tools=(), labels=()))
         if reply.data is not None:
             return reply
-        return reply.model_copy(update={"data": parse_json(reply.text, self.name)})
+        try:
+            data = parse_json(reply.text, self.name)
+        except ModelBehavior as error:
+            raise after(reply.usage, error) from error.__cause__
+        return reply.model_copy(update={"data": data})
 
     def cost_usd(self, reply: Reply | Choice) -> float | None:
         """Price a reply of this model; ``None`` when tokens or prices are unknown."""

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from graphrt import Agent, DefinitionError, Flow, Retry, tool
 from graphrt.account import account
 from graphrt.agents import ToolCall, Usage
-from graphrt.agents.errors import ModelTimeout, QuotaExhausted, RateLimited
+from graphrt.agents.errors import ModelBehavior, ModelTimeout, QuotaExhausted, RateLimited
 from graphrt.agents.model import Emit, Reply, discard
 from graphrt.agents.tools import Approval
 from graphrt.events import AttemptRetried, VisitWaiting
@@ -557,3 +557,30 @@ def test_an_example_that_does_not_fit_the_field_is_found_before_a_run() -> None:
     with pytest.raises(DefinitionError, match="repairs is -1"):
         one(Agent("Grade.", repairs=-1), "score").freeze()
     one(Agent("Grade.", examples=[("m", 0.5)]), "score").freeze()
+
+
+async def test_answers_of_no_use_are_paid_too() -> None:
+    """What was spent on no JSON and on no label counts; where it is not known, the sum is unknown, never less."""
+    flow = Flow("desk", Desk)
+    flow.agent("grade", Agent("Grade.", retry=1), reads=flow.state.message, writes=flow.state.score)
+    mended = await flow.run(Desk(), resources=[ScriptedModel(["no idea", Turn.fill(0.5)])])
+    used = account(mended.trace).totals.usage
+    assert used is not None
+    assert (used.input_tokens, used.output_tokens) == (20, 10)
+
+    flow = Flow("desk", Desk)
+    judge = flow.router("judge", Agent("Judge.", retry=1), reads=flow.state.message, writes=flow.state.verdict)
+    flow.edge(judge, flow.end("over"))
+    failed = await flow.run(Desk(), resources=[ScriptedModel(["whatever"])])
+    assert (failed.status, used := account(failed.trace).totals.usage) != ("completed", None)
+    assert used is not None
+    assert (used.input_tokens, used.output_tokens) == (10, 5)
+
+    class Silent(ScriptedModel):
+        async def respond(self, request: ModelRequest, emit: Emit = discard) -> Reply:
+            raise ModelBehavior("it said something odd")
+
+    odd = await flow.run(Desk(), resources=[Silent([])])
+    used = account(odd.trace).totals.usage
+    assert used is not None
+    assert (used.input_tokens, used.cost_usd) == (None, None)

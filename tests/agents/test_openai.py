@@ -327,6 +327,24 @@ async def test_data_of_the_wrong_shape_is_the_models_fault() -> None:
 # -- labels -----------------------------------------------------------------------------------------------------------
 
 
+async def test_an_error_says_what_was_spent_before_it() -> None:
+    """All requests that were made for one answer count, although nothing came of them."""
+
+    def wrong(_: Received) -> Answer:
+        return sse(chunk({"content": "nothing of the kind"}, finish="stop"), usage(10, 5))
+
+    async with talking_to(wrong) as (model, endpoint):
+        with pytest.raises(ModelBehavior) as raised:
+            await model.respond(ModelRequest.prompt("x", output_schema=SCORE))
+        assert raised.value.usage is not None
+        assert raised.value.usage.input_tokens == 10 * len(endpoint.requests) == 20
+    async with talking_to(wrong) as (model, endpoint):
+        with pytest.raises(ModelBehavior) as raised:
+            await model.respond(ModelRequest.prompt("x", labels=("yes", "no")))
+        assert raised.value.usage is not None
+        assert raised.value.usage.output_tokens == 5 * len(endpoint.requests) == 15
+
+
 async def test_a_choice_has_the_probabilities_that_the_endpoint_gave() -> None:
     """Each label gets the probability of the tokens that begin it; the likeliest is chosen, whatever was drawn."""
     answer = scored("billing", {"bill": 0.3, "bug": 0.6, "what": 0.1}, {"ing": 1.0})

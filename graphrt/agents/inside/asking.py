@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from graphrt.agents import errors
-from graphrt.agents.errors import CallRefused, ModelBehavior, NoModel, OutputRefused, TurnLimit
+from graphrt.agents.errors import CallRefused, ModelBehavior, ModelError, NoModel, OutputRefused, TurnLimit
 from graphrt.agents.inside.calling import refusal
 from graphrt.agents.inside.requests import Requests
 from graphrt.agents.messages import MEND, RUNTIME, AssistantMessage, Message, user
-from graphrt.agents.model import Emit, Missing, Model, discard, resolve_model
+from graphrt.agents.model import Emit, Missing, Model, Reply, discard, resolve_model
 from graphrt.agents.tools import untitled
 from graphrt.inputs import Usage
 
 if TYPE_CHECKING:
     from graphrt.agents.agent import Agent
     from graphrt.agents.inside.place import Place
-    from graphrt.agents.model import Choice, ModelRequest, Reply
+    from graphrt.agents.model import Choice, ModelRequest
     from graphrt.context import Context
 
 
@@ -41,7 +42,8 @@ class Asking:
         if self.place.spec.answers:
             return await self._choice(context, self.requests.request(values, ()))
         model = model_of(self.place.agent, context)
-        reply = await model.respond(self.requests.request(values, ()), self._emit(context))
+        with _spending(context, model):
+            reply = await model.respond(self.requests.request(values, ()), self._emit(context))
         _report(context, model, reply)
         return self._as_said(reply.text)
 
@@ -55,7 +57,8 @@ class Asking:
         """Make the next request of a tool-calling agent: it ends in calls, or in the last words."""
         model = model_of(self.place.agent, context)
         request = self.requests.request(values, messages, [await t.offered() for t in self.place.agent.tools])
-        reply = await model.respond(request, self._emit(context))
+        with _spending(context, model):
+            reply = await model.respond(request, self._emit(context))
         _report(context, model, reply)
         said = AssistantMessage(text=reply.text, tool_calls=reply.tool_calls, name=self.place.spec.node)
         asked = self.requests.asked(request, messages)
@@ -84,7 +87,8 @@ class Asking:
 
     async def _choice(self, context: Context, request: ModelRequest) -> Any:  # noqa: ANN401 - a value of the written field
         model = model_of(self.place.agent, context)
-        choice = await model.choose(request, self.place.spec.answers)
+        with _spending(context, model):
+            choice = await model.choose(request, self.place.spec.answers)
         _report(context, model, choice)
         return value_of_answer(self.place.adapter, choice.label)
 
@@ -100,7 +104,8 @@ class Asking:
         before = self.requests.request(values, messages)
         request = self.requests.concluding(before, is_said=bool(refused)) if self.place.agent.tools else before
         try:
-            reply = await model.fill(request, untitled(self.place.adapter.json_schema()))
+            with _spending(context, model):
+                reply = await model.fill(request, untitled(self.place.adapter.json_schema()))
         except ModelBehavior as error:
             answered, wrong = str(error.facts.get("text", "")), error.message
             problem = wrong
@@ -180,6 +185,19 @@ def _wrong(error: ValidationError) -> str:
     """List what is wrong with data, for a person and a model to read."""
     found = error.errors(include_url=False, include_input=False)
     return "; ".join(f"{'.'.join(map(str, each['loc'])) or 'the value'}: {each['msg']}" for each in found)
+
+
+@contextmanager
+def _spending(context: Context, model: Model) -> Generator[None]:
+    """Put into the record what was spent on an answer that is of no use, also if that is not known."""
+    try:
+        yield
+    except ModelError as error:
+        if error.usage is not None:
+            _report(context, model, Reply(usage=error.usage))
+        elif isinstance(error, ModelBehavior):
+            context.report(Usage(model.name))
+        raise
 
 
 def _report(context: Context, model: Model, answer: Reply | Choice) -> None:

@@ -19,7 +19,16 @@ from urllib.parse import urlsplit
 from pydantic import JsonValue
 
 from graphrt.agents.cost import cost_usd
-from graphrt.agents.errors import ModelBehavior, NoModel, OutputTruncated, Refused, RequestRejected, excerpt
+from graphrt.agents.errors import (
+    ModelBehavior,
+    ModelError,
+    NoModel,
+    OutputTruncated,
+    Refused,
+    RequestRejected,
+    after,
+    excerpt,
+)
 from graphrt.agents.messages import Usage
 from graphrt.agents.model import (
     Choice,
@@ -204,14 +213,18 @@ class OpenAIModel(Model):
             "properties": {"label": {"type": "string", "enum": names}},
             "required": ["label"],
         }
-        filled = await self._data(request.asking(labels=()), schema)
+        try:
+            filled = await self._data(request.asking(labels=()), schema)
+        except ModelError as error:
+            raise after(said.usage + (error.usage or Usage()), error) from error.__cause__
         label = filled.data.get("label") if isinstance(filled.data, dict) else None
         if not isinstance(label, str) or label not in request.labels:
-            raise ModelBehavior(
+            none_of_them = ModelBehavior(
                 f"model {self.name} answered {excerpt(said.text)} and then {excerpt(filled.text)}, "
                 f"expected one of {', '.join(request.labels)}; give examples, or a model that follows instructions",
                 text=said.text,
             )
+            raise after(said.usage + filled.usage, none_of_them)
         return filled.model_copy(update={"text": label, "data": None, "usage": said.usage + filled.usage})
 
     # ------------------------------------------------------------------------------------------------- schemas
@@ -243,15 +256,20 @@ class OpenAIModel(Model):
             ),
             discard,
         )
-        value = form.unwrap(self._parsed(heard.reply))
+        spent += heard.reply.usage
+        try:
+            value = form.unwrap(self._parsed(heard.reply))
+        except (ModelBehavior, OutputTruncated) as error:
+            raise after(spent, error) from error.__cause__
         if not fits(value, schema):
-            raise ModelBehavior(
+            misfit = ModelBehavior(
                 f"model {self.name} answered {excerpt(heard.reply.text)}, which is JSON but not of the schema "
                 f"{request.schema_name!r}; try again, or use a model with structured output",
                 text=heard.reply.text,
             )
+            raise after(spent, misfit)
         self._lacks.schemas.add(name)  # words worked where the schema did not: start with words from now on
-        return _filled(heard.reply, value, spent + heard.reply.usage)
+        return _filled(heard.reply, value, spent)
 
     def _parsed(self, reply: Reply) -> JsonValue:
         try:
@@ -289,7 +307,10 @@ class OpenAIModel(Model):
             if not assembly.complete:
                 raise silence(place, self._idle_s, assembly.text) from None
         assembly.flush()
-        return _Heard(_checked(assembly, request, place), assembly)
+        try:
+            return _Heard(_checked(assembly, request, place), assembly)
+        except (ModelBehavior, OutputTruncated, Refused) as error:
+            raise after(assembly.usage, error) from None
 
 
 async def _exchange(
