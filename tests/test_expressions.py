@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
 from enum import Enum
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import pytest
 from pydantic import BaseModel
@@ -262,7 +262,7 @@ def test_assignments_remember_both_sides() -> None:
     assert change.value({"rounds": 2}) == 3
     assert let(s.topic).be(None).text == "topic = None"
     assert repr(let(s.topic)) == "let(topic)"
-    assert let(s.facts).take("one").text == 'facts = "one"'
+    assert let(cast("list[str]", s.facts)).take("one").text == 'facts = "one"'
 
 
 def test_fields_are_listed_for_editors() -> None:

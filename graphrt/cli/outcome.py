@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 from graphrt.cli import exits
 from graphrt.cli.answers import what_about
 from graphrt.cli.arguments import DEFAULT_STORE
+from graphrt.cli.said import messages_in, text_of, who
 from graphrt.cli.screen import console, json_text, line, say, say_json, wrapped
 from graphrt.cli.telling import error_text, moment, status_text, times, used
-from graphrt_viz.wording import lines_visible, plural
+from graphrt_viz.wording import lines_visible, plural, shorten
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from rich.text import Text
 
@@ -66,9 +67,16 @@ def _lines(result: Result[Any], told: Account, graph: Graph, store: str) -> Iter
     completed = result.status == "completed"
     if not completed:
         yield "state so far:", "dim"
+    width = screen.width if screen.is_terminal else _WIDTH
+    state = state_of(result, graph)
+    reply = _reply(graph, state) if completed else None
     yield from _fields(
-        state_of(result, graph), screen.width if screen.is_terminal else _WIDTH, _LINES if completed else _LESS
+        {name: value for name, value in state.items() if reply is None or name != "messages"},
+        width,
+        _LINES if completed else _LESS,
     )
+    if reply is not None:
+        yield from _said(reply, width)
     yield _headline(told)
     if result.error is not None:
         yield f"  {error_text(result.error)}", "red"
@@ -78,6 +86,22 @@ def _lines(result: Result[Any], told: Account, graph: Graph, store: str) -> Iter
         yield from _question(visit)
     if not store.startswith("memory:"):
         yield from _next(told, store, screen.width)
+
+
+def _reply(graph: Graph, state: dict[str, Json]) -> str | None:
+    """Return what was answered in the end where the flow is a conversation; None if it is none, or nobody answered."""
+    from graphrt.configurations.state import hears
+
+    said = messages_in(state.get("messages")) if hears(graph.field.get("messages")) else []
+    return (text_of(said[-1]) or None) if said and said[-1]["role"] == "assistant" else None
+
+
+def _said(text: str, width: int) -> Iterator[Text]:
+    """Yield the lines of what a model said, as it reads; a very long text is cut."""
+    shown = text if len(text) <= _MOST_TEXT else f"{text[:_MOST_TEXT]}… ({len(text):,} characters)"
+    for part in lines_visible(shown.strip("\n")).split("\n"):
+        for row in wrapped(line(part), max(20, width - 2)):
+            yield line("  ", row) if row.plain else row
 
 
 def _headline(told: Account) -> Text:
@@ -144,7 +168,10 @@ def _fields(state: dict[str, Json], width: int, most: int) -> Iterator[Text]:
 
 
 def _value(value: Json, width: int, most: int) -> Iterator[Part]:
-    """Yield the lines of a value: JSON if it is short, else wrapped; a long text as it reads."""
+    """Yield the lines of a value: JSON if it is short, else wrapped; a long text, and messages, as they read."""
+    if said := messages_in(value):
+        yield from _messages(said, width, most)
+        return
     text = json_text(value, indent=None)
     if len(text) > width and isinstance(value, str):
         text = lines_visible(value)
@@ -155,6 +182,15 @@ def _value(value: Json, width: int, most: int) -> Iterator[Part]:
         more = f"… {len(rows) - most} more lines" if left <= 0 else "… much more"
         rows = [*rows[:most], line((more, "dim"))]
     yield from rows
+
+
+def _messages(said: Sequence[dict[str, Any]], width: int, most: int) -> Iterator[Part]:
+    """Yield a line for each message, the last `most` of them."""
+    if len(said) > most:
+        yield f"… {plural(len(said) - most, 'message')} before", "dim"
+    for message in said[-most:]:
+        name = who(message)
+        yield line((name, "dim"), f"  {shorten(text_of(message), max(10, width - len(name) - 2))}")
 
 
 def _next(told: Account, store: str, room: int) -> Iterator[Part]:

@@ -251,6 +251,51 @@ def test_plain_text_is_said_to_a_conversation(program: Program, said: str) -> No
     assert started.state["messages"] == [{"role": "user", "content": "Hello, you!", "name": None}]  # type: ignore[union-attr]  # it is Started
 
 
+TALKS = """
+from typing import Annotated
+from graphrt import ChatState, Flow, append
+from graphrt.agents.messages import AssistantMessage, Message
+
+class Talk(ChatState):
+    mood: str = ""
+    aside: Annotated[list[Message], append] = []
+
+flow = Flow("talk", Talk)
+s = flow.state
+
+
+@flow.task(writes=(s.messages, s.mood, s.aside))
+def answer(messages: list[Message]) -> tuple[Message, str, Message]:
+    if messages[-1].text == "boom":
+        raise ValueError("no")
+    text = "Line one.\\n\\n  - a point \\x1b[2J\\n" + "word " * 60 + "end."
+    return AssistantMessage(text=text, name="ann"), "calm", AssistantMessage(text="hm, {}")
+"""
+
+
+def test_a_person_is_shown_the_reply_of_a_conversation(program: Program) -> None:
+    """The reply is printed as it reads, whole and harmless, behind the other fields; `--json` has all messages."""
+    write(program, "talk.py", TALKS)
+    ran = program("run", "talk.py", "--run-id", "r1", "-i", "Hello", "--quiet")
+    assert ran.code == 0, ran.err
+    rows = ran.out.splitlines()
+    assert rows[:5] == ['  mood   "calm"', "  aside  assistant  hm, {}", "  Line one.", "", "    - a point \\x1b[2J"]
+    assert rows[5].startswith("  word word")
+    assert all(len(row) <= 100 for row in rows)
+    assert ran.out.count("word") == 60
+    assert "role" not in ran.out
+    said = json.loads(program("run", "talk.py", "-i", "Hello", "--quiet", "--json").out)["state"]["messages"]
+    assert [m["role"] for m in said] == ["user", "assistant"]
+
+
+def test_a_conversation_that_got_no_reply_is_shown_as_it_is(program: Program) -> None:
+    """A run that failed has no reply: its state so far shows who said what."""
+    write(program, "talk.py", TALKS)
+    ran = program("run", "talk.py", "-i", "boom", "--quiet")
+    assert ran.code == 1
+    assert ran.out.splitlines()[:2] == ["state so far:", "  messages  user  boom"]
+
+
 def no_package(_name: str) -> None:
     """Find nothing, as if the local model were not installed."""
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from graphrt.cli.screen import brief_json, json_text, line, wrapped
+from graphrt.cli.said import messages_in, objects_in, text_of, who
+from graphrt.cli.screen import brief_json, line, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,14 +43,8 @@ def focus(page: list[Text]) -> int:
 def _conversations(level: Level) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """Yield the fields that hold messages, a lone one as well."""
     for name, value in level.after.items():
-        found = level.fields[name].encode_state_value(value)
-        listed = cast("list[Json]", found) if isinstance(found, list) else [found]
-        if listed and all(_is_message(one) for one in listed):
-            yield name, cast("list[dict[str, Any]]", listed)
-
-
-def _is_message(value: Json) -> bool:
-    return isinstance(value, dict) and "role" in value and ("text" in value or "content" in value)
+        if said := messages_in(level.fields[name].encode_state_value(value)):
+            yield name, said
 
 
 def _length_before(level: Level, name: str) -> int:
@@ -60,28 +55,10 @@ def _length_before(level: Level, name: str) -> int:
 
 def _told(message: dict[str, Any], mark: str) -> Iterator[Part]:
     """Yield a message: who speaks, then what is said, each line of it below."""
-    role = str(message["role"])
-    who = f"{role} {message['name']}" if message.get("name") else role
     failed = " (failed)" if message.get("failed") else ""
-    yield f"{mark} {who}{failed}", _STYLES.get(role, "bold")
-    text = _text_of(message)
+    yield f"{mark} {who(message)}{failed}", _STYLES.get(str(message["role"]), "bold")
+    text = text_of(message)
     for row in (text if len(text) <= _LONG else f"{text[:_LONG]}… ({len(text)} characters)").splitlines():
         yield f"    {row}"
-    for call in _dicts(message.get("tool_calls")):
+    for call in objects_in(message.get("tool_calls")):
         yield f"    calls {call.get('name')} {brief_json(call.get('arguments'), 200)}", "magenta"
-
-
-def _text_of(message: dict[str, Any]) -> str:
-    said = message.get("text", message.get("content"))
-    if isinstance(said, str):
-        return said
-    parts = _dicts(said)
-    if not parts:
-        return json_text(said, indent=None)
-    return "\n".join(str(p["text"]) if "text" in p else f"[{p.get('kind', 'part')}]" for p in parts)
-
-
-def _dicts(value: Json) -> list[dict[str, Any]]:
-    """Return the objects in a list; a value that is none has none."""
-    listed = cast("list[Any]", value) if isinstance(value, list) else []
-    return [cast("dict[str, Any]", one) for one in listed if isinstance(one, dict)]
