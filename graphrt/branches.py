@@ -96,8 +96,11 @@ class Branches:
     # -- what the stepper calls ---------------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Visit the start node."""
-        self._visit(self.root, self.graph.nodes[self.graph.start], ())
+        """Visit the start node. A join there has one line to gather, the run's own, and fires at once."""
+        node = self.graph.nodes[self.graph.start]
+        visit = self._visit(self.root, node, ())
+        if node.kind == "join":
+            self.fired.append(Fired(visit, None, 1, (), None))
 
     @property
     def done(self) -> bool:

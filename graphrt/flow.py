@@ -386,8 +386,16 @@ class Flow(Generic[S]):
         """
         return self._node("subgraph", name, inner=flow, inputs=inputs, outputs=outputs, options=options)
 
-    def start(self, node: Node, /) -> None:
-        """Say where the flow begins. Needed only if not exactly one node has no incoming edge."""
+    def start(self, node: Node | Sequence[Node], /) -> None:
+        """Say where the flow begins. Needed only if not exactly one node has no incoming edge.
+
+        Several nodes begin side by side, as branches of a bar in front of them: a join named `start`, which has the
+        run's own line to gather and forks.
+        """
+        if isinstance(node, list | tuple):
+            bar = self.join("start")
+            self.fork(bar, node)
+            node = bar
         self._graph = None
         self._start = node, place_of_call()
 

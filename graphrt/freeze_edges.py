@@ -173,7 +173,7 @@ class EdgeFreezer:
         if free:
             names = listed(flow.drafts[i].name for i in free[:5]) + (" …" if len(free) > 5 else "")
             found = f"nothing leads to {names}, so each of them could be the start"
-            remedy = "say which: flow.start(node), and lead edges to the others"
+            remedy = "say which: flow.start(node), and lead edges to the others, or flow.start([…]) to begin at several"
         else:
             found, remedy = "every node has an edge that leads to it", "say where the flow begins: flow.start(node)"
         flow.wrong("no-start", f"{found}; {remedy}", None)

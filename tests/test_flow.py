@@ -14,6 +14,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 import pytest
 from pydantic import BaseModel
 
+from graphrt.account import account
+from graphrt.checks import check
 from graphrt.context import Context
 from graphrt.errors import DeadlinePassed, DefinitionError, LimitReached, UseError
 from graphrt.expressions import contains, is_none, let, not_, one_of, size
@@ -26,6 +28,7 @@ from graphrt.guards import Change, Read
 from graphrt.inputs import Limits
 from graphrt.recorded import error_info
 from graphrt.reducers import append, extend
+from graphrt.replay import verify
 
 
 class Mood(Enum):
@@ -374,6 +377,61 @@ def test_subflows_map_fields_explicitly_or_by_name() -> None:
     assert (first.reads, first.writes, first.timeout_s) == (("subject",), ("text",), 5.0)
     assert [c.text for c in second.inputs] == ["message = message", "draft = draft"]
     assert [c.text for c in second.outputs] == ["draft = draft"]
+
+
+class Trip(BaseModel):
+    notes: Annotated[list[str], append] = []
+    rounds: int = 0
+
+
+def side_by_side() -> Flow[Trip]:
+    """Return a flow that begins at two tasks and gathers them."""
+    flow = Flow("trip", Trip)
+    s = flow.state
+    weather = flow.task(writes=s.notes, name="weather")(lambda: "rain")
+    museums = flow.task(writes=s.notes, name="museums")(lambda: "two")
+    flow.start([weather, museums])
+    flow.edge([weather, museums], flow.join("together"))
+    return flow
+
+
+def test_a_flow_may_start_at_several_nodes() -> None:
+    """They are branches of a join named `start`, which needs no function and about which the checker says nothing."""
+    flow = side_by_side()
+    graph = flow.freeze()
+    first = graph.nodes[graph.start]
+    assert (first.name, first.kind, first.fork, [e.target for e in first.edges]) == ("start", "join", True, [0, 1])
+    assert graph.by_name["together"].opener == graph.start
+    assert [f.code for f in check(graph)] == ["GR303"]  # of a field that another test needs
+    result = flow.run_sync(Trip())
+    assert list(result.state.notes) == ["rain", "two"]
+    assert [v.id for v in account(result.trace).visits.values()] == ["0", "0.0.0", "0.1.0", "1"]
+    assert verify(result.trace, graph) is None
+
+
+def test_a_start_at_several_nodes_inside_a_flow() -> None:
+    """A subflow that begins at several nodes goes on as any other, and so does a loop that leads back to its bar."""
+    outer = Flow("outer", Trip)
+    o = outer.state
+    outer.subflow("inner", side_by_side(), outputs=let(o.rounds).be(7))
+    assert outer.run_sync(Trip()).state.rounds == 7
+    flow = Flow("rounds", Trip)
+    s = flow.state
+    begin, done = flow.join("begin"), flow.end("done")
+    note = flow.task(writes=s.notes, name="note")(lambda: "x")
+    flow.start(begin)
+    flow.edge(begin, note)
+    flow.edge(note, begin, set=let(s.rounds).be(s.rounds + 1), at_most=2)
+    flow.edge(note, done)
+    assert flow.run_sync(Trip()).state == Trip(notes=["x", "x", "x"], rounds=2)
+
+
+def test_a_start_at_no_node_is_a_mistake() -> None:
+    """An empty list is told where it stands, and a second node named `start` as well."""
+    flow = Flow("trip", Trip)
+    flow.task(name="start")(lambda: None)
+    flow.start([])
+    assert "duplicate-name" in [m.code for m in flow.check()]
 
 
 def test_the_start_is_the_only_node_without_incoming_edge() -> None:

@@ -11,6 +11,8 @@ def idle_join(at: Subject) -> Finds:
     for n in at.nodes:
         if n.kind != "join" or n.index in gathering or n.index not in at.reachable:
             continue
+        if n.index == at.graph.start and n.splits:
+            continue  # what a flow forks from where it begins
         why = "the branches of every fork before it have been gathered" if at.branches else "the graph has no fork"
         yield Found(
             f"join {n.name!r} never has more than one line to wait for: {why}; fork before it (flow.fork,"
