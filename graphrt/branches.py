@@ -135,7 +135,7 @@ class Branches:
         if edge.at_most is not None:
             key = (edge.source, edge.index)
             line.crossed = {**line.crossed, key: line.crossed.get(key, 0) + 1}
-        line.count[0] = number = line.count[0] + 1
+        line.numbers.last = number = line.numbers.last + 1
         node = self.graph.nodes[edge.target]
         live = self.live
         del live[visit.id]
@@ -171,7 +171,7 @@ class Branches:
         crossings: list[Crossing] = []
         for edge, items in taken:
             if items is None:
-                crossings.append(Crossing(edge, self._branch(visit.place, line, edge, -1)))
+                crossings.append(Crossing(edge, self._branch(visit.place, line, edge)))
             else:
                 crossings += self._fan_out(visit, edge, items)
         return crossings
@@ -247,7 +247,7 @@ class Branches:
     # -- lines --------------------------------------------------------------------------------------------------------
 
     def _visit(self, line: Line, node: Node, causes: tuple[str, ...], scopes: tuple[Scope, ...] | None = None) -> Visit:
-        line.count[0] = number = line.count[0] + 1
+        line.numbers.last = number = line.numbers.last + 1
         if scopes is not None:
             line.scopes = scopes
         visit = Visit(f"{line.prefix}{number}", number, node, line, causes, self)
@@ -270,33 +270,41 @@ class Branches:
         _enrol(line.scopes, scope)
         line.scopes = (*line.scopes, scope)
 
-    def _branch(self, place: Key, line: Line, edge: Edge, item: int) -> Line:
-        name = str(edge.index) if item < 0 else f"{edge.index}-{item}"
-        local = line.local
-        if edge.local or edge.each:
-            local = local | frozenset(edge.local) | frozenset((edge.each.item,) if edge.each else ())
+    def _branch(self, place: Key, line: Line, edge: Edge) -> Line:
         return Line(
-            (*place, (1, edge.index, item)),
-            f"{line.prefix}{line.count[0]}.{name}.",
+            (*place, (1, edge.index, -1)),
+            f"{line.prefix}{line.numbers.last}.{edge.index}.",
             line.state,
             delta={},
             behind=(line,),
             crossed=line.crossed,
-            local=local,
+            local=_local(line, edge),
             scopes=line.scopes,
         )
 
     def _fan_out(self, visit: Visit, edge: Edge, items: Sequence[Any]) -> list[Crossing]:
         each = edge.each
         assert each is not None, "only an `each` edge comes with items"
-        line = visit.line
-        lines = [self._branch(visit.place, line, edge, k) for k in range(len(items))]
-        for branch, item in zip(lines, items, strict=True):
-            branch.state = branch.state | {each.item: item}
-            branch.item = each.item
+        line, place, index = visit.line, visit.place, edge.index
+        prefix = f"{line.prefix}{line.numbers.last}.{index}-"
+        behind, local = (line,), _local(line, edge)  # shared: there may be many branches
+        lines = [
+            Line(
+                (*place, (1, index, k)),
+                f"{prefix}{k}.",
+                {**line.state, each.item: item},
+                delta={},
+                behind=behind,
+                crossed=line.crossed,
+                local=local,
+                scopes=line.scopes,
+                item=each.item,
+            )
+            for k, item in enumerate(items)
+        ]
         if each.at_once is None or len(items) <= each.at_once:
             return [Crossing(edge, branch) for branch in lines]
-        fan = Fan(line, visit.id, visit.place, edge.target)
+        fan = Fan(line, visit.id, place, edge.target)
         self.fans[fan] = None
         _enrol(line.scopes, fan)
         for branch in lines[: each.at_once]:
@@ -451,8 +459,8 @@ class Branches:
             local=was.local,
             scopes=scope.outer,
         )
-        line.count = was.count
-        line.apart = (*was.key, (0, was.count[0] + 1, 0))
+        line.numbers = was.numbers
+        line.apart = (*was.key, (0, was.numbers.last + 1, 0))
         return line
 
     def _drop_scope(self, scope: Scope) -> tuple[Visit, ...]:
@@ -548,6 +556,13 @@ class Branches:
         """Tell whether the run's first line is its only one, so that nothing will ever be merged with it."""
         top = self.top
         return not top.count and not top.parked and not top.ended and not self.open and self.root.scopes == (top,)
+
+
+def _local(line: Line, edge: Edge) -> frozenset[str]:
+    """Return the fields that are local to a branch which leaves a line by an edge."""
+    if not edge.local and not edge.each:
+        return line.local
+    return line.local | frozenset(edge.local) | frozenset((edge.each.item,) if edge.each else ())
 
 
 def _enrol(scopes: Iterable[Scope], member: Visit | Scope | Fan) -> None:

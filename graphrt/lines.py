@@ -25,15 +25,12 @@ Key: TypeAlias = tuple[Part, ...]
 Crossed: TypeAlias = dict[tuple[int, int], int]
 
 
-class Delta:
+class Delta(msgspec.Struct, eq=False, gc=False):  # nothing that it holds leads back to it
     """What a line wrote to one field: possibly a replacing value, then values that went through the reducer."""
 
-    __slots__ = ("added", "replaced", "value")
-
-    def __init__(self) -> None:
-        self.replaced = False
-        self.value: Any = None
-        self.added: list[Any] = []
+    replaced: bool = False
+    value: Any = None
+    added: list[Any] = []
 
     def replace(self, value: Any) -> None:  # noqa: ANN401 - any value of the state
         """Note a write that replaces what was there."""
@@ -68,6 +65,12 @@ def reduced(field: Field, old: Any, new: Any) -> Any:  # noqa: ANN401 - values o
         raise WriteRefused(message, field=field.name) from error
 
 
+class Tally(msgspec.Struct, eq=False):
+    """The last number that a visit has under the name of a line."""
+
+    last: int = -1
+
+
 class Line(msgspec.Struct, eq=False):
     """A sequence of visits, and the state its next visit sees."""
 
@@ -86,8 +89,8 @@ class Line(msgspec.Struct, eq=False):
     """The field that holds its item, of an `each` branch whose first visit has not begun."""
     apart: Key | None = None
     """Its order, where that is not its key."""
-    count: list[int] = msgspec.field(default_factory=lambda: [-1])
-    """The last number that a visit of this line has; shared with the lines that go on from it under its name."""
+    numbers: Tally = msgspec.field(default_factory=Tally)
+    """Of its visits; shared with the lines that go on from it under its name."""
 
     @property
     def order(self) -> Key:

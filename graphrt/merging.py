@@ -154,8 +154,8 @@ def _topological(lines: list[Line]) -> list[Line]:
 
 def _turn(line: Line) -> Key:
     """Order ready lines; one that went straight from a fork to a join has no visit and takes no turn."""
-    return line.order if line.count[0] >= 0 else ()
+    return line.order if line.numbers.last >= 0 else ()
 
 
 def _last(line: Line) -> str:
-    return f"{line.prefix}{line.count[0]}" if line.count[0] >= 0 else line.prefix.rstrip(".")
+    return f"{line.prefix}{line.numbers.last}" if line.numbers.last >= 0 else line.prefix.rstrip(".")

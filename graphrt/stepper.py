@@ -157,7 +157,7 @@ class Stepper:
         self.script: Script | None = None
         """What was recorded to follow from the next input: it is done so again instead of being decided anew."""
         self._root: _Frame | None = None
-        self._visits: dict[str, tuple[_Frame, Visit]] = {}
+        self._visits: dict[str, Visit] = {}
         self._seed = 0
         self._at = 0.0
         self._events: list[Event] = []
@@ -177,7 +177,7 @@ class Stepper:
     @property
     def visits(self) -> dict[str, str]:
         """Live visits: id to the name of the node."""
-        return {v.id: v.node.name for _, v in self._visits.values()}
+        return {v.id: v.node.name for v in self._visits.values()}
 
     def state_at(self, visit: str) -> dict[str, Any]:
         """Return the state that a live visit sees.
@@ -273,7 +273,7 @@ class Stepper:
 
     def _attempt_succeeded(self, given: AttemptSucceeded) -> None:
         visit = self._expect(given.visit, RUNNING, given.attempt)
-        frame = self._visits[given.visit][0]
+        frame = _frame(visit.outer)
         fields = frame.fields
         node = visit.node
         decoded: list[tuple[Field, Any]] = []
@@ -302,7 +302,7 @@ class Stepper:
 
     def _attempt_failed(self, given: AttemptFailed) -> None:
         visit = self._expect(given.visit, RUNNING, given.attempt)
-        frame = self._visits[given.visit][0]
+        frame = _frame(visit.outer)
         del self.attempts[given.visit]
         self._meter.use(given.duration_s, given.usage)
         error = given.error
@@ -335,7 +335,8 @@ class Stepper:
         if key not in self.timers or self.status not in {"running", "suspended"}:
             raise self._wrong(f"has no timer {given.kind!r} for visit {given.visit}")
         del self.timers[key]
-        frame, visit = self._visits[given.visit]
+        visit = self._visits[given.visit]
+        frame = _frame(visit.outer)
         self.status = "running"
         if given.kind == "retry":
             self._start_attempt(frame, visit)
@@ -359,7 +360,8 @@ class Stepper:
             raise AnswerRefused(
                 f"run {self.run}: visit {given.visit} asks nothing; open questions: {waiting}", visit=given.visit
             )
-        frame, visit = self._visits[given.visit]
+        visit = self._visits[given.visit]
+        frame = _frame(visit.outer)
         if visit.phase == DOUBTFUL:
             self._doubt_answered(frame, visit, given)
             return
@@ -441,7 +443,7 @@ class Stepper:
         if frame.born:
             born, frame.born = frame.born, []
             for visit in born:
-                self._visits[visit.id] = (frame, visit)
+                self._visits[visit.id] = visit
                 self._begin(frame, visit)
         for join in fired:
             self._start_join(frame, join)
@@ -467,7 +469,7 @@ class Stepper:
 
     def _start_join(self, frame: _Frame, fired: Fired) -> None:
         visit, name = fired.visit, fired.visit.node.name
-        self._visits[visit.id] = (frame, visit)
+        self._visits[visit.id] = visit
         for left in fired.dropped:
             self._discard(left, "join")
         self._events.append(VisitStarted(visit.id, name, visit.causes))
@@ -660,7 +662,7 @@ class Stepper:
                     frame.write(line, changes[edge.index], replace=True)
                 following = frame.hop(visit, edge)
                 del self._visits[visit.id]
-                self._visits[following.id] = (frame, following)
+                self._visits[following.id] = following
                 self._begin(frame, following)
                 return
         crossings = frame.leave(visit, taken)
@@ -713,7 +715,7 @@ class Stepper:
         """The graph inside a node has ended: write what the node writes and go on from it."""
         visit = frame.outer
         assert visit is not None, "only a graph inside a node is left"
-        outer = self._visits[visit.id][0]
+        outer = _frame(visit.outer)
         self._leave_inside(visit)
         node = visit.node
         fields = outer.graph.field
@@ -770,7 +772,7 @@ class Stepper:
         at = frame
         while at.outer is not None:
             outer = at.outer
-            around = self._visits[outer.id][0]
+            around = _frame(outer.outer)
             if self._caught(around, outer, error):
                 self._leave_inside(outer, "failure")
                 self._failed(around, outer, error)
@@ -847,7 +849,7 @@ class Stepper:
 
     def _all_live(self) -> list[tuple[_Frame, Visit]]:
         """Return live visits in the order of their births, outer before inner."""
-        return list(self._visits.values())
+        return [(_frame(visit.outer), visit) for visit in self._visits.values()]
 
     def _pick_up(self, frame: _Frame, visit: Visit) -> None:
         """After a crash or a suspension: command again what a driver has to have in hand."""
@@ -968,7 +970,7 @@ class Stepper:
         frames: dict[int, _Frame] = {}
         if self._root is not None:
             frames[id(self._root)] = self._root
-        for frame, visit in self._visits.values():
+        for frame, visit in self._all_live():
             frames[id(frame)] = frame
             if visit.inner is not None:
                 inner = _frame(visit.inner)
@@ -1061,18 +1063,18 @@ class Stepper:
         if found is None:
             live = ", ".join(f"{i} ({name})" for i, name in self.visits.items()) or "none"
             raise self._wrong(f"has no live visit {visit}; live: {live}")
-        return found
+        return _frame(found.outer), found
 
     def _expect(self, visit: str, phase: str, attempt: int) -> Visit:
         found = self._visits.get(visit)
         if (
             found is None
-            or found[1].phase != phase
-            or found[1].attempt != attempt
+            or found.phase != phase
+            or found.attempt != attempt
             or self.status not in {"running", "suspended"}
         ):
             raise self._wrong(f"expects no such thing of attempt {attempt} of visit {visit}")
-        return found[1]
+        return found
 
     def _wrong(self, why: str) -> WrongInput:
         return WrongInput(

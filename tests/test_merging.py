@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from graphrt import Flow, append
 from graphrt.errors import WriteConflict
-from graphrt.lines import Arrival, Delta, Key, Line
+from graphrt.lines import Arrival, Delta, Key, Line, Tally
 from graphrt.merging import merge
 
 
@@ -34,7 +34,7 @@ def a_line(place: int, *behind: Line, local: frozenset[str] = frozenset(), **wri
         else:
             delta[name].added.append(value)
     state: dict[str, Any] = {"said": ["begun"], "last": ""}
-    return Line(key, f"{place}.", state, delta, behind, {}, local, (), count=[0])
+    return Line(key, f"{place}.", state, delta, behind, {}, local, (), numbers=Tally(0))
 
 
 def at_its_end(line: Line) -> Arrival:

@@ -431,8 +431,7 @@ class Driver:
         attempt = Attempt(command)
         self._live[command.visit] = attempt
         attempt.task = task = self._loop.create_task(self._run_in_task(attempt))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.add(task)  # it takes itself out when it ends: a callback for each costs objects in a wide fan-out
 
     async def _run_in_task(self, attempt: Attempt) -> None:
         outcome = None
@@ -441,13 +440,17 @@ class Driver:
                 outcome = await self._try(attempt)
         finally:
             self._ended.append((attempt, outcome))
+            if attempt.task is not None:
+                self._tasks.discard(attempt.task)
             if self._waiter is not None and not self._waiter.done():
                 self._waiter.set_result(None)
 
     def _take_ended(self) -> None:
         ended, self._ended = self._ended, []
         live, attempts = self._live, self.stepper.attempts
-        for attempt, outcome in ended:
+        ended.reverse()
+        while ended:  # each is let go of before the next: they may be many
+            attempt, outcome = ended.pop()
             command = attempt.command
             if live.get(command.visit) is attempt:
                 del live[command.visit]
@@ -460,6 +463,7 @@ class Driver:
             attempt.unwanted = True
             if attempt.task is not None:
                 attempt.task.cancel()
+                attempt.task.add_done_callback(self._tasks.discard)  # one that never began takes nothing out
         else:
             unwanted = (command.visit, command.attempt)
             self._ready = [r for r in self._ready if (r.visit, r.attempt) != unwanted]

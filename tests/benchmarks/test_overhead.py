@@ -155,6 +155,17 @@ def test_a_branch_costs_the_same_among_many() -> None:
     assert many < 2 * few
 
 
+def test_a_branch_costs_the_same_among_ten_thousand() -> None:
+    """What is kept for a branch is few objects: the collector, which walks them all, does not make many branches dear."""
+    graph = on_graphrt.fan_of()
+    few, many = least(
+        (partial(often, partial(on_graphrt.fanned, graph, list(range(100))), 10), 1_000),
+        (partial(on_graphrt.fanned, graph, list(range(10_000))), 10_000),
+        rounds=3,
+    )
+    assert many < 1.8 * few
+
+
 def test_folding_a_trace_costs_no_more_than_the_run() -> None:
     """Taking up a run again costs less than it took to run it: below 1.5 times its time, without its nodes."""
     graph = on_graphrt.loop_of(1_000)

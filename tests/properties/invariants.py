@@ -17,7 +17,7 @@ def frames(driver: Driver) -> list[Branches]:
     """Return the branches of all graphs that run: of the whole, and inside live visits."""
     stepper = driver.stepper
     assert stepper._root is not None
-    return [stepper._root, *(v.inner for _, v in stepper._visits.values() if v.inner is not None)]
+    return [stepper._root, *(v.inner for v in stepper._visits.values() if v.inner is not None)]
 
 
 def tokens_add_up(driver: Driver) -> None:
@@ -51,10 +51,10 @@ def books_balance(driver: Driver) -> None:
     stepper = driver.stepper
     assert stepper.attempts == {v: c.attempt for v, c in driver.running.items()}
     assert stepper.timers == driver.timers
-    assert stepper._inside == sum(v.inner is not None for _, v in stepper._visits.values())
+    assert stepper._inside == sum(v.inner is not None for v in stepper._visits.values())
     ours = {*driver.ready, *driver.running, *(v for v, _ in driver.timers), *stepper.questions}
     if stepper.status in {"running", "suspended"}:
-        inside = {v.id for _, v in stepper._visits.values() if v.inner is not None}
+        inside = {v.id for v in stepper._visits.values() if v.inner is not None}
         assert ours | inside == set(stepper.visits), "something is live that waits for nothing"
     else:
         assert not ours, "something is left of a run that has ended"
