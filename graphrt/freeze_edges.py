@@ -24,8 +24,8 @@ class EdgeFreezer:
         self.made = made
         self.out: list[list[Edge]] = [[] for _ in made]
         """Edges by the index of their source."""
-        self.verbs: list[set[str]] = [set() for _ in made]
-        """`edge` and `fork`, as each node is left by them when it completed."""
+        self.left_by: dict[str, set[int]] = {"edge": set(), "fork": set()}
+        """The nodes that are left by each of these verbs when they completed."""
 
     def edges(self, draft: EdgeDraft) -> None:
         """Make the edges that one call of `edge`, `fork` or `each` asked for."""
@@ -54,7 +54,7 @@ class EdgeFreezer:
                 continue
             on, on_error = self._trigger(source, draft, what)
             if draft.verb != "each" and on_error is None:
-                self.verbs[source].add(draft.verb)
+                self.left_by[draft.verb].add(source)
             if draft.verb == "fork":
                 self._fork(source, what, place)
             out = self.out[source]
@@ -138,8 +138,9 @@ class EdgeFreezer:
 
     def choices(self) -> None:
         """Check that every answer leads somewhere, if one does, and that forks and plain edges do not mix."""
+        mixed = self.left_by["edge"] & self.left_by["fork"]
         for index, draft in enumerate(self.flow.drafts):
-            if self.verbs[index] == {"edge", "fork"}:
+            if index in mixed:
                 self.flow.wrong(
                     "fork-and-edge",
                     f"{draft.name!r} has both fork and edge: a fork takes all that match, an edge the first;"

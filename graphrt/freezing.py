@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from graphrt.definition import Definition, place_text
 from graphrt.drafts import EdgeDraft, NodeDraft, Place
 from graphrt.errors import DefinitionError
 from graphrt.freeze_edges import EdgeFreezer
 from graphrt.freeze_nodes import NodeFreezer
-from graphrt.graph import Graph, Node
+from graphrt.graph import Edge, Graph, Node
 from graphrt.openers import place_joins
 
 if TYPE_CHECKING:
@@ -39,13 +39,21 @@ def freeze(
     edge_freezer.choices()
     # Where edges are missing, what cannot be reached or where to start would only repeat it.
     first = edge_freezer.start(start) if edges_hold and flow.drafts else None
-    nodes = tuple(Node(edges=tuple(out), **given) for given, out in zip(made, edge_freezer.out, strict=True))
+    nodes = tuple(_finished(made, edge_freezer.out))
     if first is not None:
         nodes, more = place_joins(nodes, first)
         flow.mistakes += more
     if flow.mistakes or first is None:
         raise DefinitionError(flow.name, tuple(flow.mistakes))
     return Graph(flow.name, flow.fields, nodes, first, limits, flow.state_type)
+
+
+def _finished(made: list[dict[str, Any]], out: list[list[Edge]]) -> Iterator[Node]:
+    """Put nodes and their edges together, and let go of what each was made from: there may be many."""
+    made.reverse()
+    out.reverse()
+    while made:
+        yield Node(edges=tuple(out.pop()), **made.pop())
 
 
 def _check_names(flow: Definition) -> None:

@@ -446,7 +446,7 @@ class Stepper:
                 self._visits[visit.id] = visit
                 self._begin(frame, visit)
         for join in fired:
-            self._start_join(frame, join)
+            self._start_join(join)
 
     def _begin(self, frame: _Frame, visit: Visit) -> None:
         node, line = visit.node, visit.line
@@ -467,7 +467,7 @@ class Stepper:
         else:
             self._then(self._enter, frame, visit)
 
-    def _start_join(self, frame: _Frame, fired: Fired) -> None:
+    def _start_join(self, fired: Fired) -> None:
         visit, name = fired.visit, fired.visit.node.name
         self._visits[visit.id] = visit
         for left in fired.dropped:

@@ -156,7 +156,7 @@ def test_a_branch_costs_the_same_among_many() -> None:
 
 
 def test_a_branch_costs_the_same_among_ten_thousand() -> None:
-    """What is kept for a branch is few objects: the collector, which walks them all, does not make many branches dear."""
+    """Few objects are kept for a branch, so the collector, which walks them all, does not make many branches dear."""
     graph = on_graphrt.fan_of()
     few, many = least(
         (partial(often, partial(on_graphrt.fanned, graph, list(range(100))), 10), 1_000),
