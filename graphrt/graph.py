@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
@@ -111,8 +111,7 @@ class Each(msgspec.Struct, frozen=True):
     """How many branches of this edge may be under way at the same time; None for all."""
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
+class Edge(msgspec.Struct, frozen=True):
     """A transition `on [when] / set`, in UML's words."""
 
     source: int
@@ -133,8 +132,7 @@ class Edge:
     """`file:line` where it was written; not part of the digest."""
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(msgspec.Struct, frozen=True):
     """One unit of work, or a place where lines meet or end."""
 
     index: int
@@ -173,7 +171,7 @@ class Node:
     """A node with a graph inside: assignments to the inner state's fields from the outer state."""
     outputs: tuple[Change, ...] = ()
     """… and to the outer state's fields from the inner state."""
-    about: dict[str, Json] = field(default_factory=dict[str, Any])
+    about: dict[str, Json] = {}
     """What pictures and people want to know: `instructions`, `tools`, `model`, `doc`."""
     work: Work | None = None
     """The code; absent in a graph that was read from its JSON form."""

@@ -14,8 +14,9 @@ networkx has it.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from graphrt.errors import Mistake
 

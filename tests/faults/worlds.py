@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+import msgspec
+
 from graphrt import Context
 from graphrt.commands import StartAttempt
 from graphrt.graph import Graph, Node, Work
@@ -86,9 +88,11 @@ def alive(graph: Graph, effects: Effects) -> Graph:
 
     def mend(node: Node) -> Node:
         if node.graph is not None:
-            return replace(node, graph=alive(node.graph, effects))
+            return msgspec.structs.replace(node, graph=alive(node.graph, effects))
         if node.kind != "task":
             return node
-        return replace(node, work=Work(fn(node), tuple((name, name) for name in READ), "context", is_async=True))
+        return msgspec.structs.replace(
+            node, work=Work(fn(node), tuple((name, name) for name in READ), "context", is_async=True)
+        )
 
     return replace(graph, nodes=tuple(map(mend, graph.nodes)))

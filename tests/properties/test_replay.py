@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from dataclasses import replace
 
+import msgspec
 from hypothesis import assume, event, given
 
 from graphrt import replay
@@ -99,20 +100,20 @@ def _changed(graph: Graph, rnd: random.Random) -> Graph | None:
         case "less":
             del edges[k]
         case "other":
-            edges[k] = replace(edges[k], target=rnd.randrange(len(graph.nodes)))
+            edges[k] = msgspec.structs.replace(edges[k], target=rnd.randrange(len(graph.nodes)))
         case "free":
-            edges[k] = replace(edges[k], when=None, at_most=None)
+            edges[k] = msgspec.structs.replace(edges[k], when=None, at_most=None)
         case "twice":
-            edges.append(replace(edges[k], target=rnd.randrange(len(graph.nodes))))
+            edges.append(msgspec.structs.replace(edges[k], target=rnd.randrange(len(graph.nodes))))
         case "order":
             edges.reverse()
         case "kind":
-            node = replace(node, fork=not node.fork)
+            node = msgspec.structs.replace(node, fork=not node.fork)
         case _:
-            node = replace(node, name="renamed")
-    node = replace(node, edges=tuple(replace(e, index=i) for i, e in enumerate(edges)))
+            node = msgspec.structs.replace(node, name="renamed")
+    node = msgspec.structs.replace(node, edges=tuple(msgspec.structs.replace(e, index=i) for i, e in enumerate(edges)))
     nodes: tuple[Node, ...] = tuple(node if n.index == node.index else n for n in graph.nodes)
-    bare = tuple(replace(n, opener=None, closes=False) if n.kind == "join" else n for n in nodes)
+    bare = tuple(msgspec.structs.replace(n, opener=None, closes=False) if n.kind == "join" else n for n in nodes)
     placed, mistakes = place_joins(bare, graph.start)
     return None if mistakes else replace(graph, nodes=placed)
 

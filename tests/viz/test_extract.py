@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+import msgspec
 import pytest
 
 from graphrt.graph import Edge, Graph, Node, Retry, graph_from_json
@@ -133,8 +132,8 @@ def test_the_tooltip_tells_what_there_is_no_room_for() -> None:
     assert "answers: send, again, drop" in tips["approve"]
     assert "deadline: 1 d" in tips["approve"]
     assert "retry: 3 attempts, first wait 1 s, then ×2, on TimeoutError" in tips["draft"]
-    long = replace(SUPPORT.nodes[6], about={"doc": "x" * 5000})
-    assert len(picture_of(Graph("g", FIELDS, (replace(long, index=0),))).nodes[1].tooltip) < 500
+    long = msgspec.structs.replace(SUPPORT.nodes[6], about={"doc": "x" * 5000})
+    assert len(picture_of(Graph("g", FIELDS, (msgspec.structs.replace(long, index=0),))).nodes[1].tooltip) < 500
 
 
 def _nested(inner: int) -> Graph:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import msgspec
 import pytest
 
 from graphrt.graph import Edge, Graph, Node, Retry
@@ -252,12 +253,12 @@ def test_an_unknown_view_is_named() -> None:
 def _other() -> Graph:
     """Return the support flow with one of each: a node renamed, one changed, an edge changed, one new."""
     nodes = list(SUPPORT.nodes)
-    nodes[2] = replace(nodes[2], name="bugs")
-    nodes[3] = replace(nodes[3], retry=Retry(attempts=5, on=("TimeoutError",), jitter=0.0))
-    loop = replace(nodes[4].edges[0], when=compared("score", "<", 0.9), at_most=2)
-    nodes[4] = replace(nodes[4], edges=(loop, nodes[4].edges[1]))
+    nodes[2] = msgspec.structs.replace(nodes[2], name="bugs")
+    nodes[3] = msgspec.structs.replace(nodes[3], retry=Retry(attempts=5, on=("TimeoutError",), jitter=0.0))
+    loop = msgspec.structs.replace(nodes[4].edges[0], when=compared("score", "<", 0.9), at_most=2)
+    nodes[4] = msgspec.structs.replace(nodes[4], edges=(loop, nodes[4].edges[1]))
     nodes.append(Node(8, "polish", "agent", edges=(Edge(8, 5, 0),)))
-    nodes[1] = replace(nodes[1], edges=(Edge(1, 8, 0),))
+    nodes[1] = msgspec.structs.replace(nodes[1], edges=(Edge(1, 8, 0),))
     return replace(SUPPORT, nodes=tuple(nodes))
 
 
