@@ -6,7 +6,6 @@ into frames, agents stay closed; both can be asked for otherwise.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast
 
 from graphrt_viz.picture import PCluster, PEdge, Picture, PNode
@@ -227,21 +226,36 @@ def edge_of(graph: Graph, edge: Edge, path: str) -> PEdge:
     """Return a transition of the graph at `path`."""
     node = graph.nodes[edge.source]
     forks = node.fork and edge.on_error is None and sum(e.on_error is None for e in node.edges) > 1
-    shown = PEdge(
+    on_error, each = edge.on_error, edge.each
+    guard = edge.when.text if edge.when is not None else ""
+    action = "; ".join([change.text for change in edge.set]) if edge.set else ""
+    each_text = f"{each.item} in {each.of}" if each is not None else ""
+    target = graph.nodes[edge.target].name
+    said = (
+        ("on error" if on_error is not None else "on", on_error or edge.on),
+        ("when", guard),
+        ("set", action),
+        ("at most", edge.at_most),
+        ("each", each_text),
+        ("at once", each.at_once if each is not None else None),
+        ("local", ", ".join(edge.local)),
+    )
+    lines = [f"{node.name} → {target}", *[f"{k}: {_cut(v)}" for k, v in said if v or v == 0]]
+    return PEdge(
         source=step_into(path, node.name),
-        target=step_into(path, graph.nodes[edge.target].name),
+        target=step_into(path, target),
         number=_number(node, edge) if not forks else None,
-        on=edge.on if edge.on is not None else (edge.on_error or "").rpartition(".")[2],
-        guard=edge.when.text if edge.when is not None else "",
-        action="; ".join(change.text for change in edge.set),
+        on=edge.on if edge.on is not None else (on_error or "").rpartition(".")[2],
+        guard=guard,
+        action=action,
         bound=edge.at_most,
-        each=f"{edge.each.item} in {edge.each.of}" if edge.each is not None else "",
-        at_once=edge.each.at_once if edge.each is not None else None,
+        each=each_text,
+        at_once=each.at_once if each is not None else None,
         fork=forks,
         otherwise=not forks and _is_otherwise(node, edge),
-        error=edge.on_error is not None,
+        error=on_error is not None,
+        tooltip="\n".join(lines),
     )
-    return _with_tooltip(shown, graph, edge)
 
 
 def _rivals(node: Node, edge: Edge) -> list[Edge]:
@@ -250,6 +264,8 @@ def _rivals(node: Node, edge: Edge) -> list[Edge]:
 
 
 def _number(node: Node, edge: Edge) -> int | None:
+    if len(node.edges) == 1:
+        return None
     conditional = [e for e in _rivals(node, edge) if e.when is not None or e.at_most is not None]
     return edge.index + 1 if edge in conditional and len(conditional) > 1 else None
 
@@ -263,20 +279,3 @@ def _is_otherwise(node: Node, edge: Edge) -> bool:
         for e in node.edges[: edge.index]
         if e.each is None or e.when
     )
-
-
-def _with_tooltip(shown: PEdge, graph: Graph, edge: Edge) -> PEdge:
-    said = [
-        ("on error" if shown.error else "on", edge.on_error or edge.on or ""),
-        ("when", shown.guard),
-        ("set", shown.action),
-        ("at most", str(edge.at_most) if edge.at_most is not None else ""),
-        ("each", shown.each),
-        ("at once", str(shown.at_once) if shown.at_once is not None else ""),
-        ("local", ", ".join(edge.local)),
-    ]
-    lines = [
-        f"{graph.nodes[edge.source].name} → {graph.nodes[edge.target].name}",
-        *(f"{k}: {_cut(v)}" for k, v in said if v),
-    ]
-    return replace(shown, tooltip="\n".join(lines))

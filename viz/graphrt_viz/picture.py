@@ -10,7 +10,9 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Final, Literal, TypeAlias, cast, get_args
 
 import msgspec
@@ -263,23 +265,28 @@ def _plain(value: object) -> Any:  # noqa: ANN401 - a JSON value
         return [_plain(v) for v in cast("tuple[object, ...]", value)]
     if isinstance(value, float) and value.is_integer():
         return int(value)  # 372.0 and 372 are equal, so they must be written alike
-    out: dict[str, Any] = {}
-    for name, default in _members(kind):
-        v = getattr(value, name)
-        if v is not default and v != default:
-            out[name] = _plain(v)
-    return out if dataclasses.is_dataclass(kind) else value
+    members = _MEMBERS.get(kind) or _members(kind)
+    if members is None:
+        return value
+    names, defaults, get = members
+    return {
+        name: v if type(v) in _AS_IS else _plain(v)
+        for name, v, default in zip(names, get(value), defaults, strict=True)
+        if v is not default and v != default
+    }
 
 
-_MEMBERS: dict[type[Any], tuple[tuple[str, object], ...]] = {}
+_Members: TypeAlias = tuple[tuple[str, ...], tuple[object, ...], Callable[[object], tuple[Any, ...]]]
+_MEMBERS: dict[type[Any], _Members] = {}
 
 
-def _members(kind: type[Any]) -> tuple[tuple[str, object], ...]:
-    """Return the fields of a part of a picture, and their defaults; nothing for other types."""
-    found = _MEMBERS.get(kind)
-    if found is None:
-        fields = dataclasses.fields(kind) if dataclasses.is_dataclass(kind) else ()
-        found = _MEMBERS[kind] = tuple((f.name, f.default) for f in fields)
+def _members(kind: type[Any]) -> _Members | None:
+    """Return the names of the fields of a part of a picture, their defaults, and what gets them; of others nothing."""
+    if not dataclasses.is_dataclass(kind):
+        return None
+    fields = dataclasses.fields(kind)
+    names = tuple(f.name for f in fields)
+    found = _MEMBERS[kind] = (names, tuple(f.default for f in fields), attrgetter(*names))
     return found
 
 
