@@ -516,7 +516,7 @@ class Driver:
             if around is not None:
                 with suppress(ValueError):  # it is taken down from elsewhere, with its event loop
                     CURRENT.reset(around)
-        duration = self._monotonic() - begun
+        duration = round((self._monotonic() - begun) * 1e9) / 1e9  # no clock tells more
         if context is None:
             return AttemptSucceeded(command.visit, command.attempt, writes, duration)
         notes = _as_json(context.notes) if context.notes else context.notes
@@ -533,7 +533,7 @@ class Driver:
             error.__traceback__ = error.__traceback__.tb_next  # our own frame would keep the whole run alive
         self.failure = error
         _log.debug("run %s: attempt %d of visit %s failed", self.run, command.attempt, command.visit, exc_info=error)
-        duration = self._monotonic() - begun
+        duration = round((self._monotonic() - begun) * 1e9) / 1e9  # no clock tells more
         if context is None:
             return AttemptFailed(command.visit, command.attempt, _recorded(error), duration)
         marks = _as_marks(context)
