@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, LiteralString, ParamSpec, Protocol, TypeAlias, TypeVar
 
+import msgspec
+
 if TYPE_CHECKING:
     from graphrt.errors import Mistake
     from graphrt.expressions import Space
@@ -79,8 +81,7 @@ class Choice(Node, Generic[L]):
     _answers: list[L]
 
 
-@dataclass(slots=True, eq=False)
-class NodeDraft:
+class NodeDraft(msgspec.Struct, eq=False):
     """A node as it was written."""
 
     kind: NodeKind
@@ -94,7 +95,7 @@ class NodeDraft:
     """The flow of a subgraph."""
     reads: Any = ()
     writes: Any = None
-    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    options: Mapping[str, Any] = {}
     """retry, timeout, on_crash, policies, ignore."""
     question: str = ""
     deadline: Any = None
@@ -106,8 +107,7 @@ class NodeDraft:
     outputs: Any = None
 
 
-@dataclass(slots=True, eq=False)
-class EdgeDraft:
+class EdgeDraft(msgspec.Struct, eq=False):
     """One call of `edge`, `fork` or `each`, as it was written."""
 
     verb: str
