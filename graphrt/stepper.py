@@ -11,11 +11,10 @@ affair; here are attempts and retries, outcomes and guards, questions, limits, g
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeAlias
 
-from graphrt.branches import Branches
+from graphrt.answering import read_answer
 from graphrt.commands import CancelAttempt, CancelTimer, StartAttempt, StartTimer
 from graphrt.errors import (
     AnswerRefused,
@@ -50,8 +49,8 @@ from graphrt.events import (
     VisitStarted,
     VisitWaiting,
 )
-from graphrt.fields import MISSING
-from graphrt.guards import show, show_asked
+from graphrt.frames import Frame, changes, frame_of, policies, policy, shown, state_inside
+from graphrt.guards import show
 from graphrt.inputs import (
     Answered,
     AttemptFailed,
@@ -81,7 +80,7 @@ if TYPE_CHECKING:
     from graphrt.inputs import Input, Json, Mark
     from graphrt.lines import Fired, Visit
     from graphrt.meter import Passed
-    from graphrt.routing import Plan, Taken
+    from graphrt.routing import Taken
 
 Status: TypeAlias = Literal["new", "running", "suspended", "completed", "failed", "cancelled"]
 
@@ -96,17 +95,6 @@ DONE: Final = "done"  # its work has ended well, its routing has not (it failed 
 FAILED: Final = "failed"  # its work has failed, and so has the run
 
 _DOUBT_ANSWERS: Final = ("retry", "fail")
-
-
-class _Frame(Branches):
-    """The branches of one graph in a run, and the visit whose node that graph is inside of."""
-
-    __slots__ = ("outer", "plan")
-
-    def __init__(self, plan: Plan, state: dict[str, Any], prefix: str, outer: Visit | None) -> None:
-        super().__init__(plan.graph, plan.joins, state, prefix)
-        self.plan = plan
-        self.outer = outer
 
 
 class Stepper:
@@ -156,13 +144,13 @@ class Stepper:
         self.totals = self._meter.totals
         self.script: Script | None = None
         """What was recorded to follow from the next input: it is done so again instead of being decided anew."""
-        self._root: _Frame | None = None
+        self._root: Frame | None = None
         self._visits: dict[str, Visit] = {}
         self._seed = 0
         self._at = 0.0
         self._events: list[Event] = []
         self._commands: list[Command] = []
-        self._todo: list[tuple[Callable[..., None], _Frame, Visit, tuple[Any, ...]]] = []
+        self._todo: list[tuple[Callable[..., None], Frame, Visit, tuple[Any, ...]]] = []
         """What follows at once from what was done: a method, and the live visit that it goes on with."""
         self._inside = 0
         """How many live visits have a graph inside that runs."""
@@ -226,7 +214,7 @@ class Stepper:
             waiting.extendleft(reversed(self._todo))  # What follows from a step comes before its younger siblings.
         self._todo = []
 
-    def _then(self, do: Callable[..., None], frame: _Frame, visit: Visit, *args: Any) -> None:  # noqa: ANN401 - its own
+    def _then(self, do: Callable[..., None], frame: Frame, visit: Visit, *args: Any) -> None:  # noqa: ANN401 - its own
         self._todo.append((do, frame, visit, args))
 
     def _look_round(self) -> None:
@@ -267,13 +255,13 @@ class Stepper:
         self.run, self.status, self._seed = given.run, "running", given.seed
         self._meter.limit(given.limits if given.limits is not None else self.graph.limits)
         self._events.append(RunStarted(self.graph.name, given.run))
-        self._root = _Frame(plan_of(self.graph), state, "", None)
+        self._root = Frame(plan_of(self.graph), state, "", None)
         self._root.begin()
         self._take_up(self._root)
 
     def _attempt_succeeded(self, given: AttemptSucceeded) -> None:
         visit = self._expect(given.visit, RUNNING, given.attempt)
-        frame = _frame(visit.outer)
+        frame = frame_of(visit.outer)
         fields = frame.fields
         node = visit.node
         decoded: list[tuple[Field, Any]] = []
@@ -302,7 +290,7 @@ class Stepper:
 
     def _attempt_failed(self, given: AttemptFailed) -> None:
         visit = self._expect(given.visit, RUNNING, given.attempt)
-        frame = _frame(visit.outer)
+        frame = frame_of(visit.outer)
         del self.attempts[given.visit]
         self._meter.use(given.duration_s, given.usage)
         error = given.error
@@ -318,12 +306,12 @@ class Stepper:
         else:
             self._failed(frame, visit, error, given.marks)
 
-    def _retry_due(self, frame: _Frame, visit: Visit, error: ErrorInfo) -> float | None:
+    def _retry_due(self, frame: Frame, visit: Visit, error: ErrorInfo) -> float | None:
         """Return when the next attempt is due, in seconds since the epoch; None if there will be none."""
         if self.script is not None:
             retried = self.script.retried.get(visit.id)
             return retried.due if retried is not None else None
-        retry: Retry | None = _policy(visit, frame, "retry")
+        retry: Retry | None = policy(visit, frame, "retry")
         if retry is None or visit.tries >= retry.attempts or not is_worth_retrying(retry, error):
             return None
         return self._at + wait_s(
@@ -336,7 +324,7 @@ class Stepper:
             raise self._wrong(f"has no timer {given.kind!r} for visit {given.visit}")
         del self.timers[key]
         visit = self._visits[given.visit]
-        frame = _frame(visit.outer)
+        frame = frame_of(visit.outer)
         self.status = "running"
         if given.kind == "retry":
             self._start_attempt(frame, visit)
@@ -361,11 +349,11 @@ class Stepper:
                 f"run {self.run}: visit {given.visit} asks nothing; open questions: {waiting}", visit=given.visit
             )
         visit = self._visits[given.visit]
-        frame = _frame(visit.outer)
+        frame = frame_of(visit.outer)
         if visit.phase == DOUBTFUL:
             self._doubt_answered(frame, visit, given)
             return
-        outcome, writes, decoded = self._read_answer(frame, visit, given.answer)
+        outcome, writes, decoded = read_answer(visit, frame.graph.field, given.answer)
         if decoded:
             try:
                 frame.write(visit.line, decoded)
@@ -433,7 +421,7 @@ class Stepper:
 
     # -- starting visits ----------------------------------------------------------------------------------------------
 
-    def _take_up(self, frame: _Frame) -> None:
+    def _take_up(self, frame: Frame) -> None:
         """Start the visits that were born, cancel those that a join left behind, and let joins that fired go on."""
         fired = frame.fired
         if fired:
@@ -448,7 +436,7 @@ class Stepper:
         for join in fired:
             self._start_join(join)
 
-    def _begin(self, frame: _Frame, visit: Visit) -> None:
+    def _begin(self, frame: Frame, visit: Visit) -> None:
         node, line = visit.node, visit.line
         if line.item is not None:
             field, line.item = frame.graph.field[line.item], None
@@ -476,40 +464,39 @@ class Stepper:
         self._events.append(Joined(visit.id, name, fired.of, fired.arrived, tuple(v.id for v in fired.dropped)))
         self.totals.visits += 1
 
-    def _start_attempt(self, frame: _Frame, visit: Visit) -> None:
+    def _start_attempt(self, frame: Frame, visit: Visit) -> None:
         visit.phase = READY
         visit.attempt += 1
         visit.tries += 1
         self._command_attempt(frame, visit)
 
-    def _command_attempt(self, frame: _Frame, visit: Visit) -> None:
+    def _command_attempt(self, frame: Frame, visit: Visit) -> None:
         node = visit.node
         timeout = node.timeout_s
         if timeout is None and frame.outer is not None:
-            timeout = _policy(visit, frame, "timeout_s")
-        policies = _policies(visit, frame)
-        self._commands.append(StartAttempt(visit.id, visit.attempt, node, visit.line.state, timeout, policies))
+            timeout = policy(visit, frame, "timeout_s")
+        wraps = policies(visit, frame)
+        self._commands.append(StartAttempt(visit.id, visit.attempt, node, visit.line.state, timeout, wraps))
 
-    def _ask(self, frame: _Frame, visit: Visit) -> None:
+    def _ask(self, frame: Frame, visit: Visit) -> None:
         node = visit.node
         visit.phase = WAITING
         due = None if node.deadline_s is None else self._at + node.deadline_s
         if self.script is not None and visit.id in self.script.waiting:
             due = self.script.waiting[visit.id].due
-        question = VisitWaiting(visit.id, node.name, node.question, node.answers, due, _shown(frame, visit))
+        question = VisitWaiting(visit.id, node.name, node.question, node.answers, due, shown(frame, visit))
         self.questions[visit.id] = question
         self._events.append(question)
         if due is not None:
             self._start_timer(visit, "deadline", due)
 
-    def _enter(self, frame: _Frame, visit: Visit) -> None:
+    def _enter(self, frame: Frame, visit: Visit) -> None:
         """Begin the graph inside a node."""
         node = visit.node
         assert node.graph is not None, "only a node with a graph inside is entered"
         inner = node.graph
         try:
-            given = {c.field: inner.field[c.field].encode_whole(c.value(visit.line.state)) for c in node.inputs}
-            state = {f.name: f.decode_whole(given[f.name] if f.name in given else _default(f)) for f in inner.fields}
+            state = state_inside(visit)
         except Exception as error:  # noqa: BLE001 - whatever an expression or a validator raises is the node's failure
             refused = WriteRefused(
                 f"node {node.name!r} cannot fill the state of the flow inside it: {error}", node=node.name
@@ -517,12 +504,12 @@ class Stepper:
             self._failed(frame, visit, error_info(refused))
             return
         visit.phase = INSIDE
-        visit.inner = below = _Frame(plan_of(inner), state, f"{visit.id}/", visit)
+        visit.inner = below = Frame(plan_of(inner), state, f"{visit.id}/", visit)
         self._inside += 1
         below.begin()
         self._take_up(below)
 
-    def _join_fired(self, frame: _Frame, visit: Visit, short: JoinShort | None) -> None:
+    def _join_fired(self, frame: Frame, visit: Visit, short: JoinShort | None) -> None:
         if short is not None:
             visit.short = error_info(short)
             self._failed(frame, visit, visit.short)
@@ -531,7 +518,7 @@ class Stepper:
         else:
             self._completed(frame, visit, None, {})
 
-    def _reach_end(self, frame: _Frame, visit: Visit) -> None:
+    def _reach_end(self, frame: Frame, visit: Visit) -> None:
         node = visit.node
         if node.failure:
             error = EndedInFailure(
@@ -558,7 +545,7 @@ class Stepper:
 
     def _completed(
         self,
-        frame: _Frame,
+        frame: Frame,
         visit: Visit,
         outcome: str | None,
         writes: dict[str, Json],
@@ -572,7 +559,7 @@ class Stepper:
         else:
             self._route(frame, visit, outcome)
 
-    def _route(self, frame: _Frame, visit: Visit, outcome: str | None) -> None:
+    def _route(self, frame: Frame, visit: Visit, outcome: str | None) -> None:
         """Leave a completed visit by the edges for its outcome."""
         node = visit.node
         sure = frame.plan.sure[node.index]
@@ -603,7 +590,7 @@ class Stepper:
             return
         self._cross(frame, visit, taken)
 
-    def _follow(self, frame: _Frame, visit: Visit, error: ErrorInfo | None = None) -> bool:
+    def _follow(self, frame: Frame, visit: Visit, error: ErrorInfo | None = None) -> bool:
         """Leave a visit as it was left when the run was recorded; tell whether it was left at all.
 
         Raises:
@@ -632,7 +619,7 @@ class Stepper:
             self._cross(frame, visit, taken)
         return bool(taken)
 
-    def _follow_unrouted(self, frame: _Frame, visit: Visit) -> None:
+    def _follow_unrouted(self, frame: Frame, visit: Visit) -> None:
         """A recorded visit was left by no edge: its line ended, unless a guard had raised."""
         assert self.script is not None, "only a recorded run is followed"
         raised = self.script.unrouted.get(visit.id)
@@ -644,14 +631,14 @@ class Stepper:
         else:
             self._cross(frame, visit, [])
 
-    def _cross(self, frame: _Frame, visit: Visit, taken: Taken) -> None:
+    def _cross(self, frame: Frame, visit: Visit, taken: Taken) -> None:
         """Move the line of a visit over the edges taken, and let joins fire that waited for it."""
         line = visit.line
-        changes: dict[int, list[tuple[Field, Any]]] = {}
+        changed: dict[int, list[tuple[Field, Any]]] = {}
         try:
             for edge, _ in taken:
                 if edge.set:
-                    changes[edge.index] = self._changes(frame, visit, edge)
+                    changed[edge.index] = changes(frame, visit, edge)
         except RunError as error:
             self._fail_at(frame, visit, error_info(error))
             return
@@ -659,7 +646,7 @@ class Stepper:
             edge = taken[0][0]
             if frame.plan.hops[edge.source][edge.index]:
                 if edge.set:
-                    frame.write(line, changes[edge.index], replace=True)
+                    frame.write(line, changed[edge.index], replace=True)
                 following = frame.hop(visit, edge)
                 del self._visits[visit.id]
                 self._visits[following.id] = following
@@ -673,15 +660,15 @@ class Stepper:
             return
         chains = {id(line.scopes): line.scopes}
         for crossing in crossings:
-            if crossing.edge.index in changes:
-                frame.write(crossing.line, changes[crossing.edge.index], replace=True)
+            if crossing.edge.index in changed:
+                frame.write(crossing.line, changed[crossing.edge.index], replace=True)
             frame.arrive(crossing, visit)
             chains[id(crossing.line.scopes)] = crossing.line.scopes
         for scopes in sorted(chains.values(), key=len, reverse=True):
             if not self._settle(frame, scopes, visit):
                 return
 
-    def _settle(self, frame: _Frame, scopes: tuple[Any, ...], visit: Visit) -> bool:
+    def _settle(self, frame: Frame, scopes: tuple[Any, ...], visit: Visit) -> bool:
         """Let joins fire that waited for a visit which was left; tell whether that went well."""
         if len(scopes) == 1 and not frame.joins.whole:
             if frame.born or frame.fired:
@@ -696,14 +683,14 @@ class Stepper:
                 return False
             self._take_up(frame)
         if frame.outer is not None and frame.done and not frame.live:
-            self._then(self._inner_done, _frame(frame.outer.outer), frame.outer)
+            self._then(self._inner_done, frame_of(frame.outer.outer), frame.outer)
         return True
 
-    def _inner_done(self, _: _Frame, visit: Visit) -> None:
+    def _inner_done(self, _: Frame, visit: Visit) -> None:
         """Nothing is live any more in the graph inside a visit."""
         if visit.inner is None or visit.inner.live:
             return
-        frame = _frame(visit.inner)
+        frame = frame_of(visit.inner)
         try:
             state = frame.final()
         except RunError as error:
@@ -711,11 +698,11 @@ class Stepper:
             return
         self._leave_graph(frame, state)
 
-    def _leave_graph(self, frame: _Frame, inner: dict[str, Any]) -> None:
+    def _leave_graph(self, frame: Frame, inner: dict[str, Any]) -> None:
         """The graph inside a node has ended: write what the node writes and go on from it."""
         visit = frame.outer
         assert visit is not None, "only a graph inside a node is left"
-        outer = _frame(visit.outer)
+        outer = frame_of(visit.outer)
         self._leave_inside(visit)
         node = visit.node
         fields = outer.graph.field
@@ -731,31 +718,15 @@ class Stepper:
             return
         self._completed(outer, visit, outcome, writes)
 
-    def _changes(self, frame: _Frame, visit: Visit, edge: Edge) -> list[tuple[Field, Any]]:
-        """Evaluate the action of an edge."""
-        found: list[tuple[Field, Any]] = []
-        for change in edge.set:
-            field = frame.graph.field[change.field]
-            try:
-                found.append((field, field.decode_whole(field.encode_whole(change.value(visit.line.state)))))
-            except Exception as error:
-                target = frame.graph.nodes[edge.target].name
-                message = (
-                    f"the action {change.text!r} of edge {visit.node.name!r} -> {target!r} (visit {visit.id}) raised"
-                    f" {type(error).__name__}: {error}"
-                )
-                raise GuardError(message, node=visit.node.name, visit=visit.id, edge=edge.index) from error
-        return found
-
     # -- failing ------------------------------------------------------------------------------------------------------
 
-    def _failed(self, frame: _Frame, visit: Visit, error: ErrorInfo, marks: tuple[Mark, ...] = ()) -> None:
+    def _failed(self, frame: Frame, visit: Visit, error: ErrorInfo, marks: tuple[Mark, ...] = ()) -> None:
         """A visit ended with an error: take its error edge, or else let the error go up."""
         visit.phase = FAILED
         self._events.append(VisitFailed(visit.id, visit.node.name, error, max(visit.attempt, 1), marks))
         self._fail_at(frame, visit, error)
 
-    def _fail_at(self, frame: _Frame, visit: Visit, error: ErrorInfo) -> None:
+    def _fail_at(self, frame: Frame, visit: Visit, error: ErrorInfo) -> None:
         """An error stands at a live visit; an error edge of it, or of a node around it, may catch it."""
         if self.script is not None:
             if not self._follow(frame, visit, error):
@@ -767,12 +738,12 @@ class Stepper:
             return
         self._fail_from(frame, error, visit.id, visit.node.name)
 
-    def _fail_from(self, frame: _Frame, error: ErrorInfo, visit: str, node: str) -> None:
+    def _fail_from(self, frame: Frame, error: ErrorInfo, visit: str, node: str) -> None:
         """Let an error go up to the nodes around, if one of them can catch it; else the run fails."""
         at = frame
         while at.outer is not None:
             outer = at.outer
-            around = _frame(outer.outer)
+            around = frame_of(outer.outer)
             if self._caught(around, outer, error):
                 self._leave_inside(outer, "failure")
                 self._failed(around, outer, error)
@@ -780,7 +751,7 @@ class Stepper:
             at = around
         self._fail_run(error, visit, node)
 
-    def _caught(self, frame: _Frame, visit: Visit, error: ErrorInfo) -> bool:
+    def _caught(self, frame: Frame, visit: Visit, error: ErrorInfo) -> bool:
         """Tell whether an error edge of a visit catches an error."""
         if self.script is not None:
             return (visit.id, True) in self.script.routed
@@ -789,14 +760,14 @@ class Stepper:
     def _leave_inside(self, visit: Visit, why: str = "") -> None:
         """Let go of the graph inside a visit; what is still live in it is cancelled."""
         assert visit.inner is not None, "there is a graph inside"
-        frame = _frame(visit.inner)
+        frame = frame_of(visit.inner)
         visit.inner = None
         self._inside -= 1
         for each in sorted(frame.live.values(), key=lambda v: v.place):
             self._discard(each, why)
         frame.live.clear()
 
-    def _catch(self, frame: _Frame, visit: Visit, error: ErrorInfo, edges: list[Edge]) -> None:
+    def _catch(self, frame: Frame, visit: Visit, error: ErrorInfo, edges: list[Edge]) -> None:
         try:
             verdicts, taken = frame.plan.judge(visit, tuple(edges), every=False)
         except GuardError as raised:
@@ -847,11 +818,11 @@ class Stepper:
 
     # -- taking a run up again ----------------------------------------------------------------------------------------
 
-    def _all_live(self) -> list[tuple[_Frame, Visit]]:
+    def _all_live(self) -> list[tuple[Frame, Visit]]:
         """Return live visits in the order of their births, outer before inner."""
-        return [(_frame(visit.outer), visit) for visit in self._visits.values()]
+        return [(frame_of(visit.outer), visit) for visit in self._visits.values()]
 
-    def _pick_up(self, frame: _Frame, visit: Visit) -> None:
+    def _pick_up(self, frame: Frame, visit: Visit) -> None:
         """After a crash or a suspension: command again what a driver has to have in hand."""
         if visit.phase == READY:
             self._command_attempt(frame, visit)
@@ -863,20 +834,20 @@ class Stepper:
                 if (due := self.timers.get((visit.id, kind))) is not None:
                     self._commands.append(StartTimer(visit.id, kind, due))
 
-    def _on_crash(self, frame: _Frame, visit: Visit) -> OnCrash:
+    def _on_crash(self, frame: Frame, visit: Visit) -> OnCrash:
         """Return what becomes of an attempt that began and was cut off."""
         if self.script is not None:
             lost = self.script.lost.get(visit.id)
             return lost.then if lost is not None else "retry"
-        then: OnCrash = _policy(visit, frame, "on_crash")
+        then: OnCrash = policy(visit, frame, "on_crash")
         return then
 
-    def _lose(self, frame: _Frame, visit: Visit, then: OnCrash) -> None:
+    def _lose(self, frame: Frame, visit: Visit, then: OnCrash) -> None:
         self._events.append(AttemptLost(visit.id, visit.node.name, visit.attempt, then))
         visit.lost = then
         self._then(self._lost, frame, visit, then)
 
-    def _lost(self, frame: _Frame, visit: Visit, then: OnCrash) -> None:
+    def _lost(self, frame: Frame, visit: Visit, then: OnCrash) -> None:
         """Decide about an attempt that started before a crash and has no recorded end."""
         visit.lost = None
         node = visit.node
@@ -894,7 +865,7 @@ class Stepper:
         else:
             self._ask_about(frame, visit)
 
-    def _ask_about(self, frame: _Frame, visit: Visit) -> None:
+    def _ask_about(self, frame: Frame, visit: Visit) -> None:
         """Ask whether to run a lost attempt again."""
         visit.phase = DOUBTFUL
         name = visit.node.name
@@ -902,11 +873,11 @@ class Stepper:
             f"Attempt {visit.attempt} of {name!r} was cut off; its effect may or may not have taken place."
             " Run it again?"
         )
-        question = VisitWaiting(visit.id, name, text, _DOUBT_ANSWERS, reads=_shown(frame, visit))
+        question = VisitWaiting(visit.id, name, text, _DOUBT_ANSWERS, reads=shown(frame, visit))
         self.questions[visit.id] = question
         self._events.append(question)
 
-    def _doubt_answered(self, frame: _Frame, visit: Visit, given: Answered) -> None:
+    def _doubt_answered(self, frame: Frame, visit: Visit, given: Answered) -> None:
         if given.answer not in _DOUBT_ANSWERS:
             expected = " or ".join(repr(a) for a in _DOUBT_ANSWERS)
             raise AnswerRefused(
@@ -926,7 +897,7 @@ class Stepper:
         )
         self._failed(frame, visit, error_info(error))
 
-    def _restart(self, frame: _Frame, visit: Visit, *, own: bool = True) -> None:
+    def _restart(self, frame: Frame, visit: Visit, *, own: bool = True) -> None:
         """Give a visit of a halted run a new round; what had completed and could not go on tries to go on again.
 
         An attempt of the run's own that was stopped in the middle may have had its effect, as if it had crashed.
@@ -967,13 +938,13 @@ class Stepper:
 
     def _settle_everything(self) -> None:
         """A run that failed where branches met tries to let them meet again."""
-        frames: dict[int, _Frame] = {}
+        frames: dict[int, Frame] = {}
         if self._root is not None:
             frames[id(self._root)] = self._root
         for frame, visit in self._all_live():
             frames[id(frame)] = frame
             if visit.inner is not None:
-                inner = _frame(visit.inner)
+                inner = frame_of(visit.inner)
                 frames[id(inner)] = inner
         for frame in frames.values():
             if frame.outer is not None and frame.outer.inner is not frame:
@@ -987,11 +958,11 @@ class Stepper:
                 continue
             self._take_up(frame)
             if frame.outer is not None and frame.done and not frame.live:
-                self._then(self._inner_done, _frame(frame.outer.outer), frame.outer)
+                self._then(self._inner_done, frame_of(frame.outer.outer), frame.outer)
 
     # -- limits -------------------------------------------------------------------------------------------------------
 
-    def _pass_limit(self, frame: _Frame, visit: Visit, passed: Passed) -> None:
+    def _pass_limit(self, frame: Frame, visit: Visit, passed: Passed) -> None:
         """The visit that passed a limit has that as its outcome; an edge may catch it once per limit."""
         name, used, allowed = passed
         self._events.append(LimitPassed(visit.id, name, used, allowed))
@@ -1028,28 +999,6 @@ class Stepper:
         self._todo = []
         self._events.append(RunCompleted(end, self.totals.visits))
 
-    def _read_answer(
-        self, frame: _Frame, visit: Visit, answer: Json
-    ) -> tuple[str | None, dict[str, Json], list[tuple[Field, Any]]]:
-        node = visit.node
-        label = label_of(answer)
-        if node.answers and label not in node.answers:
-            expected = ", ".join(repr(a) for a in node.answers)
-            message = (
-                f"{answer!r} is no answer to {node.question!r} (node {node.name!r}, visit {visit.id});"
-                f" expected one of {expected}"
-            )
-            raise AnswerRefused(message, visit=visit.id, expected=list(node.answers))
-        if not node.writes:
-            return (label if node.answers else None), {}, []
-        field = frame.graph.field[node.writes[0]]
-        try:
-            writes = {field.name: _encode_answer(field, answer)}
-        except (ValueError, TypeError) as error:
-            message = f"{answer!r} is no answer to {node.question!r} (node {node.name!r}, visit {visit.id}): {error}"
-            raise AnswerRefused(message, visit=visit.id) from error
-        return (label if node.answers else None), writes, [(field, field.decode(writes[field.name]))]
-
     def _start_timer(self, visit: Visit, kind: str, due: float) -> None:
         self.timers[visit.id, kind] = due
         self._commands.append(StartTimer(visit.id, kind, due))
@@ -1058,12 +1007,12 @@ class Stepper:
         if self.timers.pop((visit.id, kind), None) is not None:
             self._commands.append(CancelTimer(visit.id, kind))
 
-    def _live(self, visit: str) -> tuple[_Frame, Visit]:
+    def _live(self, visit: str) -> tuple[Frame, Visit]:
         found = self._visits.get(visit)
         if found is None:
             live = ", ".join(f"{i} ({name})" for i, name in self.visits.items()) or "none"
             raise self._wrong(f"has no live visit {visit}; live: {live}")
-        return _frame(found.outer), found
+        return frame_of(found.outer), found
 
     def _expect(self, visit: str, phase: str, attempt: int) -> Visit:
         found = self._visits.get(visit)
@@ -1095,64 +1044,9 @@ class Stepper:
     }
 
 
-def _frame(branches: Branches) -> _Frame:
-    assert isinstance(branches, _Frame), "the stepper makes frames only"
-    return branches
-
-
-def _shown(frame: _Frame, visit: Visit) -> dict[str, Json]:
-    """Return what somebody who is asked at a visit has to see: what its node reads."""
-    field, state = frame.graph.field, visit.line.state
-    return {name: show_asked(field[name].encode_state_value(state[name])) for name in visit.node.reads}
-
-
-def _policy(visit: Visit, frame: _Frame, name: str) -> Any:  # noqa: ANN401 - the policies differ in type
-    """Return a node's own policy, else that of the nearest node around it that has one."""
-    default = "retry" if name == "on_crash" else None
-    own = getattr(visit.node, name)
-    at = frame
-    while own == default and at.outer is not None:
-        own = getattr(at.outer.node, name)
-        at = _frame(at.outer.outer)
-    return own
-
-
-def _policies(visit: Visit, frame: _Frame) -> tuple[object, ...]:
-    """Return what was said about requests to models in a node and around it, outermost first."""
-    found = (*frame.graph.policies, *visit.node.policies)
-    at = frame
-    while at.outer is not None:
-        outer = at.outer
-        at = _frame(outer.outer)
-        if at.graph.policies or outer.node.policies:
-            found = (*at.graph.policies, *outer.node.policies, *found)
-    return found
-
-
 def _refused(given: AttemptSucceeded, error: WriteRefused) -> AttemptFailed:
     """Return how an attempt ended that returned what cannot be written."""
     return AttemptFailed(given.visit, given.attempt, error_info(error), given.duration_s, given.usage, given.marks)
-
-
-def _default(field: Field) -> Json:
-    if field.default_json is MISSING:
-        message = f"field {field.name!r} has no fixed default; map a value to it with inputs=let(…).be(…)"
-        raise ValueError(message)
-    return field.default_json
-
-
-def _encode_answer(field: Field, answer: Json) -> Json:
-    """Validate an answer; one that came as text (`3`, `true`) may stand for the JSON value it spells."""
-    try:
-        return field.encode(answer)
-    except ValueError:
-        if not isinstance(answer, str):
-            raise
-        try:
-            spelt = json.loads(answer)
-        except ValueError:
-            spelt = answer
-        return field.encode(spelt)
 
 
 __all__ = ["GraphrtError", "Status", "Stepper", "Totals"]

@@ -1,0 +1,102 @@
+"""The branches of one graph in a run, and what a visit there has to do with the graphs around and inside it.
+
+Nothing here changes a run: these are answers to questions that the stepper asks.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from graphrt.branches import Branches
+from graphrt.errors import GuardError
+from graphrt.fields import MISSING
+from graphrt.guards import show_asked
+
+if TYPE_CHECKING:
+    from graphrt.fields import Field
+    from graphrt.graph import Edge
+    from graphrt.inputs import Json
+    from graphrt.lines import Visit
+    from graphrt.routing import Plan
+
+
+class Frame(Branches):
+    """The branches of one graph in a run, and the visit whose node that graph is inside of."""
+
+    __slots__ = ("outer", "plan")
+
+    def __init__(self, plan: Plan, state: dict[str, Any], prefix: str, outer: Visit | None) -> None:
+        super().__init__(plan.graph, plan.joins, state, prefix)
+        self.plan = plan
+        self.outer = outer
+
+
+def frame_of(branches: Branches) -> Frame:
+    """Return branches as what they are."""
+    assert isinstance(branches, Frame), "the stepper makes frames only"
+    return branches
+
+
+def shown(frame: Frame, visit: Visit) -> dict[str, Json]:
+    """Return what somebody who is asked at a visit has to see: what its node reads."""
+    field, state = frame.graph.field, visit.line.state
+    return {name: show_asked(field[name].encode_state_value(state[name])) for name in visit.node.reads}
+
+
+def policy(visit: Visit, frame: Frame, name: str) -> Any:  # noqa: ANN401 - the policies differ in type
+    """Return a node's own policy, else that of the nearest node around it that has one."""
+    default = "retry" if name == "on_crash" else None
+    own = getattr(visit.node, name)
+    at = frame
+    while own == default and at.outer is not None:
+        own = getattr(at.outer.node, name)
+        at = frame_of(at.outer.outer)
+    return own
+
+
+def policies(visit: Visit, frame: Frame) -> tuple[object, ...]:
+    """Return what was said about requests to models in a node and around it, outermost first."""
+    found = (*frame.graph.policies, *visit.node.policies)
+    at = frame
+    while at.outer is not None:
+        outer = at.outer
+        at = frame_of(outer.outer)
+        if at.graph.policies or outer.node.policies:
+            found = (*at.graph.policies, *outer.node.policies, *found)
+    return found
+
+
+def changes(frame: Frame, visit: Visit, edge: Edge) -> list[tuple[Field, Any]]:
+    """Evaluate the action of an edge."""
+    found: list[tuple[Field, Any]] = []
+    for change in edge.set:
+        field = frame.graph.field[change.field]
+        try:
+            found.append((field, field.decode_whole(field.encode_whole(change.value(visit.line.state)))))
+        except Exception as error:
+            target = frame.graph.nodes[edge.target].name
+            message = (
+                f"the action {change.text!r} of edge {visit.node.name!r} -> {target!r} (visit {visit.id}) raised"
+                f" {type(error).__name__}: {error}"
+            )
+            raise GuardError(message, node=visit.node.name, visit=visit.id, edge=edge.index) from error
+    return found
+
+
+def state_inside(visit: Visit) -> dict[str, Any]:
+    """Return the state with which the graph inside a node begins.
+
+    Raises:
+        Exception: whatever an expression or a validator raises.
+    """
+    inner = visit.node.graph
+    assert inner is not None, "only a node with a graph inside is entered"
+    given = {c.field: inner.field[c.field].encode_whole(c.value(visit.line.state)) for c in visit.node.inputs}
+    return {f.name: f.decode_whole(given[f.name] if f.name in given else _default(f)) for f in inner.fields}
+
+
+def _default(field: Field) -> Json:
+    if field.default_json is MISSING:
+        message = f"field {field.name!r} has no fixed default; map a value to it with inputs=let(…).be(…)"
+        raise ValueError(message)
+    return field.default_json
