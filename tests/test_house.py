@@ -395,3 +395,21 @@ def test_setup_is_done_once(bare: Path) -> None:
         file.write("one-more==1.0\n")
     assert setup(bare).returncode == 0
     assert installs() == 2
+
+
+def test_the_page_on_architecture_has_the_layers_of_the_contract() -> None:
+    """Whoever reads `docs/architecture.md` finds every module in the layer that `make check` proves."""
+    contract = SETTINGS["tool"]["importlinter"]["contracts"][0]["layers"]
+    there = {path.stem for path in (ROOT / "graphrt").iterdir()} - {"__main__"}
+    promised = [there.intersection(re.findall(r"\w+", layer)) for layer in contract]
+    rows = re.findall(r"^\| (\d) \| ([^|]+) \|", text_of(ROOT / "docs" / "architecture.md"), re.MULTILINE)
+    told = [set(re.findall(r"`(\w+)/?`", cell)) for _, cell in rows]
+    assert [int(number) for number, _ in rows] == list(range(len(rows), 0, -1))
+    assert told == [layer for layer in promised if layer]
+
+
+def test_the_index_lists_every_page() -> None:
+    """A page of the documentation that nobody can find from `docs/index.md` is none."""
+    linked = set(re.findall(r"\]\(([\w/-]+\.md)", text_of(ROOT / "docs" / "index.md")))
+    pages = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")} - {"index.md"}
+    assert pages == linked

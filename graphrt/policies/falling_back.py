@@ -33,8 +33,9 @@ class Fallback(Policy):
 def fallback(*others: Next, on: type[Exception] | Sequence[type[Exception]] = ModelError) -> Fallback:
     """Ask the next model when one fails, in this order, with the same request.
 
-    An agent among them asks its own model, under its own policies, with its own instructions and examples; the tools
-    stay those of the agent that fell back. What had been said before is retracted.
+    An agent among them asks its own model, under its own policies, with its own instructions (as they stand: fields are
+    not filled in) and examples; the tools stay those of the agent that fell back. What had been said before is
+    retracted.
 
     Args:
         *others: who is asked next.
