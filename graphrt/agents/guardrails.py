@@ -7,9 +7,10 @@
 
 A guardrail is a function of the text that returns why it must not pass, or None; or an agent that judges. Each is a
 node of the agent's graph with the outcomes ``allow`` and ``block``: recorded, drawn and replayed like any other. Those
-on the input run beside the agent's first request, and nothing is called or written before all of them allowed it. One
-that blocks ends the agent with `GuardrailTripped`, which an edge can catch: whatever the agent was about to do is
-cancelled. One that fails lets nothing pass: its error is the agent's.
+on the input run beside the agent's first request, and nothing is called or written before all of them allowed it; with
+``first=True`` they run before it, so that the model sees nothing that was blocked. One that blocks ends the agent with
+`GuardrailTripped`, which an edge can catch: whatever the agent was about to do is cancelled. One that fails lets
+nothing pass: its error is the agent's.
 """
 
 from __future__ import annotations
@@ -51,6 +52,8 @@ class Guardrail:
     side: Side
     name: str
     judge: Judge
+    first: bool = False
+    """Whether the model is asked only once it has allowed."""
 
     @property
     def agent(self) -> Judging | None:
@@ -63,18 +66,23 @@ class Guardrail:
         return f"check {self.name}"
 
 
-def on_input(judge: Judge, *, name: str | None = None) -> Guardrail:
-    """Let a function or an agent look at what goes into an agent, beside the first request to its model.
+def on_input(judge: Judge, *, name: str | None = None, first: bool = False) -> Guardrail:
+    """Let a function or an agent look at what goes into an agent, beside the first request to its model or before it.
+
+    Beside it, judging costs no time, but the model has the text by then: nothing is done with its answer, and yet the
+    data has left. With ``first=True`` the request waits, and a text that is blocked reaches no model of this agent.
 
     Args:
         judge: a function of the text that returns why it must not pass, or None; it may take a `Context` too, and may
             be async. Or an agent: it is asked to choose between ``allow`` and ``block``.
         name: what pictures and errors call it; by default the function's or the agent's own name.
+        first: judge before anything is asked. Several that are first judge in the order given, and each sees only what
+            those before it let pass: put a function before an agent whose model must not see the text either.
 
     Raises:
         GuardrailDefinitionError: it has no usable name, or the function does not take one text.
     """
-    return _guardrail("input", judge, name)
+    return _guardrail("input", judge, name, first=first)
 
 
 def on_output(judge: Judge, *, name: str | None = None) -> Guardrail:
@@ -86,14 +94,14 @@ def on_output(judge: Judge, *, name: str | None = None) -> Guardrail:
     return _guardrail("output", judge, name)
 
 
-def _guardrail(side: Side, judge: Judge, name: str | None) -> Guardrail:
+def _guardrail(side: Side, judge: Judge, name: str | None, *, first: bool = False) -> Guardrail:
     found = name or getattr(judge, "name", None) or getattr(judge, "__name__", "")
     if not isinstance(found, str) or not _NAME.fullmatch(found):
         raise GuardrailDefinitionError(
             f"{found!r} cannot name a guardrail; give name=, a letter and then letters, digits, _, - or spaces",
             name=str(found),
         )
-    guardrail = Guardrail(side, found, judge)
+    guardrail = Guardrail(side, found, judge, first)
     if guardrail.agent is None:
         parameters_of(cast("Callable[..., Any]", judge), found)
     return guardrail

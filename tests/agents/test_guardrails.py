@@ -138,6 +138,50 @@ async def test_an_input_that_is_blocked_cancels_the_request() -> None:
     assert visits["clerk"].caught == "GuardrailTripped"
 
 
+async def test_what_is_blocked_first_reaches_no_model() -> None:
+    """With `first=True` the request waits: neither the agent's model nor a judge behind the one that blocked is asked."""
+    model = ScriptedModel([])
+    rails = [on_input(no_cards, first=True), on_input(Agent("Is it polite?"), name="tone", first=True)]
+    result = await played(desk(Agent("Help.", guardrails=rails), catches=True), model, message="4111 1111")
+    assert (result.state.stopped, result.state.reply) == (True, "")
+    assert model.requests == []
+    assert nodes(result) == ["input", "check no_cards", "stop no_cards"]
+
+
+async def test_who_judges_first_judges_in_order_and_then_the_others_beside_the_request() -> None:
+    """First ones judge one behind the other, then the request is made, with those who judge beside it."""
+    rails = [on_input(no_cards), on_input(polite, first=True), on_input(no_cards, name="again", first=True)]
+    model = ScriptedModel(["Gladly."])
+    result = await played(desk(Agent("Help.", guardrails=rails)), model, message="Hello.")
+    assert result.state.reply == "Gladly."
+    order = nodes(result)
+    assert order[:4] == ["input", "check polite", "check again", "cleared"]
+    assert sorted(order[4:]) == ["admitted", "answered", "check no_cards", "model"]
+
+
+@pytest.mark.parametrize("beside", [False, True], ids=["alone", "with one beside"])
+async def test_tools_and_data_follow_what_was_judged_first(*, beside: bool) -> None:
+    """An agent that calls tools, and one that writes data, go on as ever after a judge that was first."""
+    looked: list[str] = []
+
+    def look_up(item: str) -> str:
+        """Look an item up."""
+        looked.append(item)
+        return "49.90"
+
+    rails = [on_input(no_cards, first=True), *([on_input(polite)] if beside else [])]
+    clerk = Agent("Help.", tools=[look_up], guardrails=rails)
+    model = ScriptedModel([Turn.call("look_up", item="kettle"), "It costs 49.90."])
+    result = await played(desk(clerk), model, message="What does a kettle cost?")
+    assert (result.state.reply, looked) == ("It costs 49.90.", ["kettle"])
+    assert nodes(result).count("check no_cards") == 1
+
+    rating = await played(
+        desk(Agent("Rate it.", guardrails=rails), writes="score"), ScriptedModel([Turn.fill(0.7)]), message="Fine."
+    )
+    assert rating.state.score == 0.7
+
+
 async def test_a_block_that_nobody_catches_fails_the_run_and_says_why() -> None:
     """The error names the guardrail, the side, the agent and the reason, also as facts."""
     agent = Agent("Help.", guardrails=[on_input(no_cards)])

@@ -6,6 +6,7 @@
                    and where the written field is no text:  model ──▶ answer ──▶ answered, repaired as data is
     approval:      …results ──each act──▶ consent ──tool──▶ approve ──approve──▶ act,  ──decline──▶ declined ──▶ done
     guardrails:    input ──fork──▶ model, each check; all ──▶ admitted ──▶ what follows the first request above
+                   and with first=True:  input ──▶ check ──allow──▶ check … ──▶ model (or cleared ──fork──▶ as above)
                    … ──▶ output ──fork──▶ each check ──allow──▶ released ──▶ answered,  ──block──▶ stop, an error
 
 Every node makes at most one request, or one call, so each is recorded for itself, and nothing that was paid for is
@@ -44,7 +45,7 @@ def expansion_of(agent: Agent, spec: ExpansionSpec) -> Expansion:
     if agent.tools:
         about["tools"] = [t.name for t in agent.tools]
     if agent.guardrails:
-        about["guardrails"] = [f"{g.name} ({g.side})" for g in agent.guardrails]
+        about["guardrails"] = [f"{g.name} ({g.side}{', first' if g.first else ''})" for g in agent.guardrails]
     if place.speaks:
         about["speaks"] = True
     if agent.model is not None:

@@ -32,6 +32,9 @@ class Heard:
         """Return what the agent is to react to: what the model is asked, without what was said before."""
         return self.requests.going_in(values)
 
+    def cleared(self) -> None:
+        """Do nothing: here the model and those who judge beside it start."""
+
     def output(self, output: Any) -> str:  # noqa: ANN401 - a value of the written field
         """Return what the agent wants to write, as text."""
         if isinstance(output, AssistantMessage):

@@ -73,8 +73,10 @@ class Place:
         self.lists = ("calls", "acts") if self.acting else ("calls",)
         """The fields that hold the calls of a turn."""
 
-        self.admitting = tuple(g for g in agent.guardrails if g.side == "input")
-        """Guardrails on what goes in …"""
+        self.screening = tuple(g for g in agent.guardrails if g.side == "input" and g.first)
+        """Guardrails on what goes in, before the first request …"""
+        self.admitting = tuple(g for g in agent.guardrails if g.side == "input" and not g.first)
+        """… beside it …"""
         self.releasing = tuple(g for g in agent.guardrails if g.side == "output")
         """… and on what comes out."""
 

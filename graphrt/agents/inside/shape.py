@@ -60,7 +60,7 @@ class Shape:
             ways: Any = Literal[(FREELY, *(t.name for t in place.asking))]
             fields["consent"] = (ways | None, None)
             fields["verdict"] = (Literal["approve", "decline"] | None, None)
-        if place.admitting:
+        if place.screening or place.admitting:
             fields["going_in"] = (str, "")
         if place.releasing:
             fields["coming_out"] = (str, "")
@@ -77,7 +77,7 @@ class Shape:
         """Return the nodes with their edges; joins do not know their openers yet."""
         place, sketch = self.place, Sketch()
         self.field = {f.name: f for f in fields}
-        if place.admitting:
+        if place.screening or place.admitting:
             self._admission(sketch)
         if place.agent.tools:
             self._tool_loop(sketch)
@@ -180,12 +180,20 @@ class Shape:
     # -- guardrails ---------------------------------------------------------------------------------------------------
 
     def _admission(self, sketch: Sketch) -> None:
-        """Begin: the model and all who judge what goes in start side by side."""
-        place = self.place
+        """Begin: one behind the other those who judge first, then side by side the model and all others on the input."""
+        place, heard = self.place, Heard(self.place)
         reads = tuple(place.names.values())
-        work = Work(Heard(place).input, _params(reads))
-        checks = [To(g.node, local=("ruling", "because")) for g in place.admitting]
-        sketch.add(Node(0, "input", "task", reads, ("going_in",), fork=True, work=work), To("model"), *checks)
+        take = Node(0, "input", "task", reads, ("going_in",), work=Work(heard.input, _params(reads)))
+        start = [To("model"), *(To(g.node, local=("ruling", "because")) for g in place.admitting)]
+        if place.screening:
+            last = "cleared" if place.admitting else "model"
+            steps = [*(g.node for g in place.screening), last]
+            sketch.add(take, To(steps[0]))
+            for guardrail, then in zip(place.screening, steps[1:], strict=True):
+                self._check(sketch, guardrail, "going_in", then)
+            take = Node(0, "cleared", "task", work=Work(heard.cleared))
+        if place.admitting:
+            sketch.add(replace(take, fork=True), *start)
         for guardrail in place.admitting:
             self._check(sketch, guardrail, "going_in", "admitted")
 
