@@ -64,7 +64,9 @@ class Context:
         self.attempt = attempt
         self.usage: Usage | None = None
         self.notes: dict[str, Json] = {}
+        """The facts that were reported so far."""
         self.marks: list[Mark] = []
+        """What happened on the way so far."""
         self.policies = policies
         """What wraps the models that are asked here, outermost first; see `graphrt.policies`."""
         self._key = key

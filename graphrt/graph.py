@@ -193,10 +193,15 @@ class Graph:
     """A checked definition, ready to run, to draw and to analyse."""
 
     name: str
+    """Name of the flow."""
     fields: tuple[Field, ...]
+    """The fields of its state, in the order of the state type."""
     nodes: tuple[Node, ...]
+    """The nodes with their edges, in the order of definition."""
     start: int = 0
+    """Number of the node with which a run begins."""
     limits: Limits | None = None
+    """Bounds of its runs, unless a run says others."""
     state_type: type[Any] | None = None
     """The pydantic model; absent in a graph that was read from its JSON form."""
     policies: tuple[Any, ...] = ()

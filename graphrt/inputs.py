@@ -54,10 +54,13 @@ class Limits(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Bounds of a whole run; None means unbounded."""
 
     visits: int | None = None
+    """Visits of nodes, those of inner graphs included."""
     active_s: float | None = None
     """Sum of the durations of all attempts, in seconds."""
     tokens: int | None = None
+    """Tokens of all requests to models, both ways."""
     cost_usd: float | None = None
+    """What those cost, in US dollars."""
 
 
 class Started(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, tag="started"):

@@ -16,15 +16,11 @@ import inspect
 import io
 import json
 import os
-import pkgutil
 import re
 import sys
 import tempfile
-import textwrap
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Annotated, Any, Literal
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "viz"))
@@ -32,7 +28,6 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from pydantic import BaseModel
 
-import graphrt
 from graphrt import Flow, add, append, extend, let, merge, union
 from graphrt.checks import FAMILIES, RULES, Rule
 from graphrt.checks.rule import PREAMBLE
@@ -45,131 +40,13 @@ from graphrt.guards import Change, Guard, tree_to_json
 from graphrt.inputs import AttemptStarted, AttemptSucceeded, Input, Started
 from graphrt.stepper import Stepper
 from graphrt.trace import Header, Record
-from tools import mistakes, rules
+from tools import mistakes, rules, vocabulary
 from tools.blocks import Page, PageFailed
+from tools.reading import packages, sources, structs
+from tools.writing import described, paragraphs, table
 
 ROOT = Path(__file__).parent.parent
 MARK = re.compile(r"(<!-- begin generated: ([a-z-]+) -->\n).*?(<!-- end generated -->)", re.DOTALL)
-
-
-# -- reading modules -------------------------------------------------------------------------------------------------
-
-
-@dataclass
-class Field:
-    """A field of a struct, as its source has it."""
-
-    name: str
-    type: str
-    default: str | None
-    doc: str
-
-
-@dataclass
-class Struct:
-    """A record type: name, meaning, fields."""
-
-    name: str
-    doc: str
-    fields: list[Field]
-    tag: str | None
-
-
-def structs(module: ModuleType) -> dict[str, Struct]:
-    """Read the structs of a module, with the strings that stand below their fields."""
-    tree = ast.parse(inspect.getsource(module))
-    found: dict[str, Struct] = {}
-    for node in tree.body:
-        if not isinstance(node, ast.ClassDef) or not any("Struct" in ast.unparse(b) for b in node.bases):
-            continue
-        tags = [k.value for k in node.keywords if k.arg == "tag"]
-        tag = str(ast.literal_eval(tags[0])) if tags else None
-        found[node.name] = Struct(node.name, ast.get_docstring(node) or "", fields_of(node), tag)
-    return found
-
-
-def fields_of(node: ast.ClassDef) -> list[Field]:
-    """Read the annotated fields of a class and the documentation string below each."""
-    fields: list[Field] = []
-    for statement in node.body:
-        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
-            default = None if statement.value is None else ast.unparse(statement.value)
-            fields.append(Field(statement.target.id, ast.unparse(statement.annotation), default, ""))
-        elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant) and fields:
-            fields[-1].doc = " ".join(str(statement.value.value).split())
-    return fields
-
-
-def packages() -> Iterator[ModuleType]:
-    """Import every module of the runtime."""
-    for info in pkgutil.walk_packages(graphrt.__path__, "graphrt."):
-        if not info.name.endswith("__main__"):
-            yield importlib.import_module(info.name)
-
-
-def sources() -> Iterator[tuple[Path, ast.Module]]:
-    """Parse every module of the runtime."""
-    for path in sorted((ROOT / "graphrt").rglob("*.py")):
-        yield path, ast.parse(path.read_text("utf-8"))
-
-
-# -- writing ---------------------------------------------------------------------------------------------------------
-
-
-def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    """Write a table; bars in cells are escaped."""
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    lines += ["| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in row) + " |" for row in rows]
-    return "\n".join(lines) + "\n"
-
-
-def paragraphs(doc: str) -> str:
-    """Write a docstring as Markdown: its sections as lists, its double back-ticks as single ones."""
-    text = inspect.cleandoc(doc).replace("``", "`")
-    text = re.sub(r"\n*^(Args|Returns|Raises|Attributes):$", r"\n\n**\1**\n", text, flags=re.MULTILINE)
-    lines: list[str] = []
-    for line in text.splitlines():
-        entry = re.match(r"^    (\*{0,2}[\w.| ]+): (.*)", line)
-        if entry:
-            lines.append(f"- `{entry[1]}`: {entry[2]}")
-        elif line.startswith("    ") and lines and (lines[-1].startswith(("- ", "  "))):
-            lines.append(f"  {line.strip()}")
-        else:
-            lines.append(line)
-    return "\n".join(lines).strip() + "\n"
-
-
-COMMON = {
-    "visit": "Id of the visit.",
-    "node": "Name of the node.",
-    "run": "Id of the run.",
-    "attempt": "Number of the attempt, counted from 1 over all tries of the visit.",
-    "error": "What went wrong.",
-    "duration_s": "How long it took, in seconds.",
-    "usage": "What it consumed, as far as that is known.",
-    "by": "Who did it.",
-}
-"""Meaning of fields that say the same everywhere, where the source adds nothing."""
-
-
-def described(struct: Struct) -> str:
-    """Write one struct: heading, meaning, fields."""
-    tag = f" · `{struct.tag}`" if struct.tag else ""
-    text = f"### {struct.name}\n\n{paragraphs(struct.doc)}"
-    if tag:
-        text += f'\nIn a trace: `"type": "{struct.tag}"`.\n'
-    if struct.fields:
-        rows = [
-            (
-                f"`{f.name}`",
-                f"`{f.type}`",
-                "" if f.default is None else f"`{f.default}`",
-                f.doc or COMMON.get(f.name, ""),
-            )
-            for f in struct.fields
-        ]
-        text += "\n" + table(("field", "type", "default", "meaning"), rows)
-    return text
 
 
 # -- errors ----------------------------------------------------------------------------------------------------------
@@ -609,50 +486,7 @@ def reducers() -> str:
     return table(("reducer", "meaning"), rows)
 
 
-# -- Python ----------------------------------------------------------------------------------------------------------
-
-
-def flow_methods() -> str:
-    """Write the methods of Flow."""
-    parts: list[str] = []
-    for name, member in vars(Flow).items():
-        if name.startswith("_") or not inspect.isfunction(member):
-            continue
-        shown = f"```text\n{_signature(name, member)}\n```"
-        parts.append(f"### Flow.{name}\n\n{shown}\n\n{paragraphs(member.__doc__ or '')}")
-    return "\n".join(parts)
-
-
-def _signature(name: str, fn: Callable[..., Any]) -> str:
-    """Return a signature as its source has it, without `self`."""
-    found = ast.parse(textwrap.dedent(inspect.getsource(fn))).body[0]
-    assert isinstance(found, ast.FunctionDef | ast.AsyncFunctionDef)
-    every = [*found.args.posonlyargs, *found.args.args]
-    arguments = ast.unparse(found.args)
-    if every and every[0].arg == "self":
-        arguments = arguments.removeprefix("self").removeprefix(", ")
-    returns = "" if found.returns is None else f" -> {ast.unparse(found.returns)}"
-    return f"{name}({arguments}){returns}"
-
-
-def structs_of_author() -> str:
-    """Write what authors pass as data: Retry and Limits."""
-    graph, inputs = (structs(importlib.import_module(f"graphrt.{m}")) for m in ("graph", "inputs"))
-    return described(graph["Retry"]) + "\n" + described(inputs["Limits"])
-
-
-def context() -> str:
-    """Write what a running node may ask."""
-    kind = graphrt.Context
-    parts = [paragraphs(kind.__doc__ or "")]
-    rows: list[tuple[str, ...]] = []
-    for name, member in vars(kind).items():
-        if name.startswith("_") or not (inspect.isfunction(member) or isinstance(member, property)):
-            continue
-        doc = inspect.cleandoc((member.fget if isinstance(member, property) else member).__doc__ or "").splitlines()[0]
-        shown = name if isinstance(member, property) else _signature(name, member)
-        rows.append((f"`{shown}`", doc))
-    return parts[0] + "\n" + table(("", "meaning"), rows)
+# -- the command line ------------------------------------------------------------------------------------------------
 
 
 def command_line() -> str:
@@ -682,6 +516,7 @@ def _help(of: list[str]) -> str:
 
 
 BLOCKS: dict[str, Callable[[], str]] = {
+    **vocabulary.BLOCKS,
     "error-tree": error_tree,
     "errors": error_pages,
     "mistake-setup": mistake_setup,
@@ -703,9 +538,6 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "refused": refused,
     "functions": functions,
     "reducers": reducers,
-    "flow": flow_methods,
-    "retry-and-limits": structs_of_author,
-    "context": context,
 }
 
 

@@ -50,8 +50,11 @@ class Guardrail:
     """One judge on one side of an agent; made by `on_input` and `on_output`."""
 
     side: Side
+    """Whether it looks at what goes in or at what comes out."""
     name: str
+    """What pictures and errors call it."""
     judge: Judge
+    """The function or the agent that judges."""
     first: bool = False
     """Whether the model is asked only once it has allowed."""
 

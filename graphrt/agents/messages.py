@@ -37,6 +37,7 @@ class TextPart(Frozen):
     """Plain text."""
 
     kind: Literal["text"] = "text"
+    """Tells the kinds of parts apart."""
     text: str
 
 
@@ -63,12 +64,14 @@ class ImagePart(_Attachment):
     """A picture, by address or as base64 bytes."""
 
     kind: Literal["image"] = "image"
+    """Tells the kinds of parts apart."""
 
 
 class FilePart(_Attachment):
     """A document, by address or as base64 bytes."""
 
     kind: Literal["file"] = "file"
+    """Tells the kinds of parts apart."""
     name: str | None = None
     """File name shown to the model."""
 
@@ -82,6 +85,7 @@ class ToolCall(Frozen):
     id: str
     """Unique in its message; made up from the position when the endpoint sent none."""
     name: str
+    """Name of the tool."""
     arguments: dict[str, JsonValue] = Field(default_factory=dict)
     """The parsed arguments; empty when ``raw`` is set."""
     raw: str | None = None
@@ -100,6 +104,7 @@ class UserMessage(Frozen):
 
     role: Literal["user"] = "user"
     content: str | tuple[Part, ...]
+    """A text, or parts: texts, pictures, files."""
     name: str | None = None
     """Who speaks, when several do."""
 
@@ -116,7 +121,9 @@ class AssistantMessage(Frozen):
 
     role: Literal["assistant"] = "assistant"
     text: str = ""
+    """What it says; empty beside calls alone."""
     tool_calls: tuple[ToolCall, ...] = ()
+    """The tools that it wants to call."""
     name: str | None = None
     """The agent that spoke, when several do."""
 
@@ -128,7 +135,9 @@ class ToolMessage(Frozen):
     call_id: str
     """The ``ToolCall.id`` this answers."""
     name: str
+    """Name of the tool."""
     text: str
+    """What the model is shown."""
     failed: bool = False
     """True when the text tells the model what went wrong instead of a result."""
 
@@ -137,6 +146,7 @@ Message: TypeAlias = Annotated[
     SystemMessage | UserMessage | AssistantMessage | ToolMessage,
     Field(discriminator="role"),
 ]
+"""A message of a conversation. A field of this type takes what an agent says; `list[Message]` is a conversation."""
 
 
 class Usage(Frozen):

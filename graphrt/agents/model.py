@@ -43,7 +43,9 @@ class ToolSpec(Frozen):
     """A tool as a model sees it."""
 
     name: str
+    """Its name."""
     description: str = ""
+    """What it is for, in the words that the model reads."""
     parameters: JsonSchema = Field(default_factory=lambda: dict[str, JsonValue](type="object", properties={}))
     """JSON schema of the arguments object."""
 
@@ -59,6 +61,7 @@ class ModelRequest(Frozen):
     messages: tuple[Message, ...] = ()
     """The conversation; its last message is what to react to."""
     tools: tuple[ToolSpec, ...] = ()
+    """The tools that the model may call."""
     tool_choice: Literal["auto", "required", "none"] = "auto"
     """Whether the model may, must or must not call a tool now."""
     labels: tuple[str, ...] = ()
@@ -72,6 +75,7 @@ class ModelRequest(Frozen):
     temperature: float | None = Field(default=None, ge=0)
     """0 for the likeliest answer; ``None`` leaves it to the endpoint."""
     seed: int | None = None
+    """For models that can repeat themselves."""
     max_tokens: int | None = Field(default=None, gt=0)
     """Longest answer in tokens; ``None`` leaves it to the endpoint."""
     stop: tuple[str, ...] = ()
@@ -102,7 +106,9 @@ class Reply(Frozen):
     text: str = ""
     """The whole text; the chosen label if labels were asked; the JSON text if a schema was."""
     tool_calls: tuple[ToolCall, ...] = ()
+    """The tools that the model wants to call."""
     finish: FinishReason = "stop"
+    """Why it ended there."""
     usage: Usage = Usage()
     model: str | None = None
     """The model as its endpoint named it in the answer; ``None`` if it did not."""
@@ -121,10 +127,12 @@ class Choice(Frozen):
     """One label out of several."""
 
     label: str
+    """The label that was chosen."""
     scores: dict[str, float] | None = None
     """Probability of each label, summing to 1; ``None`` means unscored: the model only named its choice."""
     usage: Usage = Usage()
     model: str | None = None
+    """Name of the model that chose."""
 
     @property
     def confidence(self) -> float | None:

@@ -21,6 +21,7 @@ class TurnStarted(msgspec.Struct, frozen=True, gc=False, tag="turn_started"):
 
     run: str
     message: Message
+    """What was said to the agents."""
 
 
 class AgentStarted(msgspec.Struct, frozen=True, gc=False, tag="agent_started"):
@@ -32,7 +33,9 @@ class AgentStarted(msgspec.Struct, frozen=True, gc=False, tag="agent_started"):
     agent: str
     visit: str
     step: int | None = None
+    """Which agent of a sequence it is, counted from 1 …"""
     of: int | None = None
+    """… and of how many."""
 
 
 class AgentCompleted(msgspec.Struct, frozen=True, gc=False, tag="agent_completed"):
@@ -50,6 +53,7 @@ class AgentFailed(msgspec.Struct, frozen=True, gc=False, tag="agent_failed"):
     error: str
     """Name of the error's type."""
     message: str
+    """What went wrong, in a sentence."""
 
 
 class AgentCancelled(msgspec.Struct, frozen=True, gc=False, tag="agent_cancelled"):
@@ -79,6 +83,7 @@ class ToolRequested(msgspec.Struct, frozen=True, gc=False, tag="tool_requested")
     tool: str
     call_id: str
     arguments: dict[str, Json]
+    """What the model wants to call it with."""
 
 
 class ToolReturned(msgspec.Struct, frozen=True, gc=False, tag="tool_returned"):
@@ -89,7 +94,9 @@ class ToolReturned(msgspec.Struct, frozen=True, gc=False, tag="tool_returned"):
     tool: str
     call_id: str
     text: str
+    """What the model is shown."""
     failed: bool = False
+    """Whether that tells what went wrong."""
 
 
 class ToolCancelled(msgspec.Struct, frozen=True, gc=False, tag="tool_cancelled"):
@@ -110,6 +117,7 @@ class AttemptFailed(msgspec.Struct, frozen=True, gc=False, tag="attempt_failed")
     attempt: int
     error: str
     message: str
+    """What went wrong, in a sentence."""
     again: bool
     """Whether another attempt follows."""
 
@@ -130,6 +138,7 @@ class PolicyActed(msgspec.Struct, frozen=True, gc=False, tag="policy_acted"):
     text: str
     """The same for people: `cache hit`."""
     facts: dict[str, Json]
+    """What a program may want to know beyond that."""
 
 
 class RouteChosen(msgspec.Struct, frozen=True, gc=False, tag="route_chosen"):
@@ -138,7 +147,9 @@ class RouteChosen(msgspec.Struct, frozen=True, gc=False, tag="route_chosen"):
     node: str
     visit: str
     route: str
+    """The label that was chosen."""
     scores: dict[str, float] | None = None
+    """The probability of each label, as far as the model tells."""
 
 
 class FellBack(msgspec.Struct, frozen=True, gc=False, tag="fell_back"):
@@ -147,14 +158,18 @@ class FellBack(msgspec.Struct, frozen=True, gc=False, tag="fell_back"):
     node: str
     visit: str
     reason: str
+    """Why."""
 
 
 class HandedOver(msgspec.Struct, frozen=True, gc=False, tag="handed_over"):
     """An agent gave the conversation to another."""
 
     source: str
+    """Who hands over …"""
     target: str
+    """… to whom …"""
     reason: str
+    """… and why, in the words of the first."""
     visit: str
 
 
@@ -163,6 +178,7 @@ class TurnCompleted(msgspec.Struct, frozen=True, gc=False, tag="turn_completed")
 
     run: str
     reply: Message
+    """The answer."""
 
 
 class TurnFailed(msgspec.Struct, frozen=True, gc=False, tag="turn_failed"):
@@ -171,6 +187,7 @@ class TurnFailed(msgspec.Struct, frozen=True, gc=False, tag="turn_failed"):
     run: str
     error: str
     message: str
+    """What went wrong, in a sentence."""
     node: str | None = None
 
 
@@ -185,6 +202,7 @@ class TurnSuspended(msgspec.Struct, frozen=True, gc=False, tag="turn_suspended")
 
     run: str
     questions: tuple[VisitWaiting, ...]
+    """What it waits for."""
 
 
 ChatEvent: TypeAlias = (

@@ -112,6 +112,7 @@ class ChatRuntime:
         self._check(flow, keep, busy)
         self.flow = flow
         self.store: Store = MemoryStore() if store is None else store
+        """Where its turns are kept."""
         self.keep = keep
         self._refuses = busy == "refuse"
         self._limits = limits

@@ -31,3 +31,4 @@ class SystemClock:
 
 
 SYSTEM_CLOCK: Final = SystemClock()
+"""The clock of every run that is given no other."""

@@ -38,11 +38,13 @@ class Delta(msgspec.Struct, frozen=True, gc=False):
     visit: str
     node: str
     text: str
+    """What was said since the piece before."""
     anew: bool = False
     """Whether what this attempt has said before does not count, because its answer begins anew."""
 
 
 Item: TypeAlias = Event | Delta
+"""What a listener is called with, and a stream yields."""
 Listener: TypeAlias = Callable[[Any], Any]
 """Called with each event and each delta; a function or a coroutine function."""
 

@@ -45,6 +45,7 @@ class Result(Generic[S]):
         self.run: str = stepper.run
         """The run's id in the store."""
         self.status: Ended = stepper.status  # type: ignore[assignment]  # a driver returns in no other state
+        """How it ended, or `suspended`: it waits for an answer."""
         self.error: ErrorInfo | None = stepper.error
         """Why it failed."""
         self.failed_at: tuple[str, str] | None = stepper.failed_at

@@ -52,9 +52,13 @@ class Answer:
     body: tuple[bytes | asyncio.Event, ...] = ()
     """Each item is one write to the socket; an event is waited for before going on."""
     status: int = 200
+    """The status of HTTP."""
     headers: tuple[tuple[str, str], ...] = (("Content-Type", "text/event-stream"),)
+    """Names and values."""
     framing: Framing = "chunked"
+    """How the end of the body is known."""
     ending: Ending = "clean"
+    """How the connection ends: in order, cut off, or silent."""
 
     @property
     def content(self) -> bytes:
@@ -77,10 +81,13 @@ class Received:
     """One request that came in."""
 
     method: str
+    """Such as `POST`."""
     path: str
+    """With the query, as it was sent."""
     headers: dict[str, str]
     """Names are in lower case."""
     body: bytes
+    """The bytes of the body."""
 
     @property
     def json(self) -> Json:

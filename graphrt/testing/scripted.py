@@ -66,13 +66,16 @@ class Turn:
     chunks: tuple[str, ...] = ()
     """Pieces of text in order; the text is their concatenation."""
     tool_calls: tuple[ToolCall, ...] = ()
+    """The tools that the model wants to call."""
     label: str | None = None
+    """The label that it chooses."""
     scores: Mapping[str, float] | None = None
     """Probability per label."""
     confidence: float | None = None
     """Probability of ``label``; the other labels of the request share the rest equally. Without effect beside
     ``scores``."""
     data: JsonValue = None
+    """What it answers where data for a schema is asked for; see `Turn.fill`."""
     error: BaseException | None = None
     """Raised after the chunks were sent."""
     delay_s: float = 0.0
@@ -112,7 +115,7 @@ Scripted: TypeAlias = "Turn | Reply | str | dict[str, JsonValue] | ToolCall | li
 
 
 class ScriptedModel(Model):
-    """Answers from a script; see the module for examples."""
+    """Answers from a script and keeps every request, in `requests`; asked more often than that, it fails loudly."""
 
     def __init__(
         self,

@@ -139,7 +139,7 @@ async def test_an_input_that_is_blocked_cancels_the_request() -> None:
 
 
 async def test_what_is_blocked_first_reaches_no_model() -> None:
-    """With `first=True` the request waits: neither the agent's model nor a judge behind the one that blocked is asked."""
+    """With `first=True` the request waits: neither the model nor a judge behind the one that blocked is asked."""
     model = ScriptedModel([])
     rails = [on_input(no_cards, first=True), on_input(Agent("Is it polite?"), name="tone", first=True)]
     result = await played(desk(Agent("Help.", guardrails=rails), catches=True), model, message="4111 1111")

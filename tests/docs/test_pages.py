@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import mistakes, references
+from tools import mistakes, reading, references
 from tools.blocks import Page, PageFailed, blocks
 
 ROOT = Path(__file__).parent.parent.parent
@@ -73,7 +73,7 @@ def test_every_error_has_a_code_of_its_own() -> None:
 def test_every_record_type_has_a_section(page: str, module: str, alias: str) -> None:
     """Events, inputs and commands are described one by one, and each of their fields says what it means."""
     names = references.union_members(getattr(sys.modules[module], alias))
-    known = references.structs(sys.modules[module])
+    known = reading.structs(sys.modules[module])
     assert set(names) <= set(known)
     assert [n for n in names if n.lower() not in headings(REFERENCE / f"{page}.md")] == []
 

@@ -180,7 +180,7 @@ class Shape:
     # -- guardrails ---------------------------------------------------------------------------------------------------
 
     def _admission(self, sketch: Sketch) -> None:
-        """Begin: one behind the other those who judge first, then side by side the model and all others on the input."""
+        """Begin: those who judge first, one behind the other; then, side by side, the model and the other judges."""
         place, heard = self.place, Heard(self.place)
         reads = tuple(place.names.values())
         take = Node(0, "input", "task", reads, ("going_in",), work=Work(heard.input, _params(reads)))
