@@ -158,7 +158,8 @@ class Expansion:
 class Expands(Protocol):
     """Whatever `flow.agent` and `flow.router` take: something that is a graph once it knows its place.
 
-    With a method `retries(attempts)` it says what `retry=4` at its node means; without one every failure is repeated.
+    With a method `retries(said)` it says what `retry=4` or `retry=Retry(…)` at its node means; without one every
+    failure is repeated that the policy does not exclude.
     """
 
     def expand(self, spec: ExpansionSpec, /) -> Expansion:

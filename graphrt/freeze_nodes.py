@@ -80,8 +80,8 @@ class NodeFreezer:
         where = f"{draft.kind} {draft.name!r}"
         for key, value in draft.options.items():
             if key == "retry":
-                meant = getattr(draft.agent, "retries", Retry)  # what a number of attempts means for what is inside
-                retry = meant(attempts=value) if isinstance(value, int) else value
+                meant = getattr(draft.agent, "retries", _as_said)  # what is inside knows what is worth it there
+                retry = meant(value) if isinstance(value, int | Retry) else value
                 if not isinstance(retry, Retry) or retry.attempts < 1:
                     self.flow.wrong(
                         "retry",
@@ -407,6 +407,10 @@ def _fits_several(have: Any, writes: Sequence[Field]) -> bool:  # noqa: ANN401 -
     if get_origin(have) is tuple and Ellipsis not in arguments:
         return len(arguments) == len(writes) and all(map(fits, arguments, (f.takes for f in writes)))
     return fits(have, tuple) or fits(have, Mapping)
+
+
+def _as_said(retry: Retry | int) -> Retry:
+    return retry if isinstance(retry, Retry) else Retry(attempts=retry)
 
 
 def _error_name(error: Any) -> str:  # noqa: ANN401 - the type of an exception, or its name

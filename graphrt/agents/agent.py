@@ -13,9 +13,18 @@ quoted: they are the conversation that the model goes on with.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
-from graphrt.agents.errors import GuardrailDefinitionError, ModelError
+import msgspec
+
+from graphrt.agents.errors import (
+    CallRefused,
+    GuardrailDefinitionError,
+    GuardrailTripped,
+    ModelError,
+    OutputRefused,
+    TurnLimit,
+)
 from graphrt.agents.guardrails import Guardrail
 from graphrt.agents.inside import agent_at, expansion_of
 from graphrt.agents.model import Model
@@ -26,6 +35,8 @@ from graphrt.values import brief
 
 if TYPE_CHECKING:
     from graphrt.drafts import Expansion, ExpansionSpec, Policy
+
+_VERDICTS: Final = (CallRefused, GuardrailTripped, OutputRefused, TurnLimit)
 
 Example: TypeAlias = "tuple[str | Mapping[str, Any], Any]"
 """An input (a text, or the values of the fields that the agent reads, by name) and the output wanted for it: text, a
@@ -124,9 +135,17 @@ class Agent:
         return expansion_of(self, spec)
 
     @staticmethod
-    def retries(attempts: int) -> Retry:
-        """Return what a number of attempts means at its node: the same as here."""
-        return passing_faults(attempts)
+    def retries(said: Retry | int) -> Retry:
+        """Return what a policy means at its node; one for all errors is not for the agent's own verdicts.
+
+        A number means the same as `retry=` of the agent. That a guardrail blocked, that the turns or the repairs are
+        used up: the node that says so would say so again.
+        """
+        if not isinstance(said, Retry):
+            return passing_faults(said)
+        if said.on:
+            return said
+        return msgspec.structs.replace(said, never=(*said.never, *map(type_name, _VERDICTS)))
 
     def __repr__(self) -> str:
         """Show what tells agents apart."""

@@ -158,9 +158,9 @@ class _Seated:
         self.output = output
         self.about = about
 
-    def retries(self, attempts: int) -> Retry:
-        """Return what a number of attempts means for the agent."""
-        return self.agent.retries(attempts)
+    def retries(self, said: Retry | int) -> Retry:
+        """Return what a policy at the node means for the agent."""
+        return self.agent.retries(said)
 
     def expand(self, spec: ExpansionSpec, /) -> Expansion:
         """Return the agent's graph; it fills the type that the seat asks for."""

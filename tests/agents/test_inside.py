@@ -13,6 +13,7 @@ from graphrt import Agent, DefinitionError, Flow, Retry, tool
 from graphrt.account import account
 from graphrt.agents import ToolCall, Usage
 from graphrt.agents.errors import ModelBehavior, ModelTimeout, QuotaExhausted, RateLimited
+from graphrt.agents.guardrails import on_input
 from graphrt.agents.model import Emit, Reply, discard
 from graphrt.agents.tools import Approval
 from graphrt.events import AttemptRetried, VisitWaiting
@@ -584,3 +585,33 @@ async def test_answers_of_no_use_are_paid_too() -> None:
     used = account(odd.trace).totals.usage
     assert used is not None
     assert (used.input_tokens, used.cost_usd) == (None, None)
+
+
+async def test_a_retry_for_all_errors_does_not_repeat_what_is_certain() -> None:
+    """That turns or repairs are used up, or a guardrail blocked, is said once; a broken request is still made again."""
+
+    def look() -> str:
+        """Look."""
+        return "here"
+
+    def no(_text: str) -> str:
+        return "never"
+
+    cases: list[tuple[Agent, str, str]] = [
+        (Agent("Grade.", repairs=0), "score", "refused"),
+        (Agent("Look.", tools=[look], max_turns=1), "reply", "turn limit"),
+        (Agent("Look.", tools=[look], repairs=0), "reply", "calls refused"),
+        (Agent("Say.", guardrails=[on_input(no)]), "reply", "stop no"),
+    ]
+    for agent, field, node in cases:
+        flow = Flow("desk", Desk)
+        flow.agent(
+            "clerk", agent, reads=flow.state.message, writes=getattr(flow.state, field), retry=Retry(3, wait_s=0)
+        )
+        call = Turn.call("nothing") if node == "calls refused" else Turn.call("look") if agent.tools else "text"
+        script = ScriptedModel([ValueError("broken"), call, "more"])
+        result = await flow.run(Desk(), resources=[script])
+        told = account(result.trace).visits.values()
+        assert [len(v.attempts) for v in told if v.node.name == node] == [1], node
+        if node != "stop no":
+            assert [len(v.attempts) for v in told if v.node.name == "model"] == [2], node
