@@ -7,7 +7,7 @@ durations seconds.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast
 
 from graphrt import events as e
 from graphrt import inputs as i
@@ -17,6 +17,8 @@ from graphrt.numbering import Numbering
 from graphrt.trace import graph_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from graphrt.graph import Edge, Graph, Node
     from graphrt.trace import Header, Record, Trace
 
@@ -43,6 +45,22 @@ class AttemptAccount:
     """The step that it is; see `graphrt.numbering`."""
 
 
+class ToolResult(NamedTuple):
+    """What the model of an agent was told about a call of a tool."""
+
+    tool: str
+    text: str
+    failed: bool
+    """Whether the text says what went wrong with the call instead of a result."""
+    raised: str | None = None
+    """The exception that the tool raised, which the model was not told in full."""
+
+    @property
+    def trouble(self) -> str:
+        """What went wrong, as people want to know it: the tool, and what it raised or what the model was told."""
+        return f"{self.tool}: {self.raised or self.text}"
+
+
 @dataclass(slots=True)
 class EdgeAccount:
     """What became of an edge when a visit was left."""
@@ -50,7 +68,10 @@ class EdgeAccount:
     edge: Edge
     target: str
     result: str
-    """`taken`, `false`, `used up`, `not tried`."""
+    """`taken`, `false`, `used up`, `not tried`.
+
+    Where a guard raised: `raised` for its edge, before it `no match`, or `tried` where several edges may be taken.
+    """
     values: dict[str, Json] = field(default_factory=dict[str, Any])
     count: int | None = None
     step: str = ""
@@ -117,6 +138,24 @@ class VisitAccount:
     again: str = ""
     """The step that its next attempt will be, while it is paused."""
     notes: dict[str, Json] = field(default_factory=dict[str, Any])
+    agent: str | None = None
+    """Name of the agent's node that it works inside of; None outside of agents."""
+
+    @property
+    def result(self) -> ToolResult | None:
+        """What the model was told about the call of a tool that this visit made; None if it made none."""
+        if self.agent is None or "tools" not in self.node.about or self.status != "completed":
+            return None
+        last = told_of_call(self.writes)
+        if last is None:
+            return None
+        raised = str(self.notes["error"]) if "error" in self.notes else None
+        return ToolResult(str(last.get("name")), str(last.get("text")), last.get("failed") is True, raised)
+
+    @property
+    def refused(self) -> ToolResult | None:
+        """The call that it made, if that went wrong and the model was told so: the visit completed all the same."""
+        return result if (result := self.result) is not None and result.failed else None
 
     @property
     def name(self) -> str:
@@ -159,6 +198,7 @@ class Totals:
     visits: int = 0
     attempts: int = 0
     retries: int = 0
+    """Attempts that were made since the one before them failed; what a crash cut off is no failure."""
     active_s: float = 0.0
     """What the attempts took, those beside each other added up."""
     wall_s: float = 0.0
@@ -263,6 +303,14 @@ class Reader:
         self._fold.read(record)
 
 
+def told_of_call(writes: Mapping[str, Json]) -> dict[str, Any] | None:
+    """Return the message by which the call of a tool tells its model what came of it, if there is one among writes."""
+    said = writes.get("messages")
+    last = cast("list[Json]", said)[-1] if isinstance(said, list) and said else None
+    message = cast("dict[str, Any]", last) if isinstance(last, dict) else {}
+    return message if message.get("role") == "tool" else None
+
+
 def total_usage(parts: list[Usage | None]) -> Usage | None:
     """Add up usages.
 
@@ -285,8 +333,8 @@ def verdict_text(edge: EdgeAccount) -> str:
     values = ", ".join(f"{k} = {value_text(v)}" for k, v in edge.values.items())
     if edge.result == "used up":
         return f"{edge.trigger} → used up ({edge.count} of {edge.edge.at_most})"
-    if edge.result == "not tried":
-        return f"{edge.trigger} → not tried"
+    if edge.result in {"not tried", "no match", "tried", "raised"}:
+        return f"{edge.trigger} → {edge.result}"
     shown = "true" if edge.taken else "false"
     if edge.edge.when is None:
         shown = "taken" if edge.taken else "false"
@@ -336,6 +384,8 @@ class _Fold:
         """The definition that the record was made under; verdicts number the edges of that one."""
         self.counts: dict[tuple[str, ...], int] = {}
         self.numbers = Numbering()
+        self.fell: list[VisitAccount] = []
+        """The visits that failed with what is inside them, when the run did."""
         self.rests = False
         """Whether nobody drives the run after the last record."""
 
@@ -374,9 +424,9 @@ class _Fold:
         visit = self.account.visits[given.visit]
         visit.status, visit.ended, visit.why, visit.again = "running", None, None, ""
         step = self.numbers.tried(given.visit, given.attempt)
+        self.account.totals.retries += bool(visit.attempts) and visit.attempts[-1].error is not None
         visit.attempts.append(AttemptAccount(given.attempt, self.at, step=step))
         self.account.totals.attempts += 1
-        self.account.totals.retries += len(visit.attempts) > 1
 
     def attempt_ended(self, given: i.AttemptSucceeded | i.AttemptFailed) -> None:
         visit = self.account.visits[given.visit]
@@ -416,6 +466,7 @@ class _Fold:
             attempts=[] if before is None else before.attempts,
             item=event.item,
             step=self.numbers.begun(event.visit, node, event.causes),
+            agent=self.agent_around(event.visit),
         )
         self.account.totals.visits += 1
 
@@ -450,10 +501,7 @@ class _Fold:
 
     def routed(self, event: e.Routed) -> None:
         visit = self.account.visits[event.visit]
-        graph, node = self.graph_at(visit.path[:-1]), visit.node
-        if self.then is not self.account.graph:
-            graph = _inside(self.then, visit.path[:-1]) or graph
-            node = graph.by_name.get(node.name, node)
+        graph, node = self.place_of(visit)
         visit.caught = event.error
         visit.routed = [self.tried(event.visit, node.edges[v.edge], graph, v) for v in event.verdicts]
 
@@ -464,16 +512,26 @@ class _Fold:
             step = self.numbers.crossed(visit, target, verdict.count if edge.each is not None else None)
         return EdgeAccount(edge, target.name, verdict.result, verdict.values or {}, verdict.count, step)
 
+    def place_of(self, visit: VisitAccount) -> tuple[Graph, Node]:
+        """Return a visit's node and the graph around it in the definition that it runs under."""
+        graph, node = self.graph_at(visit.path[:-1]), visit.node
+        if self.then is not self.account.graph:
+            graph = _inside(self.then, visit.path[:-1]) or graph
+            node = graph.by_name.get(node.name, node)
+        return graph, node
+
     def joined(self, event: e.Joined) -> None:
         self.account.visits[event.visit].joined = event
 
     def resumed(self, _: e.RunResumed) -> None:
         account = self.account
+        self.reopen()
         account.status, account.error, account.failed_at, account.questions = "running", None, None, ()
         self.account.cancelled_by = None
 
     def forked(self, event: e.RunForked) -> None:
         account = self.account
+        self.reopen()
         account.status, account.error, account.failed_at, account.questions = "running", None, None, ()
         account.run, account.parent, account.parent_visit = event.run, event.parent, event.visit
 
@@ -491,6 +549,44 @@ class _Fold:
             event.visit or None,
             (),
         )
+        if event.visit in account.visits:
+            self.raised(account.visits[event.visit], event.error)
+        around = event.visit.rpartition("/")[0]
+        while around:  # the nodes around it failed with it
+            visit = account.visits[around]
+            if visit.status == "running":
+                visit.status, visit.ended = "failed", self.at
+                self.fell.append(visit)
+            around = around.rpartition("/")[0]
+
+    def raised(self, visit: VisitAccount, error: ErrorInfo) -> None:
+        """Tell which edges were tried when a guard raised: its verdicts are not on record, its edge is."""
+        at = error.detail.get("edge")
+        if visit.routed or visit.status != "completed" or not isinstance(at, int):
+            return
+        graph, node = self.place_of(visit)
+        visit.routed = [
+            EdgeAccount(
+                edge,
+                graph.nodes[edge.target].name,
+                "raised"
+                if edge.index == at
+                else "not tried"
+                if edge.index > at
+                else "tried"
+                if node.fork
+                else "no match",
+            )
+            for edge in node.edges
+            if edge.on_error is None and edge.on in {None, visit.outcome}
+        ]
+
+    def reopen(self) -> None:
+        """Let what failed with something inside it go on."""
+        for visit in self.fell:
+            if visit.error is None:
+                visit.status, visit.ended = "running", None
+        self.fell.clear()
 
     def cancelled(self, event: e.RunCancelled) -> None:
         self.account.status, self.account.cancelled_by, self.account.questions = "cancelled", event.by, ()
@@ -500,6 +596,11 @@ class _Fold:
     def path_of(self, visit: str, node: str) -> tuple[str, ...]:
         around, slash, _ = visit.rpartition("/")
         return (*self.account.visits[around].path, node) if slash else (node,)
+
+    def agent_around(self, visit: str) -> str | None:
+        """Return the name of the agent that a visit works for, if it does."""
+        around = self.account.visits.get(visit.rpartition("/")[0])
+        return around.name if around is not None and "instructions" in around.node.about else None
 
     def graph_at(self, path: tuple[str, ...]) -> Graph:
         graph = self.account.graph

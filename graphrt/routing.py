@@ -158,7 +158,7 @@ def _size(visit: Visit, edge: Edge, items: Any) -> int:  # noqa: ANN401 - whatev
         assert edge.each is not None, "only an `each` edge has items"
         node = visit.node.name
         message = (
-            f"edge {edge.index} of {node!r} (visit {visit.id}) starts a branch for each of {edge.each.of!r},"
+            f"edge {edge.index + 1} of {node!r} (visit {visit.id}) starts a branch for each of {edge.each.of!r},"
             f" which is {items!r}; it takes a list"
         )
         raise GuardError(message, node=node, visit=visit.id, edge=edge.index) from None
@@ -167,7 +167,6 @@ def _size(visit: Visit, edge: Edge, items: Any) -> int:  # noqa: ANN401 - whatev
 def _guard_error(visit: Visit, edge: Edge, error: Exception) -> GuardError:
     text = edge.when.text if edge.when is not None else ""
     node = visit.node.name
-    message = (
-        f"the guard {text!r} of edge {edge.index} of {node!r} (visit {visit.id}) raised {type(error).__name__}: {error}"
-    )
+    where = f"edge {edge.index + 1} of {node!r} (visit {visit.id})"
+    message = f"the guard {text!r} of {where} raised {type(error).__name__}: {error}"
     return GuardError(message, node=node, visit=visit.id, edge=edge.index)

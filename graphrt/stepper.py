@@ -606,7 +606,9 @@ class Stepper:
         taken: Taken = []
         for verdict in recorded.verdicts:
             if verdict.edge >= len(node.edges):
-                raise self._wrong(f"visit {visit.id} was left by edge {verdict.edge} of {node.name!r}, which is gone")
+                raise self._wrong(
+                    f"visit {visit.id} was left by edge {verdict.edge + 1} of {node.name!r}, which is gone"
+                )
             if verdict.result == "taken":
                 edge = node.edges[verdict.edge]
                 taken.append((edge, visit.line.state[edge.each.of] if edge.each is not None else None))

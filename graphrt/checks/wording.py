@@ -32,7 +32,7 @@ def when_text(shown: Shown, node: Node) -> str:
     parts += [state_text(shown.witness)] if shown.read else []
     for index in shown.used:
         edge = next(e for e in node.edges if e.index == index)
-        parts.append(f"edge {index} has been taken {edge.at_most} of {edge.at_most} times")
+        parts.append(f"edge {index + 1} has been taken {edge.at_most} of {edge.at_most} times")
     return " and ".join(parts)
 
 

@@ -11,7 +11,7 @@ from graphrt.cli.answers import what_about
 from graphrt.cli.arguments import DEFAULT_STORE
 from graphrt.cli.said import messages_in, text_of, who
 from graphrt.cli.screen import console, json_text, line, say, say_json, wrapped
-from graphrt.cli.telling import error_text, moment, status_text, times, used
+from graphrt.cli.telling import can_go_on, error_text, moment, status_text, times, used, where
 from graphrt_viz.wording import lines_visible, plural, shorten
 
 if TYPE_CHECKING:
@@ -105,19 +105,19 @@ def _said(text: str, width: int) -> Iterator[Text]:
 
 
 def _headline(told: Account) -> Text:
-    where = ""
+    at = ""
     if told.failed_at is not None:
-        where = f" at {told.visits[told.failed_at].name} (visit {told.failed_at})"
+        at = f" at {where(told, told.failed_at)}"
     elif told.cancelled_by:
-        where = f" by {told.cancelled_by}"
+        at = f" by {told.cancelled_by}"
     elif told.status == "completed" and told.ends:
-        where = f" at {', '.join(told.ends)}"
+        at = f" at {', '.join(told.ends)}"
     totals = told.totals
     parts = [plural(totals.visits, "visit")]
     if totals.retries:
         parts.append("1 retry" if totals.retries == 1 else f"{totals.retries} retries")
     parts += [*used(totals.usage), *times(totals)]
-    return line(status_text(told.status), where, (f"  {' · '.join(parts)}", "dim"))
+    return line(status_text(told.status), at, (f"  {' · '.join(parts)}", "dim"))
 
 
 def in_doubt(told: Account) -> Iterator[Part]:
@@ -199,7 +199,8 @@ def _next(told: Account, store: str, room: int) -> Iterator[Part]:
     hints = [(again(f"answer {run} {v.id} ANSWER", store), "answers it, and goes on") for v in _questions(told)]
     if told.status == "failed":
         hints.append((again(f"why {run}", store), "why it went there"))
-        hints.append((again(f"resume {run}", store), "tries again from there, once the cause is mended"))
+        if can_go_on(told):
+            hints.append((again(f"resume {run}", store), "tries again from there, once the cause is mended"))
     elif told.status == "cancelled":
         hints.append((again(f"resume {run}", store), "goes on all the same"))
     elif told.status == "completed":

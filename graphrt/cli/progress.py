@@ -16,8 +16,7 @@ from rich.text import Text
 from graphrt import events as e
 from graphrt import inputs as i
 from graphrt.cli.screen import brief_json, console, line, wrapped
-from graphrt.cli.telling import error_text, moment, status_text, tokens, took
-from graphrt.guards import Not, text_of
+from graphrt.cli.telling import error_text, fact_text, moment, status_text, tokens, took, visit_status, wrote_text
 from graphrt_viz.wording import shorten
 
 if TYPE_CHECKING:
@@ -35,6 +34,8 @@ _STATUS: Final = (11, 20)
 """Cells that a column has at least and at most."""
 _LEAST: Final = 16
 """Cells of what a visit wrote that are shown at least."""
+_RESULT: Final = 300
+"""Characters of what a model was told about a call that went wrong."""
 _BELOW: Final = 9
 """Where lines begin that belong to the one above."""
 _BEFORE: Final = {"running": "was cut off", "suspended": "was waiting", "failed": "had failed"}
@@ -99,6 +100,7 @@ class Lines:
     def of(self, record: Record) -> Iterator[Told]:
         """Yield what a record tells."""
         routed = {x.visit for x in record.events if isinstance(x, e.Routed)}
+        failed = {x.visit for x in record.events if isinstance(x, e.VisitFailed)}
         visits = self._run.account.visits
         for event in record.events:
             match event:
@@ -110,7 +112,7 @@ class Lines:
                 case e.VisitCompleted() | e.VisitCancelled() | e.VisitFailed():
                     if not isinstance(event, e.VisitCancelled):
                         yield from self._marks(visits[event.visit], event.marks)
-                    if event.visit.count("/") <= self._depth or isinstance(event, e.VisitFailed):
+                    if event.visit.count("/") <= self._depth or self._is_first_told(event, record.events):
                         yield self._ended(visits[event.visit], record.input, left=event.visit in routed)
                 case e.AttemptRetried():
                     yield from self._marks(visits[event.visit], event.marks)
@@ -121,11 +123,25 @@ class Lines:
                     yield Told(self._row(visits[event.visit], status), trouble=line((text, "yellow")))
                 case e.VisitWaiting():
                     yield self._waits(event)
+                case e.RunFailed() if event.visit and event.visit not in failed:
+                    # Its work went well; what came after it did not: a guard raised, no edge matched, writes met.
+                    row = self._row(visits[event.visit], status_text("failed"))
+                    yield Told(row, trouble=line((error_text(event.error), "red")))
                 case e.LimitPassed():
                     text = f"limit passed: {event.used:g} {event.limit} used, {event.allowed:g} allowed"
                     yield Told(line((text, "yellow")))
                 case _:
                     pass
+
+    def _is_first_told(self, event: e.Event, events: Sequence[e.Event]) -> bool:
+        """Say if a visit too deep to be shown failed with an error that no visit around it is told to have."""
+        return isinstance(event, e.VisitFailed) and not any(
+            isinstance(x, e.VisitFailed)
+            and event.visit.startswith(f"{x.visit}/")
+            and x.error == event.error
+            and x.visit.count("/") <= self._depth
+            for x in events
+        )
 
     # -- single lines -------------------------------------------------------------------------------------------------
 
@@ -140,11 +156,13 @@ class Lines:
         parts: list[Part] = []
         trouble: Text | None = None
         if visit.status == "failed" and visit.error is not None:
-            trouble = line((error_text(visit.error), "red"))
+            trouble = line((fact_text(visit.error, caught=visit.caught is not None), "red"))
+        elif visit.refused is not None:
+            trouble = line((shorten(visit.refused.trouble, _RESULT), "red"))
         elif visit.status == "cancelled" and visit.why is not None:
             parts.append((f"because of the {visit.why}", "dim"))
         elif visit.outcome is None and visit.writes:
-            parts.append(", ".join(f"{name} = {brief_json(value)}" for name, value in visit.writes.items()))
+            parts.append(wrote_text(visit))
         if isinstance(given, i.Answered) and given.by is not None:
             parts.append((f"by {given.by}", "dim"))
         spent = tokens(self._run.usage_of(visit))
@@ -168,7 +186,7 @@ class Lines:
     def _status_of(self, visit: VisitAccount) -> Text:
         if visit.status == "completed" and visit.outcome is not None:
             return status_text("completed", shorten(visit.outcome, self._status - 2))
-        return status_text(visit.status)
+        return visit_status(visit) if visit.refused is not None else status_text(visit.status)
 
     def _retried(self, event: e.AttemptRetried, at: float) -> Told:
         wait = event.due - at
@@ -258,7 +276,7 @@ def _reason(visit: VisitAccount, taken: EdgeAccount) -> str:
     last = before[-1]
     if last.result == "used up":
         return f"→ {last.target} is used up ({last.count} of {last.edge.at_most})"
-    return text_of(Not(last.edge.when.tree)) if last.edge.when is not None else ""
+    return "otherwise"
 
 
 class Plain:

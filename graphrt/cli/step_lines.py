@@ -9,7 +9,7 @@ from graphrt import events as e
 from graphrt import inputs as i
 from graphrt.cli.screen import brief_json, line
 from graphrt.cli.steps import MISSING, around
-from graphrt.cli.telling import error_text, moment, status_text, took, used
+from graphrt.cli.telling import error_text, fact_text, moment, status_text, took, used, written
 from graphrt.cli.verdicts import edge_rows
 from graphrt_viz.wording import plural, shorten
 
@@ -53,19 +53,21 @@ def what(step: Step) -> Text:
         case i.AttemptStarted(attempt=attempt):
             return status_text("running", f"attempt {attempt} under way")
         case i.AttemptSucceeded() | i.AttemptFailed():
-            return _ended(given, events)
+            return _ended(given, events, refused=step.refused)
 
 
 def _by(who: str | None) -> str:
     return f" by {who}" if who else ""
 
 
-def _ended(given: i.AttemptSucceeded | i.AttemptFailed, events: tuple[e.Event, ...]) -> Text:
+def _ended(given: i.AttemptSucceeded | i.AttemptFailed, events: tuple[e.Event, ...], *, refused: bool) -> Text:
     """Return how an attempt ended."""
     for event in events:
         if getattr(event, "visit", None) != given.visit:
             continue
         if isinstance(event, e.VisitCompleted):
+            if refused:
+                return status_text("failed", "told the model")
             return status_text("completed", event.outcome or "completed")
         if isinstance(event, e.AttemptRetried):
             return status_text("paused", f"attempt {given.attempt} failed")
@@ -90,15 +92,18 @@ def row(step: Step, walk: Walk) -> list[Part]:
     error = error_of(step)
     more: Part = ""
     if error is not None:
-        more = (shorten(error_text(error), _LONG), "red")
+        caught = step.visit is not None and step.visit.caught is not None
+        more = (shorten(fact_text(error, caught=caught), _LONG), "red")
     elif isinstance(given, (i.Started, i.Forked)):
         changed = given.state if isinstance(given, i.Started) else given.set
         more = ", ".join(f"{k} = {brief_json(v, 40)}" for k, v in changed.items())
     elif isinstance(given, i.AttemptSucceeded):
-        more = ", ".join(f"{k} = {brief_json(v)}" for k, v in given.writes.items())
+        more = written(step.visit, given.writes) if step.visit is not None else ""
+        if step.visit is not None and step.visit.refused is not None:
+            more = (shorten(step.visit.refused.trouble, _LONG), "red")
     else:
         more = next((x.question for x in step.record.events if isinstance(x, e.VisitWaiting)), "")
-    return [f"{step.number}", (since(step, walk), "dim"), step.name, what(step), more]
+    return [f"{step.number}", (since(step, walk), "dim"), step.called, what(step), more]
 
 
 def since(step: Step, walk: Walk) -> str:
@@ -113,7 +118,7 @@ def detail(step: Step, walk: Walk, width: int | None = None) -> Iterator[Text]:
     """
     told, visit, given = walk.told, step.visit, step.record.input
     which = f" (visit {visit.id})" if visit is not None else ""
-    yield line((step.name, "bold"), which, "  ", what(step))
+    yield line((step.called, "bold"), which, "  ", what(step))
     yield line((" · ".join(_facts(step, walk)), "dim"))
     if visit is not None and (outer := around(visit.id)):
         yield _told("inside", " › ".join(reversed([v.name for v in _outwards(told, outer)])))
@@ -128,6 +133,8 @@ def detail(step: Step, walk: Walk, width: int | None = None) -> Iterator[Text]:
         for name, value in given.writes.items():
             if not _shows(levels, step, name, value):
                 yield _told("wrote", f"{name} = {brief_json(value, _LONG)}")
+        if step.visit is not None and step.visit.refused is not None:
+            yield _told("error", f"✗ told the model: {shorten(step.visit.refused.trouble, _ERROR)}", "red")
         for name, value in given.notes.items():
             yield _told("noted", f"{name} = {brief_json(value, _LONG)}")
     if isinstance(given, i.AttemptSucceeded | i.AttemptFailed):

@@ -124,8 +124,25 @@ class Step:
         return self.visit.name if self.visit is not None else "the run"
 
     @property
+    def called(self) -> str:
+        """What it is about where it stands alone: what is inside an agent behind the name of that."""
+        agent = self.visit.agent if self.visit is not None else None
+        return self.name if agent is None else f"{agent} · {self.name}"
+
+    @property
+    def refused(self) -> bool:
+        """Whether it is the call of a tool that went wrong, which the model was told."""
+        return (
+            isinstance(self.record.input, i.AttemptSucceeded)
+            and self.visit is not None
+            and self.visit.refused is not None
+        )
+
+    @property
     def failed(self) -> bool:
         """Whether something went wrong in it."""
+        if self.refused:
+            return True
         wrong = (e.VisitFailed, e.RunFailed, e.AttemptRetried, e.AttemptLost, e.LimitPassed)
         return isinstance(self.record.input, i.AttemptFailed) or any(isinstance(x, wrong) for x in self.record.events)
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from graphrt.cli.screen import line
-from graphrt_viz.wording import count, duration, money
+from graphrt.cli.screen import brief_json, line
+from graphrt_viz.wording import count, duration, money, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rich.text import Text
 
-    from graphrt.account import Totals, VisitAccount
-    from graphrt.inputs import ErrorInfo, Usage
+    from graphrt.account import Account, Totals, VisitAccount
+    from graphrt.inputs import ErrorInfo, Json, Usage
 
+_RESULT: Final = 120
+"""Characters of the result of a tool, or of its arguments."""
+_INNER: Final = frozenset({"messages", "calls", "acts", "wrong_calls", "refused"})
+"""Fields by which an agent keeps what its requests need: the conversation so far, calls, what did not fit."""
 _SIGNS: Final[Mapping[str, tuple[str, str]]] = {
     "completed": ("✓", "green"),
     "failed": ("✗", "red"),
@@ -83,6 +87,8 @@ def visit_status(visit: VisitAccount) -> Text:
     """Return how a visit ended or where it stands; of a router or an ask, with its answer."""
     if visit.status == "completed" and visit.outcome is not None:
         return status_text("completed", visit.outcome)
+    if visit.refused is not None:
+        return status_text("failed", "told the model")
     if visit.status == "waiting":
         return status_text("waiting", "waits for an answer")
     if visit.status == "paused":
@@ -92,3 +98,79 @@ def visit_status(visit: VisitAccount) -> Text:
     if visit.status == "failed" and visit.caught is not None:
         return status_text("failed", f"failed, caught {visit.caught}")
     return status_text(visit.status)
+
+
+def wrote_text(visit: VisitAccount) -> str:
+    """Return what a visit wrote, in a line: of a call its result, of an agent's request nothing that only serves it."""
+    return written(visit, visit.writes)
+
+
+def written(visit: VisitAccount, writes: Mapping[str, Json]) -> str:
+    """Return values that a visit wrote, in a line, without the fields that an agent keeps for itself."""
+    result = visit.result
+    if result is not None:
+        return shorten(result.trouble if result.failed else f"{result.tool}: {result.text}", _RESULT)
+    if visit.agent is None:
+        return ", ".join(f"{name} = {brief_json(value)}" for name, value in writes.items())
+    parts = [f"calls {call_text(call)}" for call in calls_in(writes)]
+    parts += [f"{name} = {brief_json(value)}" for name, value in writes.items() if _is_told(name, value)]
+    return ", ".join(parts)
+
+
+def is_kept_inside(visit: VisitAccount, name: str) -> bool:
+    """Say if a field that a visit wrote only serves the agent that it works for."""
+    return visit.agent is not None and not _is_told(name, visit.writes[name])
+
+
+def _is_told(name: str, value: Json) -> bool:
+    return name not in _INNER or (name == "refused" and bool(value))
+
+
+def calls_of(visit: VisitAccount) -> list[Json]:
+    """Return the calls of tools that the model of an agent wished for in a visit."""
+    return calls_in(visit.writes) if visit.agent is not None else []
+
+
+def calls_in(writes: Mapping[str, Json]) -> list[Json]:
+    """Return the calls of tools among what an agent's request gave."""
+    return [call for name in ("calls", "acts") for call in _items(writes.get(name))]
+
+
+def call_text(call: Json) -> str:
+    """Return a call of a tool as one writes a call: `lookup(order="7")`."""
+    from graphrt.account import value_text
+
+    if not isinstance(call, dict):
+        return brief_json(call)
+    known = cast("dict[str, Any]", call)
+    given = known.get("raw") or ", ".join(f"{k}={value_text(v)}" for k, v in known.get("arguments", {}).items())
+    return f"{known.get('name')}({shorten(str(given), _RESULT)})"
+
+
+def _items(value: Json) -> list[Json]:
+    return cast("list[Json]", value) if isinstance(value, list) else []
+
+
+def where(told: Account, visit: str) -> str:
+    """Return where something happened, by the name that the author of the flow gave: inside an agent, the agent's."""
+    known = told.visits[visit]
+    if known.agent is None:
+        return f"{known.name} (visit {visit})"
+    what = "its call of a tool" if "tools" in known.node.about else "its request to the model"
+    if known.node.name not in {"model", "answer", "tool", "act"}:
+        what = f"at {known.name!r} inside it"
+    return f"agent {known.agent!r} ({what}, visit {visit})"
+
+
+def can_go_on(told: Account) -> bool:
+    """Say if it makes sense to resume a run that stopped: at an end for failures it would only end once more."""
+    if told.status == "failed" and told.failed_at is not None:
+        return told.visits[told.failed_at].node.kind != "end"
+    return told.status in {"failed", "cancelled"}
+
+
+def fact_text(error: ErrorInfo, *, caught: bool) -> str:
+    """Return an error in a line; of one that an edge caught only what happened, for the advice has been taken."""
+    text = error_text(error)
+    fact, semicolon, advice = text.rpartition("; ")
+    return fact if caught and semicolon and "lead an edge" in advice else text

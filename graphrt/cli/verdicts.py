@@ -28,7 +28,7 @@ def edge_rows(edges: Sequence[EdgeAccount], *, indent: int = 2, width: int | Non
             f"{'':{indent}}{e.edge.index + 1}",
             ("→ " + e.target, "bold" if e.taken else "dim"),
             e.trigger,
-            (e.result, "green" if e.taken else "dim"),
+            (e.result, _style(e)),
             what_it_read(e),
         ]
         for e in edges
@@ -41,13 +41,17 @@ def edge_rows(edges: Sequence[EdgeAccount], *, indent: int = 2, width: int | Non
 
 def _stacked(edge: EdgeAccount, indent: int) -> Iterator[Text]:
     """Yield an edge with its guard and what that read below it."""
-    style, verdict = ("bold", "green") if edge.taken else ("dim", "dim")
+    style, verdict = "bold" if edge.taken else "dim", _style(edge)
     number = f"{edge.edge.index + 1}"
     target = shorten(edge.target, _LONG_NAME)
     yield line(f"{'':{indent}}{number}  ", ("→ " + target, style), "  ", (edge.result, verdict))
     for more in (edge.trigger, what_it_read(edge)):
         if more:
             yield line(f"{'':{indent + len(number) + 4}}{more}")
+
+
+def _style(edge: EdgeAccount) -> str:
+    return "green" if edge.taken else "red" if edge.result == "raised" else "dim"
 
 
 def what_it_read(edge: EdgeAccount) -> str:

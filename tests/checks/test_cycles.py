@@ -53,8 +53,9 @@ def test_the_second_of_two_edges_without_a_condition_is_found() -> None:
     """Only the first is ever taken; the node that the second leads to is named."""
     flow, a, _ = two()
     flow.edge(a, flow.task(name="c", writes=flow.state.text)(read))
-    assert "edge 1 ('a' -> 'c') is never taken" in codes(flow)["GR202"]
+    assert "edge 2 ('a' -> 'c') is never taken: edge 1" in codes(flow)["GR202"]
     assert "so 'c' is never reached" in codes(flow)["GR202"]
+    assert "to start both at once write flow.fork(a, [b, c])" in codes(flow)["GR202"]
 
 
 def test_a_cycle_that_only_an_error_ends_has_no_bound() -> None:

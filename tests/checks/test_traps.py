@@ -117,7 +117,7 @@ def test_the_second_of_two_guards_to_one_target_is_shadowed() -> None:
     flow.edge(first, mail, when=s.score > 0.8)
     flow.edge(first, log)
     assert (found := only(flow, "GR202")).edge == 1
-    assert "edge 0 ('first' -> 'mail' when score > 0.5) takes everything that it would" in found.message
+    assert "edge 1 ('first' -> 'mail' when score > 0.5) takes everything that it would" in found.message
 
 
 def test_guards_of_a_fork_that_exclude_each_other_are_no_trap() -> None:
@@ -179,7 +179,7 @@ def test_a_plain_edge_before_a_conditional_one() -> None:
     flow.edge(first, good)
     flow.edge(first, bad, when=flow.state.score < 0.5)
     found = only(flow, "GR202")
-    assert "edge 1 ('grade' -> 'bad' when score < 0.5) is never taken: edge 0 ('grade' -> 'good')" in found.message
+    assert "edge 2 ('grade' -> 'bad' when score < 0.5) is never taken: edge 1 ('grade' -> 'good')" in found.message
     assert "so 'bad' is never reached" in found.message
 
 
@@ -216,7 +216,7 @@ def test_a_value_that_is_not_there_yet_is_compared() -> None:
     flow.edge(send, flow.end("bad"))
     found = next(f for f in check(flow) if f.code == "GR205")
     assert found.witness == {"rating": None}
-    assert "rating = None: the guard of edge 0" in found.message
+    assert "rating = None: the guard of edge 1" in found.message
 
 
 def test_one_edge_written_twice() -> None:
@@ -225,7 +225,7 @@ def test_one_edge_written_twice() -> None:
     flow.edge(first, good, when=flow.state.score > 0.5)
     flow.edge(first, good, when=flow.state.score > 0.5)
     flow.edge(first, bad)
-    assert "edges 0 and 1 of 'grade' both lead to 'good' on the same conditions" in only(flow, "GR106").message
+    assert "edges 1 and 2 of 'grade' both lead to 'good' on the same conditions" in only(flow, "GR106").message
 
 
 # -- values that get lost ---------------------------------------------------------------------------------------------

@@ -52,7 +52,16 @@ def test_json_has_the_verdicts_and_what_came_next(program: Program) -> None:
             "result": "taken",
             "values": {"score": 0.62},
             "count": 0,
+            "step": "6",
             "at_most": 3,
         },
-        {"to": "approve", "trigger": "always", "result": "not tried", "values": {}, "count": None, "at_most": None},
+        {
+            "to": "approve",
+            "trigger": "always",
+            "result": "not tried",
+            "values": {},
+            "count": None,
+            "step": None,
+            "at_most": None,
+        },
     ]

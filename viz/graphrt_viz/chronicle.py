@@ -88,6 +88,7 @@ class Step:
     busy_s: float | None = None
     outcome: str | None = None
     error: str | None = None
+    """What went wrong; of a step that went well, what the model was told of a call that did not."""
     tokens: int | None = None
     cost_usd: float | None = None
     model: str | None = None
@@ -366,6 +367,8 @@ class _Writer:
     def visit_completed(self, event: ev.VisitCompleted) -> None:
         step = self.step_of(event.visit)
         step.status, step.outcome, step.ended = "good", event.outcome, self.at
+        if (refused := self.told.visits[event.visit].refused) is not None:
+            step.error = f"told the model: {shorten(refused.trouble, LONG_VALUE)}"
         self.wrote(event.visit, step)
 
     def visit_failed(self, event: ev.VisitFailed) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from graphrt import events as ev
 from graphrt import inputs as inp
+from graphrt.account import told_of_call
 from graphrt_viz.course import counterpart
 from graphrt_viz.extract import named, start_of, step_into, tools_of
 from graphrt_viz.picture import Failure
@@ -231,6 +232,9 @@ def _completed(tally: Tally, event: ev.VisitCompleted, at: float) -> None:
     _answered(tally, event.visit, at)
     if (visit := tally.visits.get(event.visit)) is not None:
         visit.status, visit.outcome, visit.error = "good", event.outcome, None
+        if visit.tool and (told_of_call(event.writes) or {}).get("failed") is True:
+            for owner in _with_owners(tally, event.visit)[:2]:
+                owner.tools[visit.tool][1] += 1
 
 
 def _failed(tally: Tally, event: ev.VisitFailed, at: float) -> None:

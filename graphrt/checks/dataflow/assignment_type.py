@@ -28,7 +28,7 @@ def assignment_type(at: Subject, node: Node) -> Finds:
                 have = _without_none(have)
             if not fits(have, want):
                 yield Found(
-                    f"edge {e.index} ({edge_text(at.graph, e)}) sets {c.text}, which is"
+                    f"edge {e.index + 1} ({edge_text(at.graph, e)}) sets {c.text}, which is"
                     f" {hints.text_of(have)}, but {c.field!r} is {hints.text_of(want)}; the run fails when it is"
                     " crossed; compute it in a task, or change the type of the field",
                     edge=e,

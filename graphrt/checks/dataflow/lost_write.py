@@ -24,7 +24,7 @@ def lost_write(at: Subject, node: Node) -> Finds:
         for c in e.set:
             if at.is_open(e) and c.field not in live:
                 yield Found(
-                    f"what edge {e.index} ({edge_text(at.graph, e)}) sets {c.field!r} to"
+                    f"what edge {e.index + 1} ({edge_text(at.graph, e)}) sets {c.field!r} to"
                     f" {_fate(at, e.target, c.field)}; remove the assignment, or read it before",
                     edge=e,
                 )

@@ -18,7 +18,7 @@ def impossible_guard(at: Subject, node: Node) -> Finds:
         known = [guards.text_of(f) for f in at.known.at_exit(node.index) if reads & set(guards.reads_of(f))]
         told = f" (known here: {'; '.join(known[:3])})" if known else ""
         yield Found(
-            f"edge {e.index} ({edge_text(at.graph, e)}) is never taken: its guard holds in no state that"
+            f"edge {e.index + 1} ({edge_text(at.graph, e)}) is never taken: its guard holds in no state that"
             f" can come here{told}{at.cut_off([e])}; mend the guard, or remove the edge",
             edge=e,
         )

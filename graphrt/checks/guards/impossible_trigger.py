@@ -17,7 +17,7 @@ def impossible_trigger(at: Subject, node: Node) -> Finds:
         if node.kind == "join":
             lacks = "waits for all branches"
         yield Found(
-            f"edge {e.index} ({edge_text(at.graph, e)}) is never taken: {node.kind} {node.name!r} {lacks}"
+            f"edge {e.index + 1} ({edge_text(at.graph, e)}) is never taken: {node.kind} {node.name!r} {lacks}"
             f"{at.cut_off([e])};"
             f" {'give it deadline=' if node.kind == 'ask' else 'give it wait='}, or remove the edge",
             edge=e,

@@ -13,7 +13,7 @@ def needless_guard(at: Subject, node: Node) -> Finds:
     for e in node.edges:
         if e.index in decision.always and e.index not in decision.never:
             yield Found(
-                f"the guard of edge {e.index} ({edge_text(at.graph, e)}) holds in every state that can"
+                f"the guard of edge {e.index + 1} ({edge_text(at.graph, e)}) holds in every state that can"
                 " come here; leave it out, or mend it",
                 edge=e,
             )

@@ -12,7 +12,7 @@ def raising_guard(at: Subject, node: Node) -> Finds:
     for index, (shown, error) in sorted(at.decisions[node.index].raising.items()):
         e = node.edges[index]
         yield Found(
-            f"{when_text(shown, node)}: the guard of edge {index} ({edge_text(at.graph, e)}) raises"
+            f"{when_text(shown, node)}: the guard of edge {index + 1} ({edge_text(at.graph, e)}) raises"
             f" {error}; ask is_none first",
             edge=e,
             witness=shown.witness,

@@ -18,7 +18,7 @@ def unwritten_field(at: Subject) -> Finds:
                 if e.when is None or f.name not in e.when.reads:
                     continue
                 yield Found(
-                    f"the guard of edge {e.index} ({edge_text(at.graph, e)}) reads {f.name!r}, which nothing"
+                    f"the guard of edge {e.index + 1} ({edge_text(at.graph, e)}) reads {f.name!r}, which nothing"
                     " writes; write it before, or guard by another field",
                     node=n,
                     edge=e,

@@ -30,7 +30,7 @@ def duplicate_edge(at: Subject, node: Node) -> Finds:
         else:
             then = f"together they bound nothing at {first.at_most} but at {first.at_most + e.at_most}"
         yield Found(
-            f"edges {first.index} and {e.index} of {node.name!r} both lead to {target!r} on the same"
+            f"edges {first.index + 1} and {e.index + 1} of {node.name!r} both lead to {target!r} on the same"
             f" conditions: {then}; remove one",
             edge=e,
             nodes=(target,),

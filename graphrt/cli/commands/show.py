@@ -175,11 +175,11 @@ def _rows(visit: VisitAccount, drawn: str, under: str | None = None) -> Iterator
     """Yield a visit, then what is to be said of it; `drawn` stands before its name, `under` before further lines."""
     from graphrt.cli.answers import what_about
     from graphrt.cli.screen import brief_json
-    from graphrt.cli.telling import error_text, moment, tokens, took, visit_status
+    from graphrt.cli.telling import fact_text, moment, tokens, took, visit_status, wrote_text
     from graphrt_viz.wording import shorten
 
-    wrote = ", ".join(f"{name} = {brief_json(value)}" for name, value in visit.writes.items())
-    if visit.item is not None:
+    wrote = "" if visit.refused is not None else wrote_text(visit)
+    if visit.item is not None and visit.agent is None:
         wrote = f"{brief_json(visit.item, 30)}: {wrote}".removesuffix(": ")
     yield [
         shown_steps(visit),
@@ -196,12 +196,14 @@ def _rows(visit: VisitAccount, drawn: str, under: str | None = None) -> Iterator
             yield f"{indent}{shorten(mark.text, _LONG)}", "cyan"
         if attempt.error is not None:
             after = f" after {took(attempt.duration_s)}" if attempt.duration_s else ""
-            said = shorten(error_text(attempt.error), _LONG)
+            said = shorten(fact_text(attempt.error, caught=visit.caught is not None), _LONG)
             yield f"{indent}attempt {attempt.number} failed{after}: {said}", "red"
         elif attempt.lost:
             yield f"{indent}attempt {attempt.number} was cut off: whether its effect took place is in doubt", "yellow"
     if visit.error is not None and not any(a.error == visit.error for a in visit.attempts):
-        yield f"{indent}{shorten(error_text(visit.error), _LONG)}", "red"
+        yield f"{indent}{shorten(fact_text(visit.error, caught=visit.caught is not None), _LONG)}", "red"
+    if visit.refused is not None:
+        yield f"{indent}✗ told the model: {shorten(visit.refused.trouble, _LONG)}", "red"
     if visit.status == "waiting":
         answers = f" ({', '.join(visit.answers)})" if visit.answers else ""
         due = f", until {moment(visit.due)}" if visit.due is not None else ""
@@ -224,19 +226,19 @@ def say_next(told: Account, name: str, store: str, *, stored: RunInfo | None) ->
 
 def _next(told: Account, name: str, store: str, stored: RunInfo | None) -> Iterator[Part]:
     from graphrt.cli.outcome import again
-    from graphrt.cli.telling import error_text
+    from graphrt.cli.telling import can_go_on, error_text, where
     from graphrt_viz.wording import shorten
 
     if told.error is not None:
-        where = f" at {told.visits[told.failed_at].name} (visit {told.failed_at})" if told.failed_at else ""
-        yield f"failed{where}: {shorten(error_text(told.error), _LONG_END)}", "red"
+        at = f" at {where(told, told.failed_at)}" if told.failed_at else ""
+        yield f"failed{at}: {shorten(error_text(told.error), _LONG_END)}", "red"
         yield f"why: {again(f'why {name}', store)}", "dim"
     if stored is None:
         return  # a file can be looked at, and no more
     for visit in told.questions:
         choice = "|".join(told.visits[visit].answers) or "VALUE"
         yield f"answer: {again(f'answer {name} {visit} {choice}', store)}", "dim"
-    if told.status in {"failed", "cancelled"} or (told.status == "running" and not stored.live):
+    if can_go_on(told) or (told.status == "running" and not stored.live):
         yield f"go on: {again(f'resume {name}', store)}", "dim"
 
 

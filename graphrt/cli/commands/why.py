@@ -78,7 +78,7 @@ def reasons(told: Account, visit: VisitAccount, width: int | None = None) -> Ite
     yield line((visit.name, "bold"), f" ({which}) in run {told.run}  ", visit_status(visit))
     yield from _story(told, visit)
     yield ""
-    yield from _edges(visit, width)
+    yield from _edges(told, visit, width)
     for after in _after(told, visit):
         yield line("  went on to ", (after.name, "bold"), f" (visit {after.id})")
 
@@ -87,9 +87,10 @@ def _story(told: Account, visit: VisitAccount) -> Iterator[Part]:
     """Yield how the visit came about and what came of it."""
     from graphrt.cli.answers import what_about
     from graphrt.cli.screen import brief_json
-    from graphrt.cli.telling import error_text, moment, took, used
+    from graphrt.cli.telling import call_text, calls_of, error_text, fact_text, is_kept_inside, moment, took, used
     from graphrt_viz.wording import shorten
 
+    caught = visit.caught is not None
     came = ", ".join(f"{told.visits[c].name} (visit {c})" for c in visit.causes if c in told.visits)
     yield f"  came from   {came or 'the start'}"
     if visit.item is not None:
@@ -97,10 +98,23 @@ def _story(told: Account, visit: VisitAccount) -> Iterator[Part]:
     if visit.node.reads:
         yield f"  reads       {', '.join(visit.node.reads)}"
     for name, value in visit.writes.items():
-        yield f"  wrote       {name} = {brief_json(value, 200)}"
+        if not is_kept_inside(visit, name):
+            yield f"  wrote       {name} = {brief_json(value, 200)}"
+    if visit.result is not None:
+        yield f"  called      {call_text(visit.item)}"
+        sign, style = ("✗ ", "red") if visit.result.failed else ("", "")
+        yield f"  told        {sign}the model: {shorten(visit.result.text, _LONG)}", style
+    for call in calls_of(visit):
+        yield f"  calls       {call_text(call)}"
     for attempt in visit.attempts:
         parts = [took(attempt.duration_s), *used(attempt.usage)]
-        how = f": {shorten(error_text(attempt.error), _LONG)}" if attempt.error else ": cut off" if attempt.lost else ""
+        how = (
+            f": {shorten(fact_text(attempt.error, caught=caught), _LONG)}"
+            if attempt.error
+            else ": cut off"
+            if attempt.lost
+            else ""
+        )
         yield f"  attempt {attempt.number}   {', '.join(p for p in parts if p)}{how}", "red" if attempt.error else ""
         for mark in attempt.marks:
             facts = f" ({brief_json(mark.facts, _LONG)})" if mark.facts else ""
@@ -120,24 +134,33 @@ def _story(told: Account, visit: VisitAccount) -> Iterator[Part]:
     if visit.why is not None:
         yield f"  cancelled   because of the {visit.why}"
     if visit.error is not None and not any(a.error == visit.error for a in visit.attempts):
-        yield f"  error       {shorten(error_text(visit.error), _LONG)}", "red"
-    if told.error is not None and told.failed_at == visit.id and told.error != visit.error:
+        yield f"  error       {shorten(fact_text(visit.error, caught=caught), _LONG)}", "red"
+    if told.error is not None and f"{told.failed_at}/".startswith(f"{visit.id}/") and told.error != visit.error:
         yield f"  the run     {shorten(error_text(told.error), _LONG)}", "red"
 
 
-def _edges(visit: VisitAccount, width: int | None) -> Iterator[Part]:
+def _edges(told: Account, visit: VisitAccount, width: int | None) -> Iterator[Part]:
     """Yield a row for each edge in the order in which they were tried."""
     from graphrt.cli.verdicts import edge_rows
 
     if not visit.routed:
-        yield _no_edges(visit)
+        yield _no_edges(told, visit)
         return
     outcome = visit.caught or visit.outcome
+    if any(edge.result == "raised" for edge in visit.routed):
+        yield "a guard raised, so it was left by no edge", "red"
     yield "edges for " + (f"the outcome {outcome}" if outcome else "its completion") + ", in the order they were tried:"
     yield from edge_rows(visit.routed, width=width)
 
 
-def _no_edges(visit: VisitAccount) -> str:
+def _no_edges(told: Account, visit: VisitAccount) -> str:
+    from graphrt.cli.telling import where
+
+    failed = told.failed_at or ""
+    if failed.startswith(f"{visit.id}/"):
+        return f"{where(told, failed)} failed inside it, and no edge of {visit.node.name} is for this error"
+    if failed == visit.id and visit.status == "completed":
+        return f"no edge of {visit.node.name} was taken: the run failed here"
     if visit.status in {"running", "waiting", "paused", "lost"}:
         return "it has not been left yet"
     if visit.status == "cancelled":

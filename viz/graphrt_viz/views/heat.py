@@ -47,7 +47,7 @@ class NodeHeat:
     waits: bool = False
     """Whether these are times of waiting for an answer, which make nothing hot."""
     failures: int = 0
-    """Visits that failed for good."""
+    """Visits that failed for good, and calls of tools that went wrong, which the model was told."""
     failed_attempts: int = 0
     """Attempts that failed, those of failed visits included."""
     tokens: int = 0
@@ -119,7 +119,7 @@ def _count(heat: Heat, told: Account) -> None:
         idents = _idents(visit)
         node = heat.nodes.setdefault(idents[-1], NodeHeat())
         node.visits += 1
-        node.failures += visit.status == "failed"
+        node.failures += visit.status == "failed" or visit.refused is not None
         node.failed_attempts += sum(a.error is not None for a in visit.attempts)
         if visit.attempts or visit.duration_s is not None:  # what still waits has not waited for so and so long
             node.seconds.append(visit.busy_s if visit.attempts else visit.duration_s or 0.0)

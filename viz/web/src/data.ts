@@ -109,9 +109,14 @@ export class Run {
     return this.text(step.s);
   }
 
-  /** Whether something went wrong in a step: it failed, or was cut off. */
+  /** Whether something went wrong in a step: it failed, was cut off, or called a tool in vain. */
   wrong(step: RawStep): boolean {
-    return ["failed", "lost"].includes(this.status(step));
+    return ["failed", "lost"].includes(this.status(step)) || this.refused(step);
+  }
+
+  /** Whether a step completed, and the model was told what went wrong with the tool that it called. */
+  refused(step: RawStep): boolean {
+    return this.status(step) === "good" && step.x !== undefined;
   }
 
   /** Place of the step that people call `label`; -1 if there is none. */

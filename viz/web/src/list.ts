@@ -1,5 +1,5 @@
 // The list of steps: the primary control for readers of screens, and where searching happens.
-import { Run, took } from "./data";
+import { RawStep, Run, took } from "./data";
 import { byId, make } from "./dom";
 import { duration, said } from "./words";
 
@@ -25,13 +25,13 @@ export class List {
       const name = step.w === "arrival" ? `→ ${run.name(step)}` : run.name(step);
       const item = make(
         "li",
-        { class: `${status}${depth ? " inner" : ""}` },
+        { class: `${run.refused(step) ? "failed" : status}${depth ? " inner" : ""}` },
         make(
           "button",
           { type: "button", "data-place": String(place) },
           make("span", { class: "label" }, step.l),
           make("span", { class: "name" }, name),
-          make("span", { class: "took" }, status === "good" ? (took(step) ? duration(took(step)!) : "") : said(status)),
+          make("span", { class: "took" }, this.beside(step)),
         ),
       );
       this.items.push(item);
@@ -43,6 +43,15 @@ export class List {
       const button = (event.target as Element).closest("button");
       if (button !== null) this.go(Number(button.dataset["place"]));
     });
+  }
+
+  /** What stands at the end of a row: how long a step took, or what is to be noticed about it. */
+  private beside(step: RawStep): string {
+    if (this.run.refused(step)) return "✗ told the model";
+    const status = this.run.status(step);
+    if (status !== "good") return said(status);
+    const seconds = took(step);
+    return seconds ? duration(seconds) : "";
   }
 
   show(place: number): void {
