@@ -289,8 +289,7 @@ def _methods(name: str, kind: type) -> list[str]:
     rows: list[tuple[str, str]] = []
     parts: list[str] = []
     for member, value in vars(kind).items():
-        plain = value.__func__ if isinstance(value, classmethod | staticmethod) else value
-        plain = plain.fget if isinstance(plain, property) else plain
+        plain: Any = value.fget if isinstance(value, property) else getattr(value, "__func__", value)
         if (
             member.startswith("_")
             or member in INTERNAL.get(name, ())
