@@ -85,6 +85,19 @@ def without_none(annotation: Any) -> tuple[Any, ...]:  # noqa: ANN401 - as above
     return tuple(m for m in members(annotation) if m is not None and m is not type(None))
 
 
+def apart_from_none(annotation: Any) -> Any:  # noqa: ANN401 - as above
+    """Return the annotation without None, where it is a member of a union; what else the annotation says stays."""
+    if type(annotation).__name__ == "TypeAliasType":
+        return apart_from_none(annotation.__value__)
+    if get_origin(annotation) is Annotated:
+        inside, *facts = get_args(annotation)
+        return Annotated[apart_from_none(inside), *facts]
+    if get_origin(annotation) in {Union, types.UnionType}:
+        left = tuple(apart_from_none(a) for a in get_args(annotation) if a is not type(None))
+        return Union[left] if left else annotation  # noqa: UP007 - of members that are known only here
+    return annotation
+
+
 def literal_values(annotation: Any) -> tuple[Any, ...] | None:  # noqa: ANN401 - as above
     """Return the values that a type of Literals, Enums and None admits, without None; None if it admits others."""
     values: list[Any] = []

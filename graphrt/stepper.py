@@ -177,6 +177,11 @@ class Stepper:
 
     # -- inputs -------------------------------------------------------------------------------------------------------
 
+    @property
+    def bounds(self) -> tuple[tuple[str, float], ...]:
+        """What the run may use, by the name of the limit; empty if it has no limits."""
+        return self._meter.bounds
+
     def feed(self, at: float, given: Input) -> tuple[tuple[Event, ...], list[Command]]:
         """Take one input; return what followed from it and what the world is asked to do.
 

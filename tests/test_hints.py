@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Optional, Union
 
 import pytest
 from pydantic import BaseModel, ConfigDict, SecretStr
-from typing_extensions import TypedDict  # pydantic wants this one before Python 3.12
+from typing_extensions import TypeAliasType, TypedDict  # pydantic wants the latter before Python 3.12
 
 from graphrt import hints
 
@@ -145,3 +145,15 @@ def test_names_the_fields_inside() -> None:
     assert hints.inner(Pair) == {"left": int}
     assert hints.inner(Login) == {"password": SecretStr}
     assert hints.inner(list[int]) == {}
+
+
+def test_an_annotation_apart_from_none_keeps_what_else_it_says() -> None:
+    """None goes from a union, within aliases and `Annotated` too; constraints stay, and so does all else."""
+    Alias = TypeAliasType("Alias", int | None)  # noqa: N806 - a type
+    assert hints.apart_from_none(int | None) is int
+    assert hints.apart_from_none(int | str | None) == int | str
+    assert hints.apart_from_none(Alias) is int
+    assert hints.apart_from_none(Annotated[int | None, "positive"]) == Annotated[int, "positive"]
+    assert hints.apart_from_none(Annotated[int, "positive"] | None) == Annotated[int, "positive"]
+    for kept in (int, list[int | None], None, Annotated[str, "short"]):
+        assert hints.apart_from_none(kept) == kept

@@ -173,6 +173,8 @@ class ModelBehavior(ModelError):
 
     code = "model-behavior"
     retryable = True
+    fixed: bool = False
+    """Whether the model answers the same request the same way each time, so that another attempt is of no use."""
 
 
 class UsageLimit(ModelError):
@@ -188,7 +190,7 @@ class OutputTruncated(ModelError):
 
 
 class OutputRefused(ModelError):
-    """What a model answered does not fit the type of the field that the agent writes, also after all repairs."""
+    """What a model answered does not fit the field that the agent writes, after all repairs or however often asked."""
 
     code = "output-refused"
 

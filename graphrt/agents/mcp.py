@@ -26,6 +26,7 @@ from weakref import WeakKeyDictionary
 from pydantic import JsonValue
 
 from graphrt.agents.errors import ToolReported, ToolServerFailed
+from graphrt.agents.imports import imported
 from graphrt.agents.model import ToolSpec, encodable
 from graphrt.agents.secrets import Secrets
 from graphrt.agents.tools import Tool, untitled
@@ -165,9 +166,9 @@ class MCPServer:
         return connection.specs
 
     async def _ask(self, work: Callable[[Client], Awaitable[T]]) -> T:
+        connection = await self._connected()
         from mcp import MCPError  # noqa: PLC0415 - two seconds to import, and loaded by now
 
-        connection = await self._connected()
         try:
             with connection:
                 return await work(connection.client)
@@ -209,6 +210,7 @@ class MCPServer:
 
     async def _enter(self, stack: AsyncExitStack, log: TextIO) -> Client:
         """Open a connection; what it needs is closed with the stack."""
+        await imported("mcp", "mcp.client.streamable_http")
         from mcp import Client, StdioServerParameters, stdio_client  # noqa: PLC0415 - two seconds to import
         from mcp.client.streamable_http import streamable_http_client  # noqa: PLC0415 - as above
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from graphrt import runtime
@@ -35,6 +36,7 @@ from graphrt.errors import DefinitionError, Mistake, RunFailed, RunNotFound, Use
 from graphrt.flow import Flow
 from graphrt.ports import new_run_id
 from graphrt.runtime.listeners import PATIENCE_S
+from graphrt.runtime.options import mistaken
 from graphrt.stores.memory import MemoryStore
 from graphrt.values import brief
 
@@ -107,9 +109,15 @@ class ChatRuntime:
         target: str | None = None,
     ) -> None:
         flow = single(configuration) if isinstance(configuration, Agent) else configuration
-        self._resources = tuple(resources)
-        self._policies = tuple(policies)
-        self._check(flow, keep, busy)
+        around: dict[str, object] = {"resources": resources, "policies": policies, "observers": observers}
+        wrong = list(mistaken({**around, "limits": limits, "store": store, "clock": clock}))
+        if isinstance(cast("object", store), (str, Path)):
+            wrong.append(
+                f"store={brief(store)} is a text; a conversation outlives a call: give open_store({brief(store)})"
+            )
+        self._resources = () if wrong else tuple(resources)
+        self._policies = () if wrong else tuple(policies)
+        self._check(flow, keep, busy, wrong)
         self.flow = flow
         self.store: Store = MemoryStore() if store is None else store
         """Where its turns are kept."""
@@ -125,7 +133,7 @@ class ChatRuntime:
         self._handlers: list[Handler] = []
         self._turn: _Turn | None = None
 
-    def _check(self, flow: Flow[Any], keep: object, busy: object) -> None:
+    def _check(self, flow: Flow[Any], keep: object, busy: object, wrong: Sequence[str]) -> None:
         place = place_text(place_of_call())
         if not isinstance(cast("object", flow), Flow):
             found = Mistake("configuration", f"ChatRuntime was given {brief(flow)}; expected a Flow or an Agent", place)
@@ -137,9 +145,8 @@ class ChatRuntime:
 
         if keep is not None and (not isinstance(keep, int) or isinstance(keep, bool) or keep < 1):
             problem(f"keep={keep!r}; it is a number of messages from 1, or None for all")
-        for each in cast("tuple[object, ...]", self._policies):
-            if not hasattr(each, "wrap"):
-                problem(f"policies= has {brief(each)}, which is no policy; see graphrt.policies")
+        for message in (*wrong, *mistaken({"resources": self._resources, "policies": self._policies})):
+            problem(message)
         if busy not in {"queue", "refuse"}:
             problem(f"busy={busy!r}; it is 'queue' or 'refuse'")
         if not mistakes:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from graphrt.cli import exits
 from graphrt.cli.following import Following, Watched
+from graphrt.cli.logs import tell_failures_ourselves
 from graphrt.cli.screen import Lasting, silence
 from graphrt.errors import EnvironmentFault
 from graphrt.runtime import leave
@@ -64,6 +65,7 @@ def drive(go: Go, graph: Graph, store: Store, manner: Manner) -> int:
     """
     from graphrt.cli.outcome import tell
 
+    tell_failures_ourselves()
     display = _display(manner)
     following = Following(graph, display)
     watched = Watched(store, following)

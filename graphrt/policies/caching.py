@@ -21,6 +21,7 @@ from graphrt.agents.errors import ModelBehavior
 from graphrt.agents.messages import Usage
 from graphrt.agents.model import Emit, Model, ModelRequest, Reply, discard, match_label, parse_json
 from graphrt.agents.pulse import listeners, listening
+from graphrt.agents.refusals import if_refused
 from graphrt.errors import UseError
 from graphrt.freeze_nodes import seconds
 from graphrt.policies.policy import Around, Policy, mark
@@ -79,6 +80,7 @@ class Cache(Policy):
         if flight is None:
             flight = self._flights[place] = _Flight(emit)
             flight.begin(self._answer(flight, request, model, key), partial(self._landed, place, flight))
+        if_refused(lambda: self._work(lambda: self.replies.drop(key)))
         reply, is_kept = await flight.answer()
         pays = not is_kept and flight.pays()
         if pays:
@@ -186,7 +188,8 @@ def cache(
 ) -> Cache:
     """Keep replies, and give them again to who asks the same.
 
-    A reply that breaks what was agreed (no label of those asked for, no JSON) is not kept. Text comes from the cache in
+    A reply that breaks what was agreed (no label of those asked for, no JSON) is not kept, and neither is one that an
+    agent then refuses: data that does not fit its field, calls that cannot be carried out. Text comes from the cache in
     one piece.
 
     Args:

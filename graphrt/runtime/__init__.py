@@ -4,11 +4,9 @@ from graphrt.ports import Clock, RunInfo, Store
 from graphrt.runtime.clock import SYSTEM_CLOCK, SystemClock
 from graphrt.runtime.driver import idempotency_key
 from graphrt.runtime.listeners import Delta, Item, Listener
+from graphrt.runtime.options import Options, ResumeOptions, Surroundings
 from graphrt.runtime.result import Result
 from graphrt.runtime.runs import (
-    Options,
-    ResumeOptions,
-    Surroundings,
     answer,
     cancel,
     fork,

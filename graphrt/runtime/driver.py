@@ -38,6 +38,7 @@ from graphrt.inputs import (
     Json,
     Mark,
     TimerFired,
+    Usage,
 )
 from graphrt.ports import Clock, Lease, Request, Store, Wake
 from graphrt.recorded import error_info
@@ -114,6 +115,7 @@ class Driver:
         "_tasks",
         "_told",
         "_try",
+        "_unpriced",
         "_waiter",
         "failure",
         "lease",
@@ -173,6 +175,8 @@ class Driver:
         """Whether to stop without an end on record."""
         self._queued = 0
         self._taken = 0
+        self._unpriced = False
+        """Whether it was told that the limit on cost cannot hold."""
 
     # -- from outside -------------------------------------------------------------------------------------------------
 
@@ -519,9 +523,25 @@ class Driver:
         duration = round((self._monotonic() - begun) * 1e9) / 1e9  # no clock tells more
         if context is None:
             return AttemptSucceeded(command.visit, command.attempt, writes, duration)
+        if context.usage is not None and context.usage.cost_usd is None and not self._unpriced:
+            self._warn_of_unpriced(context.usage)
         notes = _as_json(context.notes) if context.notes else context.notes
         marks = _as_marks(context)
         return AttemptSucceeded(command.visit, command.attempt, writes, duration, context.usage, notes, marks)
+
+    def _warn_of_unpriced(self, usage: Usage) -> None:
+        """Tell once that a limit on cost cannot hold, because nobody knows what a request costs."""
+        limit = dict(self.stepper.bounds).get("cost_usd")
+        if limit is None:
+            return
+        self._unpriced = True
+        _log.warning(
+            "run %s: the limit of %g USD cannot hold: the price of model %s is not known, and counts as nothing;"
+            " limit tokens as well",
+            self.run,
+            limit,
+            usage.model or "(unnamed)",
+        )
 
     def _inline_task(self) -> asyncio.Task[Any] | None:
         """Return the task that drives, if an attempt runs inline in it: others may cancel it for their own reasons."""

@@ -71,7 +71,7 @@ class Result(Generic[S]):
             RunFailed: the run did not complete.
         """
         if self._state is None:
-            raise self._not_completed() from self._cause
+            raise self.not_completed() from self._cause
         if self._made is None:
             if self._state_type is None:
                 message = f"the state type of run {self.run} is not known: its graph was read from the JSON form"
@@ -108,7 +108,8 @@ class Result(Generic[S]):
         """
         return self.state
 
-    def _not_completed(self) -> RunFailed:
+    def not_completed(self) -> RunFailed:
+        """Return what `unwrap` raises."""
         where = {"run": self.run, "status": self.status}
         if self.error is not None:
             visit, node = self.failed_at or ("", "")

@@ -7,82 +7,43 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import threading
 import zlib
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias, TypedDict, TypeVar, Unpack, cast
+from typing import Any, Final, TypeVar, Unpack, cast
 
 from pydantic import BaseModel
 
-from graphrt.errors import GraphChanged, InputRefused, RunLocked, UseError, WrongInput
+from graphrt.errors import GraphChanged, InputRefused, RunLocked, WrongInput
 from graphrt.fields import encode_state
 from graphrt.graph import Graph
 from graphrt.inputs import Answered, Cancelled, Forked, Input, Json, Limits, Resumed, Started
-from graphrt.ports import Clock, Lease, Observer, RunInfo, RunStatus, Store, check_run_id, new_run_id
+from graphrt.ports import Lease, RunInfo, RunStatus, Store, check_run_id, new_run_id
 from graphrt.replay import branch_off, fold
 from graphrt.runtime.calls import calls_of
 from graphrt.runtime.clock import SYSTEM_CLOCK
 from graphrt.runtime.driver import Driver
 from graphrt.runtime.listeners import Listener, Subscriber, Subscribers, Watcher, onlookers
+from graphrt.runtime.options import Options, ResumeOptions, Surroundings, check_options, check_values
 from graphrt.runtime.result import Result
 from graphrt.runtime.stream import RunStream
 from graphrt.stepper import Stepper
 from graphrt.stores import open_store
 from graphrt.stores.memory import MemoryStore
 from graphrt.trace import Header, Record, Trace
-from graphrt.values import ValueRefused, brief
+from graphrt.values import ValueRefused
 
 S = TypeVar("S", bound=BaseModel)
 T = TypeVar("T")
-OnEvent: TypeAlias = Listener | Sequence[Listener]
 
+_MOST_LOGGED: Final = 1000
+"""Characters of a failure that are logged at most; the trace has more."""
+_failures = logging.getLogger("graphrt.runtime.failures")
+"""Tells of each run that fails, once: whoever looks at nothing but the log shall see it."""
 _live: dict[tuple[int, str], Driver] = {}
 """Drivers of this process, by the identity of their store and the run."""
-
-
-class Surroundings(TypedDict, total=False):
-    """What a run may find around it; all by keyword."""
-
-    resources: Iterable[object]
-    """Clients and handles that nodes reach by `Context.resource`."""
-    policies: Iterable[Any]
-    """What wraps every model that is asked (see `graphrt.policies`), outermost first."""
-    on_event: OnEvent
-    """Called with each event and each text delta; a function or coroutine function, or several."""
-    observers: Sequence[Observer]
-    """Who looks deeper than listeners, at records and around attempts: `graphrt.telemetry.OpenTelemetry`, say."""
-    clock: Clock
-    """Tells the time."""
-    stay_s: float
-    """How long to wait, once only questions are open, for answers and deadlines; by default not at all."""
-
-
-class Options(Surroundings, total=False):
-    """What may be said about a new run; all by keyword."""
-
-    store: Store | str | Path | None
-    """Where the trace is kept: a store, or a text that `open_store` opens, for this run alone. By default in memory,
-    and gone with the result."""
-    limits: Limits | None
-    """Bounds of the run instead of the graph's own."""
-    run_id: str | None
-    """1 to 64 letters, digits, `_`, `-`; by default made up."""
-    seed: int | None
-    """Seeds the jitter of retries; by default taken from the run's id."""
-    target: str | None
-    """Where the flow was loaded from, noted for whoever resumes the run."""
-
-
-class ResumeOptions(Surroundings, total=False):
-    """What may be said when a run is taken up again; all by keyword."""
-
-    limits: Limits | None
-    """New bounds; None keeps the old ones."""
-    by: str | None
-    """Who resumes it, for the record."""
-    allow_changed: bool
-    """Go on under another definition than the recorded one; the past is then as it was recorded."""
 
 
 async def run(graph: Graph, state: S, **options: Unpack[Options]) -> Result[S]:
@@ -90,20 +51,23 @@ async def run(graph: Graph, state: S, **options: Unpack[Options]) -> Result[S]:
 
     Raises:
         InputRefused: the state does not fit; nothing was recorded.
-        UseError: the run id is in use or is none, or the graph has no code.
+        UseError: the run id is in use or is none, an option is unknown or wrong, or the graph has no code.
         StoreFault: the store cannot be written; the run stopped where it was and can be resumed.
         asyncio.CancelledError: the task that awaits this was cancelled; the run is recorded as cancelled.
     """
+    check_options("run", options, Options)
     return await _start(graph, state, (), options)
 
 
 def stream(graph: Graph, state: S, **options: Unpack[Options]) -> RunStream[S]:
     """As `run`, to iterate over: events and text deltas as they come. `stream.result` is there at the end."""
+    check_options("stream", options, Options)
     return RunStream(lambda queue: _start(graph, state, (queue,), options))
 
 
 def run_sync(graph: Graph, state: S, **options: Unpack[Options]) -> Result[S]:
     """As `run`, for code that is not asynchronous; also in a notebook, where an event loop runs already."""
+    check_options("run_sync", options, Options)
     return wait_for(lambda: _start(graph, state, (), options))
 
 
@@ -160,8 +124,10 @@ async def resume(
         WrongInput: it has completed, or nothing of it is on record.
         TraceInvalid: its trace is altered, or does not fit the definition.
     """
+    check_options("resume", around, ResumeOptions)
+    check_values({"store": store, "limits": limits})
+    options = ResumeOptions(limits=limits, by=by, allow_changed=allow_changed, **around)
     if isinstance(store, (str, Path)):
-        options = ResumeOptions(limits=limits, by=by, allow_changed=allow_changed, **around)
         return await _opened(store, lambda opened: resume(opened, run_id, graph, **options), create=False)
     return await _resume(store, run_id, graph, limits, by, around, allow_changed=allow_changed)
 
@@ -217,6 +183,7 @@ async def fork(
         UseError: it has no such visit.
         InputRefused: a changed value does not fit its field.
     """
+    check_options("fork", around, Surroundings)
     trace = store.trace(run_id)
     calls_of(graph)
     share = branch_off(trace, visit)
@@ -318,6 +285,7 @@ async def resume_due(
 
     Runs that somebody else takes up at the same time are left to them.
     """
+    check_options("resume_due", around, Surroundings)
     around["resources"] = tuple(around.get("resources", ()))
     around["policies"] = tuple(around.get("policies", ()))
     results: list[Result[Any]] = []
@@ -338,9 +306,6 @@ async def _start(graph: Graph, state: S, watchers: Sequence[Watcher], options: O
     run_id = new_run_id() if given_id is None else check_run_id(given_id)
     if store is None:
         store = MemoryStore()
-    elif not hasattr(store, "create"):
-        message = f"store={brief(store)} is no store; give what open_store(…) returns, or a text that it opens"
-        raise UseError(message)
     calls_of(graph)
     first = Started(
         run_id,
@@ -392,6 +357,8 @@ async def _begin(
 def _driver(
     stepper: Stepper, store: Store, lease: Lease, watchers: Sequence[Watcher], around: Surroundings, past: Trace
 ) -> Driver:
+    resources, policies = tuple(around.get("resources", ())), tuple(around.get("policies", ()))
+    check_values({"resources": resources, "policies": policies})  # an iterator is looked through only here
     on_event = around.get("on_event", ())
     listeners = cast("Sequence[Listener]", on_event if isinstance(on_event, Sequence) else (on_event,))
     return Driver(
@@ -399,8 +366,8 @@ def _driver(
         store,
         lease,
         clock=around.get("clock", SYSTEM_CLOCK),
-        resources={type(each): each for each in around.get("resources", ())},
-        policies=_policies(around.get("policies", ())),
+        resources={type(each): each for each in resources},
+        policies=policies,
         subscribers=Subscribers(
             [*watchers, *map(Subscriber, listeners)], onlookers(around.get("observers", ()), past, stepper.graph)
         ),
@@ -419,15 +386,16 @@ async def _drive(driver: Driver, store: Store, given: Input | None) -> Result[An
         del _live[key]
         await driver.subscribers.close()
     stepper = driver.stepper
-    return Result(stepper, store, stepper.graph.state_type, driver.failure)
+    result = Result(stepper, store, stepper.graph.state_type, driver.failure)
+    if result.status == "failed":
+        _failures.warning("%s", _in_a_line(str(result.not_completed())))
+    return result
 
 
-def _policies(given: Iterable[Any]) -> tuple[Any, ...]:
-    found = tuple(given)
-    for each in found:
-        if not hasattr(each, "wrap"):
-            raise UseError(f"policies= has {brief(each)}, which is no policy; see graphrt.policies")
-    return found
+def _in_a_line(text: str) -> str:
+    """Return foreign text as a log may hold it: one line of bounded length that can be encoded."""
+    line = " ".join(text.split()).encode("utf-8", "backslashreplace").decode()
+    return line if len(line) <= _MOST_LOGGED else f"{line[:_MOST_LOGGED]}…"
 
 
 def _encoded(graph: Graph, state: BaseModel) -> dict[str, Json]:

@@ -9,8 +9,8 @@ from pydantic import BaseModel, Field
 
 from graphrt import Agent, Context, DefinitionError, Flow, Retry, append, tool
 from graphrt.account import account
-from graphrt.agents import FilePart, ImagePart, Message, TextPart, ToolCall, user
-from graphrt.agents.errors import ModelUnavailable, OutputRefused, TurnLimit
+from graphrt.agents import FilePart, ImagePart, Message, Reply, TextPart, ToolCall, user
+from graphrt.agents.errors import ModelBehavior, ModelUnavailable, OutputRefused, TurnLimit
 from graphrt.replay import verify
 from graphrt.runtime import Delta, run, stream
 from graphrt.testing.scripted import ScriptedModel, Turn
@@ -368,3 +368,81 @@ async def test_a_prompt_may_speak_of_pictures() -> None:
     assert first.role == "user"
     assert [type(part).__name__ for part in first.content] == ["TextPart", "ImagePart"]
     assert second.text == "Which is broken?"
+
+
+class Plan(BaseModel):
+    """Data that a model fills in."""
+
+    steps: list[str]
+
+
+class Drafting(BaseModel):
+    """Fields that begin as None, in the ways that authors write."""
+
+    message: str = ""
+    plan: Plan | None = None
+    note: str | None = None
+    least: Annotated[int, Field(gt=0)] | None = None
+    open_plan: Plan | None = Plan(steps=["wait"])
+
+
+def drafting(writes: str, **options: Any) -> Flow[Drafting]:
+    """Return a flow of one agent that writes one of these fields."""
+    flow = Flow("drafting", Drafting)
+    s = flow.state
+    flow.agent("draft", Agent("Draft.", **options), reads=s.message, writes=getattr(s, writes))
+    return flow
+
+
+async def test_none_is_no_answer_of_a_field_that_begins_as_none() -> None:
+    """`Plan | None = None` asks the model for a plan: the schema has no null, and null is given back as wrong."""
+    model = ScriptedModel([Reply(text="null"), {"steps": ["go"]}])
+    result = await run(drafting("plan").freeze(), Drafting(), resources=[model])
+    assert result.state.plan == Plan(steps=["go"])
+    schema = model.requests[0].output_schema
+    assert schema is not None
+    assert (schema["type"], "anyOf" in schema) == ("object", False)
+    model = ScriptedModel([Reply(text="0"), Reply(text="4")])
+    assert (await run(drafting("least").freeze(), Drafting(), resources=[model])).state.least == 4
+    assert model.requests[0].output_schema == {"exclusiveMinimum": 0, "type": "integer"}
+
+
+async def test_text_of_a_field_that_begins_as_none_is_plain_text() -> None:
+    """`str | None = None` is asked for as text, and streamed, not as JSON."""
+    model = ScriptedModel(["Well."])
+    result = await run(drafting("note").freeze(), Drafting(), resources=[model])
+    assert result.state.note == "Well."
+    assert model.requests[0].output_schema is None
+
+
+@pytest.mark.parametrize(
+    "flow",
+    [
+        pytest.param(drafting("plan", examples=[("nothing", None), ("a", {"steps": ["b"]})]), id="by an example"),
+        pytest.param(drafting("open_plan"), id="by another default"),
+    ],
+)
+async def test_none_is_an_answer_where_the_author_asks_for_it(flow: Flow[Drafting]) -> None:
+    """An example that wants None, or a field that does not begin as None, lets the model say that there is none."""
+    model = ScriptedModel([Reply(text="null")])
+    state = (await run(flow.freeze(), Drafting(), resources=[model])).unwrap()
+    assert state.plan is None
+    schema = model.requests[0].output_schema
+    assert schema is not None
+    assert {"type": "null"} in schema["anyOf"]  # type: ignore[operator]  # a list
+
+
+async def test_an_answer_that_comes_again_is_not_outwaited() -> None:
+    """A model that answers the same request the same way each time is asked once: the agent fails as OutputRefused."""
+    never: Any = ModelBehavior("model tiny cannot tell 'bug' from 'billing'", labels=["bug", "billing"])
+    passing, never.fixed = ModelBehavior("once in a while"), True
+    fast = Agent("Sort.", retry=Retry(5, wait_s=0, on=ModelBehavior))
+    flow = Flow("sort", Talk)
+    sort = flow.router("sort", fast, reads=flow.state.message, writes=flow.state.topic)
+    flow.edge(sort, flow.end("told"), on="bug")
+    flow.edge(sort, flow.end("paid"), on="billing")
+    model = ScriptedModel([passing, never, "bug"])
+    result = await run(flow.freeze(), Talk(message="x"), resources=[model])
+    assert result.error is not None
+    assert (result.error.type, result.error.message) == ("OutputRefused", never.message)
+    assert len(model.requests) == 2

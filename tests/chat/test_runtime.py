@@ -446,6 +446,11 @@ def test_what_cannot_be_talked_to_is_refused_with_all_problems(monkeypatch: pyte
         ChatRuntime("hello")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # the mistake under test
     with pytest.raises(DefinitionError, match=r"(?s)keep=0.*busy='wait'"):
         ChatRuntime(counting(), keep=0, busy="wait")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # the mistake under test
+    wrong: dict[str, Any] = {"limits": 5, "store": "x.db", "resources": "abc", "policies": iter(())}
+    with pytest.raises(DefinitionError, match=r"(?s)resources='abc'.*limits=5.*give open_store\('x.db'\)"):
+        ChatRuntime(Agent("Say.", model=ScriptedModel([])), **wrong)
+    with pytest.raises(TypeError, match="limit"):
+        ChatRuntime(Agent("Say.", model=ScriptedModel([])), limit=5)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # the mistake under test
     with pytest.raises(DefinitionError, match="no endpoint is known"):
         ChatRuntime(Agent("I.", model="some-model"))
     with pytest.raises(UseError, match="cannot be the id of a conversation"):

@@ -13,8 +13,7 @@ from graphrt.fields import plain
 from graphrt.graph import Graph
 from graphrt.inputs import AttemptStarted
 from graphrt.replay import fold, verify
-from graphrt.runtime import Result, answer, resume, run
-from graphrt.runtime.runs import Options
+from graphrt.runtime import Options, Result, answer, resume, run
 from graphrt.testing.clock import ManualClock
 from graphrt.trace import Trace
 from tests.driving import State

@@ -8,12 +8,14 @@ import multiprocessing
 import sqlite3
 from collections import OrderedDict
 from pathlib import Path
+from typing import Annotated
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel, Field
 
-from graphrt import Agent
+from graphrt import Agent, Flow
 from graphrt.agents import ModelRequest, Reply, ToolSpec, assistant, user
 from graphrt.agents.errors import ModelBehavior, ModelUnavailable
 from graphrt.agents.model import Emit, Model, discard
@@ -24,7 +26,7 @@ from graphrt.policies.replies.memory import MemoryReplies
 from graphrt.policies.replies.sqlite import APPLICATION, SqliteReplies
 from graphrt.testing import ScriptedModel, Turn
 from graphrt.testing.clock import ManualClock, settle
-from tests.policies.asking import ask, hearing
+from tests.policies.asking import Talk, ask, hearing, talking
 
 pytestmark = pytest.mark.anyio
 
@@ -242,6 +244,44 @@ async def test_what_breaks_the_agreement_is_not_kept() -> None:
         await cached.fill(request, {"type": "object"})
     assert [(await cached.fill(request, {"type": "object"})).data for _ in range(2)] == [{"n": 1}] * 2
     assert len(model.requests) == 4
+
+
+class Count(BaseModel):
+    """What an agent is to count."""
+
+    message: str = "Hi"
+    n: Annotated[int, Field(gt=0)] | None = None
+
+
+@pytest.mark.parametrize("in_file", [False, True])
+async def test_what_an_agent_refuses_leaves_the_cache(in_file: bool, tmp_path: Path) -> None:
+    """Data that does not fit its field is not given to the next run, though it was JSON: the model is asked again."""
+    kept = cache("1h", file=tmp_path / "cache.db" if in_file else None)
+    flow = Flow("count", Count)
+    s = flow.state
+    flow.agent("count", Agent("Count.", repairs=0, policies=[kept]), reads=s.message, writes=s.n)
+    model = ScriptedModel([Reply(text="-1"), Reply(text="-2"), Reply(text="3")])
+    states = [await flow.run(Count(), resources=[model]) for _ in range(4)]
+    assert [r.status for r in states] == ["failed", "failed", "completed", "completed"]
+    assert {r.error.type for r in states if r.error is not None} == {"OutputRefused"}
+    assert [r.state.n for r in states[2:]] == [3, 3]
+    assert (len(model.requests), kept.hits) == (3, 1)
+    await kept.aclose()
+
+
+async def test_calls_that_cannot_be_carried_out_leave_the_cache() -> None:
+    """A reply that calls a tool wrongly is asked for again by the next run."""
+    kept = cache("1h")
+    model = ScriptedModel([Turn.call("look_up", nothing=1), "Mended.", Turn.call("look_up", word="rain"), "Found."])
+    agent = Agent("Look it up.", tools=[look_up], policies=[kept])
+    replies = [(await talking(agent).run(Talk(), resources=[model])).state.reply for _ in range(3)]
+    assert replies == ["Mended.", "Found.", "Found."]
+    assert kept.hits == 2
+
+
+def look_up(word: str) -> str:
+    """Look a word up."""
+    return f"{word} is wet"
 
 
 @given(

@@ -18,7 +18,7 @@ from graphrt.events import RunCompleted, VisitCompleted
 from graphrt.graph import graph_from_json
 from graphrt.inputs import AttemptFailed, AttemptStarted, AttemptSucceeded, Started, Usage
 from graphrt.replay import verify
-from graphrt.runtime import run, run_sync, wait_for
+from graphrt.runtime import fork, resume_due, run, run_sync, wait_for
 from graphrt.stores import open_store
 from graphrt.stores.memory import MemoryStore
 
@@ -471,3 +471,85 @@ def test_what_is_no_store_is_refused_by_name() -> None:
     """Nothing runs, and the error says what a store is made by."""
     with pytest.raises(UseError, match=r"store=3 is no store; give what open_store\(…\) returns, or a text"):
         counting().run_sync(State(), store=cast("Any", 3))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"limit": Limits(visits=5)}, r"run_sync\(…\) has no option 'limit'. Did you mean 'limits'\?"),
+        ({"stor": "x.db"}, r"run_sync\(…\) has no option 'stor'. Did you mean 'store'\?"),
+        ({"resource": [1]}, "Did you mean 'resources'"),
+        ({"zzz": 1}, "There are clock, limits, observers, on_event"),
+        ({"limits": 5}, r"limits=5 are no limits; give Limits\("),
+        ({"limits": Limits(visits=cast("Any", "5"))}, "limits= has visits='5'; it is a number from 0"),
+        ({"limits": Limits(cost_usd=-1)}, "limits= has cost_usd=-1"),
+        ({"resources": "abc"}, "resources='abc' is no list"),
+        ({"resources": State()}, "resources=State.* is no list"),
+        ({"resources": [State]}, "resources= has the class State; give an object of it"),
+        ({"policies": 3}, "policies=3 is no list"),
+        ({"policies": iter([3])}, "policies= has 3, which is no policy"),
+        ({"on_event": "print"}, "on_event='print' cannot be called"),
+        ({"observers": 3}, "observers=3 is no list"),
+        ({"clock": 3}, "clock=3 is no clock"),
+        ({"stay_s": "1h"}, "stay_s='1h'; it is a number of seconds"),
+        ({"seed": "x"}, "seed='x'; it is a whole number"),
+    ],
+)
+def test_an_option_that_cannot_be_meant_is_refused(options: dict[str, Any], said: str) -> None:
+    """A run with a misspelled option, or a value of a wrong type, does nothing; the error says what was meant."""
+    with pytest.raises(UseError, match=said):
+        counting().run_sync(State(), **options)
+
+
+def test_every_way_to_drive_a_run_knows_its_options(tmp_path: Path) -> None:
+    """`run`, `stream`, `resume`, `resume_due` and `fork` refuse what they do not know, each by its own name."""
+    flow, store = counting(), MemoryStore()
+    done = run_sync(flow.freeze(), State(), store=store)
+    wrong: Any = {"limit": 5}
+    with pytest.raises(UseError, match=r"run\(…\) has no option 'limit'"):
+        asyncio.run(flow.run(State(), **wrong))
+    with pytest.raises(UseError, match=r"stream\(…\) has no option 'limit'"):
+        flow.stream(State(), **wrong)
+    for where in (store, tmp_path / "none.db"):
+        with pytest.raises(UseError, match=r"resume\(…\) has no option 'limit'. Did you mean 'limits'"):
+            asyncio.run(flow.resume(done.run, store=where, **wrong))
+    with pytest.raises(UseError, match="limits=5 are no limits"):
+        asyncio.run(flow.resume(done.run, store=store, limits=cast("Any", 5)))
+    with pytest.raises(UseError, match=r"resume_due\(…\) has no option 'limit'"):
+        asyncio.run(resume_due(store, lambda _: flow.freeze(), **wrong))
+    with pytest.raises(UseError, match=r"fork\(…\) has no option 'limit'"):
+        asyncio.run(fork(store, done.run, "1", flow.freeze(), **wrong))
+    assert [info.run for info in store.runs()] == [done.run]
+
+
+def test_a_failed_run_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    """One warning says which run failed, where and with what; unwrapping its result adds none, a good run none."""
+
+    def work() -> int:
+        raise ValueError("no bread\nand no \ud800 butter")
+
+    result = one_node(work).run_sync(State(), run_id="bakery")
+    with pytest.raises(RunFailed):
+        result.unwrap()
+    counting().run_sync(State())
+    said = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+    assert said == ["run bakery failed at 'work' (visit 0) with ValueError: no bread and no \\ud800 butter"]
+
+
+@pytest.mark.parametrize(("cost", "limits", "times"), [(None, True, 1), (0.01, True, 0), (None, False, 0)])
+def test_a_limit_on_cost_that_cannot_hold_is_told_once(
+    cost: float | None, limits: bool, times: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where a price is unknown, `Limits(cost_usd=…)` bounds nothing: a warning says so, once for each run."""
+
+    async def work(context: Context, n: int) -> int:
+        context.report(Usage("tiny", 1, 1, cost))
+        return n + 1
+
+    flow = Flow("dear", State)
+    node = flow.task(writes=flow.state.n)(work)
+    flow.edge(node, node, when=flow.state.n < 3)
+    flow.edge(node, flow.end("done"))
+    flow.run_sync(State(), run_id="dear", limits=Limits(cost_usd=5.0) if limits else None).unwrap()
+    said = "run dear: the limit of 5 USD cannot hold: the price of model tiny is not known, and counts as nothing;"
+    assert [r.getMessage() for r in caplog.records] == [f"{said} limit tokens as well"] * times

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from graphrt import hints
 from graphrt.agents import errors
 from graphrt.agents.errors import CallRefused, ModelBehavior, ModelError, NoModel, OutputRefused, TurnLimit
 from graphrt.agents.inside.calling import refusal
 from graphrt.agents.inside.requests import Requests
 from graphrt.agents.messages import MEND, RUNTIME, AssistantMessage, Message, user
 from graphrt.agents.model import Emit, Missing, Model, Reply, discard, resolve_model
+from graphrt.agents.refusals import refusable
 from graphrt.agents.tools import untitled
 from graphrt.inputs import Usage
 
@@ -42,7 +44,7 @@ class Asking:
         if self.place.spec.answers:
             return await self._choice(context, self.requests.request(values, ()))
         model = model_of(self.place.agent, context)
-        with _spending(context, model):
+        with self._settled(), _spending(context, model):
             reply = await model.respond(self.requests.request(values, ()), self._emit(context))
         _report(context, model, reply)
         return self._as_said(reply.text)
@@ -57,7 +59,7 @@ class Asking:
         """Make the next request of a tool-calling agent: it ends in calls, or in the last words."""
         model = model_of(self.place.agent, context)
         request = self.requests.request(values, messages, [await t.offered() for t in self.place.agent.tools])
-        with _spending(context, model):
+        with refusable() as refuse, self._settled(), _spending(context, model):
             reply = await model.respond(request, self._emit(context))
         _report(context, model, reply)
         said = AssistantMessage(text=reply.text, tool_calls=reply.tool_calls, name=self.place.spec.node)
@@ -68,6 +70,8 @@ class Asking:
             return {"messages": [*asked, said], "output": said, **{name: [] for name in self.place.lists}}
         acting = {t.name for t in self.place.acting}
         wrong = [why for call in reply.tool_calls if (why := refusal(self.place, call)) is not None]
+        if wrong:
+            await refuse()
         out: dict[str, Any] = {
             "messages": [*asked, said],
             "wrong_calls": [*wrong_calls, wrong[0]] if wrong else [],
@@ -87,7 +91,7 @@ class Asking:
 
     async def _choice(self, context: Context, request: ModelRequest) -> Any:  # noqa: ANN401 - a value of the written field
         model = model_of(self.place.agent, context)
-        with _spending(context, model):
+        with self._settled(), _spending(context, model):
             choice = await model.choose(request, self.place.spec.answers)
         _report(context, model, choice)
         return value_of_answer(self.place.adapter, choice.label)
@@ -104,7 +108,7 @@ class Asking:
         before = self.requests.request(values, messages)
         request = self.requests.concluding(before, is_said=bool(refused)) if self.place.agent.tools else before
         try:
-            with _spending(context, model):
+            with refusable() as refuse, _spending(context, model):
                 reply = await model.fill(request, untitled(self.place.adapter.json_schema()))
         except ModelBehavior as error:
             answered, wrong = str(error.facts.get("text", "")), error.message
@@ -114,12 +118,13 @@ class Asking:
             try:
                 return {"output": self.place.adapter.validate_json(json.dumps(reply.data)), "refused": ""}
             except ValidationError as error:
+                await refuse()
                 answered = reply.text or json.dumps(reply.data, ensure_ascii=False)
                 wrong = _wrong(error)
                 field = self.place.spec.writes[0]
                 problem = (
                     f"model {model.name} answered {errors.excerpt(answered)}, which does not fit field {field.name!r}"
-                    f" ({field.takes_text}): {wrong}"
+                    f" ({hints.text_of(self.place.output)}): {wrong}"
                 )
         new = request.messages[len(before.messages) :]
         said = AssistantMessage(text=answered, name=self.place.spec.node)
@@ -149,6 +154,16 @@ class Asking:
             " raise max_turns, or lead an edge away from it with on=TurnLimit"
         )
         raise TurnLimit(message, node=self.place.spec.node, turns=self.place.agent.max_turns)
+
+    @contextmanager
+    def _settled(self) -> Generator[None]:
+        """Turn an answer that comes again however often it is asked for into an error that nobody tries to outwait."""
+        try:
+            yield
+        except ModelBehavior as error:
+            if not error.fixed:
+                raise
+            raise OutputRefused(error.message, **{**error.facts, "node": self.place.spec.node}) from error
 
     def _as_said(self, text: str) -> str | AssistantMessage:
         """Return text as the written field takes it."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import ValidationError
 
+from graphrt import hints
 from graphrt.agents.inside.place import PLACEHOLDER, call_in
 from graphrt.values import brief
 
@@ -87,7 +88,7 @@ def _problem_of(place: Place, example: object, known: set[str]) -> str | None:
         if wanted not in place.spec.answers and not _fits(place, wanted):
             return f"answers {wanted!r}, which is none of {', '.join(place.spec.answers)}"
     elif not isinstance(wanted, str) and not place.speaks and not _fits(place, wanted):
-        return f"wants {wanted!r}, which does not fit {place.spec.writes[0].takes_text}"
+        return f"wants {wanted!r}, which does not fit {hints.text_of(place.output)}"
     return None
 
 

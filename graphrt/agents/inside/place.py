@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Union, cast, get_args, get_origin
 
 from pydantic import TypeAdapter
@@ -15,6 +15,7 @@ from graphrt.agents.messages import AssistantMessage, FilePart, ImagePart, Messa
 if TYPE_CHECKING:
     from graphrt.agents.agent import Agent
     from graphrt.drafts import ExpansionSpec
+    from graphrt.fields import Field
 
 _OWN: Final = (
     "context",
@@ -45,7 +46,8 @@ class Place:
         """Look at what the node reads and writes."""
         self.agent = agent
         self.spec = spec
-        self.output: Any = spec.writes[0].takes if spec.writes else str
+        self.output: Any = _output(spec.writes[0], agent.examples) if spec.writes else str
+        """What the model is to answer."""
         self.speaks = not spec.answers and hints.bare(self.output) in _SAID
         """Whether it writes what it says as a message of a conversation."""
         self.is_text = self.speaks or (self.output is str and not spec.answers)
@@ -92,6 +94,18 @@ def call_in(wanted: object) -> str | None:
         return None
     call = cast("Mapping[str, object]", wanted)
     return str(call["tool"]) if set(call) <= {"tool", "arguments"} and "tool" in call else None
+
+
+def _output(field: Field, examples: Sequence[object]) -> Any:  # noqa: ANN401 - a type
+    """Return the type that a model is to answer with for a field.
+
+    A field that begins as None says by it that nothing is there yet: None is no answer, as with a router. It is one
+    where an example wants it, or where the field begins otherwise.
+    """
+    wants_none = any(isinstance(each, tuple | list) and list(cast("Any", each))[1:] == [None] for each in examples)
+    if field.default_json is not None or field.reducer is not None or wants_none:
+        return field.takes
+    return hints.apart_from_none(field.takes)
 
 
 def _is_conversation(annotation: Any) -> bool:  # noqa: ANN401 - an annotation may be anything

@@ -15,6 +15,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from graphrt.cli import exits
+from graphrt.cli.logs import tell_failures_ourselves
 from graphrt.cli.screen import Lasting
 from graphrt.runtime import leave
 
@@ -43,6 +44,7 @@ class Turns:
         self._task: asyncio.Task[Any] | None = None
         self._terminal: list[Any] | None = None
         self._terminated = False
+        tell_failures_ourselves()
 
     def __enter__(self) -> Self:
         asyncio.set_event_loop(self._loop)

@@ -50,6 +50,12 @@ class MemoryReplies:
             while len(self._kept) > self.size or self.bytes > self.most_bytes:
                 self._drop(next(iter(self._kept)))
 
+    def drop(self, key: str) -> None:
+        """Forget the reply of this key, if there is one."""
+        with self._lock:
+            if key in self._kept:
+                self._drop(key)
+
     def close(self) -> None:
         """Forget all."""
         with self._lock:

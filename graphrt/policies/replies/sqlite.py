@@ -70,6 +70,10 @@ class SqliteReplies:
         """Keep a reply; what was not used for longest makes room."""
         self._try(lambda file: self._keep(file, key, reply))
 
+    def drop(self, key: str) -> None:
+        """Forget the reply of this key, if there is one."""
+        self._try(lambda file: file.execute("DELETE FROM replies_1 WHERE key = ?", (key,)))
+
     def close(self) -> None:
         """Let go of the file; it is opened again when it is needed."""
         with self._lock:

@@ -76,7 +76,7 @@ class LocalModel(Model):
         )
         best, *others = sorted(labels, key=lambda label: -scores[label])
         if others and scores[others[0]] == scores[best]:
-            raise ModelBehavior(
+            raise _always(
                 f"model {self.name} cannot tell {best!r} from {others[0]!r}; give examples of each, or other labels",
                 labels=list(labels),
             )
@@ -116,7 +116,7 @@ class LocalModel(Model):
         written = await self._write(prompt(request, shots, talk.given), request, discard, _any_of(request.tools))
         call = self._parsed(written)
         if not isinstance(call, dict) or not isinstance(call.get("arguments"), dict):
-            raise ModelBehavior(
+            raise _always(
                 f"model {self.name} answered {excerpt(written.text)}, which is no tool call; give examples of calls",
                 text=written.text,
             )
@@ -126,7 +126,7 @@ class LocalModel(Model):
             made = ToolCall(id="call_0", name=name, arguments=arguments)
             return Reply(tool_calls=(made,), finish="tool_calls", usage=written.usage, model=self.name)
         if not _texts(request):
-            raise ModelBehavior(
+            raise _always(
                 f"model {self.name} made up arguments of {name}, {excerpt(json.dumps(arguments))}, which do not occur"
                 f" in {excerpt(talk.given)}; give an example of an input that needs no call, with the text to answer",
                 text=written.text,
@@ -144,7 +144,7 @@ class LocalModel(Model):
             message = (
                 f"model {self.name} answered {excerpt(written.text)}, which is not JSON; is the schema a valid one?"
             )
-            raise ModelBehavior(message, text=written.text) from error
+            raise _always(message, text=written.text) from error
 
     async def _write(
         self, text: Prompt, request: ModelRequest, emit: Emit, schema: JsonSchema | None = None
@@ -172,6 +172,13 @@ class LocalModel(Model):
             return self._engine.write(text, asked, take, stopped)
 
         return await self._engine.call(work)
+
+
+def _always(message: str, **facts: JsonValue) -> ModelBehavior:
+    """Return the error of an answer that this model gives to the same request each time."""
+    error = ModelBehavior(message, **facts)
+    error.fixed = True
+    return error
 
 
 def _texts(request: ModelRequest) -> list[tuple[str, str]]:

@@ -12,12 +12,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary, WeakSet
+
+from graphrt.agents.imports import imported
 
 if TYPE_CHECKING:
     from httpx2 import Response
     from openai import AsyncOpenAI
+
+
+_LIBRARIES: Final = ("httpx2", "openai", "openai.resources.chat.chat", "openai.resources.responses.responses")
+"""What a request needs; they take most of a second to import, the last ones when a client is first asked for them."""
 
 
 class ResponseTooLarge(Exception):
@@ -50,6 +56,7 @@ _loops: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Address, _Shared]] = W
 
 async def client_for(address: Address, user: object) -> AsyncOpenAI:
     """Return the client for an address on the running loop; ``user`` keeps it open until it is released or gone."""
+    await imported(*_LIBRARIES)
     clients = _loops.setdefault(asyncio.get_running_loop(), {})
     shared = clients.get(address)
     if shared is None:
