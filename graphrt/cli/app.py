@@ -151,6 +151,7 @@ def invoke(args: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     given = list(sys.argv[1:] if args is None else args)
     given = _take_no_color(given)
+    _open_what_is_closed()
     _never_fail_to_print()
     try:
         code = typer.main.get_command(build()).main(given, prog_name=NAME, standalone_mode=False)
@@ -189,6 +190,14 @@ def _take_no_color(args: list[str]) -> list[str]:
     return [a for a in args[:end] if a != "--no-color"] + args[end:]
 
 
+def _open_what_is_closed() -> None:
+    """Lead nowhere what is printed where a process was started without standard output or error (`>&-`)."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - open as long as the process
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - as above
+
+
 def _never_fail_to_print() -> None:
     """Print what a terminal's encoding lacks as an escape."""
     for stream in (sys.stdout, sys.stderr):
@@ -206,7 +215,9 @@ def _tell(error: typer.TyperException | GraphrtError | OSError) -> int:
     if isinstance(error, GraphrtError):
         complain(error.message)
         return exits.FOUND if isinstance(error, RunError) else exits.WRONG_USE
-    complain(str(error))
+    # One without a file comes from printing: standard output stands on a full disk.
+    unnamed = error.strerror is not None and error.filename is None
+    complain(f"cannot go on: {error.strerror}" if unnamed else str(error))
     return exits.WRONG_USE
 
 

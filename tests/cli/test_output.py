@@ -1,0 +1,64 @@
+"""Where output goes that nobody takes: to closed streams, to a full disk, to a terminal that knows few characters."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli import scenes
+from tests.cli.calling import Program
+from tests.cli.processes import environment
+
+COMMANDS = ["export run.jsonl", "render run.jsonl -f svg", "replay run.jsonl"]
+
+
+def shell(folder: Path, command: str, redirection: str, **settings: str) -> subprocess.CompletedProcess[bytes]:
+    """Call the program from a shell that leads its streams elsewhere."""
+    line = f'exec "$0" -m graphrt {command} {redirection}'
+    return subprocess.run(
+        ["sh", "-c", line, sys.executable], cwd=folder, env=environment(**settings), capture_output=True, check=False
+    )
+
+
+@pytest.fixture
+def folder(program: Program) -> Path:
+    """A folder with a trace."""
+    program.file("run.jsonl", scenes.completed())
+    return program.folder
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("closed", [">&-", "2>&-"])
+def test_closed_streams_change_nothing(folder: Path, command: str, closed: str) -> None:
+    """Without standard output or error a command does what it does, ends as it ends, and shows no traceback."""
+    ran = shell(folder, command, closed)
+    assert (ran.returncode, ran.stderr) == (0, b"")
+    assert bool(ran.stdout) == (closed == "2>&-")
+
+
+def test_a_run_without_streams_goes_to_its_end(program: Program) -> None:
+    """A run that was started without standard output and error is driven and kept like any other."""
+    program.flow("longest.py")
+    ran = shell(program.folder, "run longest.py --run-id unseen", ">&- 2>&-")
+    assert ran.returncode == 0
+    assert program("show", "unseen").code == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk that is always full")
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_full_disk_is_told_in_a_line(folder: Path, command: str) -> None:
+    """What cannot be printed is told on standard error, with what is wrong and no number of an error."""
+    ran = shell(folder, command, "> /dev/full")
+    assert ran.returncode == 2
+    assert ran.stderr.decode() == "graphrt: cannot go on: No space left on device\n"
+
+
+def test_a_terminal_with_few_characters_gets_escapes(folder: Path) -> None:
+    """In an encoding that lacks a character it is printed as an escape; nothing fails."""
+    ran = shell(folder, "show run.jsonl", "", PYTHONIOENCODING="ascii")
+    assert (ran.returncode, ran.stderr) == (0, b"")
+    assert ran.stdout.isascii()
+    assert b"\\u2713 completed" in ran.stdout
