@@ -272,6 +272,10 @@ class Account:
         )
         return tuple(dict.fromkeys(v.node.name for v in reached))
 
+    def graph_around(self, visit: VisitAccount) -> Graph:
+        """Return the graph that a visit's node stands in."""
+        return _within(self.graph, visit.path[:-1])
+
     def of_node(self, *path: str) -> list[VisitAccount]:
         """Return the visits of a node; nodes inside others are named with all names around them."""
         return [v for v in self.visits.values() if v.path == path]
@@ -326,6 +330,25 @@ def total_usage(parts: list[Usage | None]) -> Usage | None:
         return None if any(v is None for v in values) else sum(values)
 
     return Usage(", ".join(models) or None, whole("input_tokens"), whole("output_tokens"), whole("cost_usd"))
+
+
+def defined_then(told: Account, visit: VisitAccount, then: Graph) -> tuple[Graph, Node]:
+    """Return the node of a visit as the definition `then` has it, and the graph that it stands in."""
+    graph, node = told.graph_around(visit), visit.node
+    if then is not told.graph:
+        graph = _inside(then, visit.path[:-1]) or graph
+        node = graph.by_name.get(node.name, node)
+    return graph, node
+
+
+def edges_tried(told: Account, visit: VisitAccount, event: e.Routed, then: Graph) -> list[EdgeAccount]:
+    """Return what became of each edge of a visit that was left; `then` is the definition that it was left under."""
+    graph, node = defined_then(told, visit, then)
+    edges = [node.edges[v.edge] for v in event.verdicts]
+    return [
+        EdgeAccount(edge, graph.nodes[edge.target].name, v.result, v.values or {}, v.count)
+        for edge, v in zip(edges, event.verdicts, strict=True)
+    ]
 
 
 def verdict_text(edge: EdgeAccount) -> str:
@@ -475,7 +498,7 @@ class _Fold:
         visit.status, visit.question, visit.answers, visit.due = "waiting", event.question, event.answers, event.due
         visit.reads = event.reads
         visit.asked = self.numbers.asked(event.visit)
-        visit.ended = None
+        visit.ended = visit.why = None
 
     def attempt_retried(self, event: e.AttemptRetried) -> None:
         visit = self.account.visits[event.visit]
@@ -501,8 +524,8 @@ class _Fold:
 
     def routed(self, event: e.Routed) -> None:
         visit = self.account.visits[event.visit]
-        graph, node = self.place_of(visit)
         visit.caught = event.error
+        graph, node = defined_then(self.account, visit, self.then)
         visit.routed = [self.tried(event.visit, node.edges[v.edge], graph, v) for v in event.verdicts]
 
     def tried(self, visit: str, edge: Edge, graph: Graph, verdict: e.Verdict) -> EdgeAccount:
@@ -511,14 +534,6 @@ class _Fold:
         if verdict.result == "taken":
             step = self.numbers.crossed(visit, target, verdict.count if edge.each is not None else None)
         return EdgeAccount(edge, target.name, verdict.result, verdict.values or {}, verdict.count, step)
-
-    def place_of(self, visit: VisitAccount) -> tuple[Graph, Node]:
-        """Return a visit's node and the graph around it in the definition that it runs under."""
-        graph, node = self.graph_at(visit.path[:-1]), visit.node
-        if self.then is not self.account.graph:
-            graph = _inside(self.then, visit.path[:-1]) or graph
-            node = graph.by_name.get(node.name, node)
-        return graph, node
 
     def joined(self, event: e.Joined) -> None:
         self.account.visits[event.visit].joined = event
@@ -564,7 +579,7 @@ class _Fold:
         at = error.detail.get("edge")
         if visit.routed or visit.status != "completed" or not isinstance(at, int):
             return
-        graph, node = self.place_of(visit)
+        graph, node = defined_then(self.account, visit, self.then)
         visit.routed = [
             EdgeAccount(
                 edge,
@@ -602,16 +617,17 @@ class _Fold:
         around = self.account.visits.get(visit.rpartition("/")[0])
         return around.name if around is not None and "instructions" in around.node.about else None
 
-    def graph_at(self, path: tuple[str, ...]) -> Graph:
-        graph = self.account.graph
-        for name in path:
-            inner = graph.by_name[name].graph
-            assert inner is not None, "a visit below another stands in a node with a graph inside"
-            graph = inner
-        return graph
-
     def node_at(self, path: tuple[str, ...]) -> Node:
-        return self.graph_at(path[:-1]).by_name[path[-1]]
+        return _within(self.account.graph, path[:-1]).by_name[path[-1]]
+
+
+def _within(graph: Graph, path: tuple[str, ...]) -> Graph:
+    """Return the graph inside the nodes of `path`, which are there."""
+    for name in path:
+        inner = graph.by_name[name].graph
+        assert inner is not None, "a visit below another stands in a node with a graph inside"
+        graph = inner
+    return graph
 
 
 def _inside(graph: Graph, path: tuple[str, ...]) -> Graph | None:

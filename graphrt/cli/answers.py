@@ -101,9 +101,7 @@ def check(told: Account, visit: VisitAccount, answer: str) -> None:
 
 def field_of(told: Account, visit: VisitAccount) -> Field | None:
     """Return the field that a question writes, as the trace knows it."""
-    from graphrt.cli.steps import graph_around
-
-    return graph_around(told, visit).field[visit.node.writes[0]] if visit.node.writes else None
+    return told.graph_around(visit).field[visit.node.writes[0]] if visit.node.writes else None
 
 
 def _spelt(answer: str) -> list[Json]:

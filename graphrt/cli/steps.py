@@ -8,24 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from graphrt import events as e
 from graphrt import inputs as i
-from graphrt.account import EdgeAccount
+from graphrt.account import Reader, edges_tried
 from graphrt.cli.which import account_of
 from graphrt.errors import UseError
+from graphrt.graph import graph_from_json
 from graphrt.items import Items
 from graphrt.replay import states
 
 if TYPE_CHECKING:
-    from graphrt.account import Account, VisitAccount
+    from graphrt.account import Account, EdgeAccount, VisitAccount
     from graphrt.fields import Field
     from graphrt.graph import Graph
     from graphrt.inputs import Json
     from graphrt.ports import RunInfo
     from graphrt.stepper import Stepper
     from graphrt.trace import Record, Trace
+    from graphrt_viz.overlay import RunPictures
 
 MISSING: Final = object()
 """Stands for the value of a field before there was one."""
@@ -117,6 +120,8 @@ class Step:
     """… and how many others are."""
     known: bool = True
     """Whether the state is known: the records up to here fit each other."""
+    then: Graph | None = None
+    """The definition in force, if it is not the one the run has now."""
 
     @property
     def name(self) -> str:
@@ -155,16 +160,10 @@ class Step:
 
     def edges(self, told: Account, event: e.Routed) -> list[EdgeAccount]:
         """Return the verdicts with which a visit was left in this step."""
-        visit = told.visits[event.visit]
-        graph = graph_around(told, visit)
-        edges = [visit.node.edges[v.edge] for v in event.verdicts]
-        return [
-            EdgeAccount(edge, graph.nodes[edge.target].name, v.result, v.values or {}, v.count)
-            for edge, v in zip(edges, event.verdicts, strict=True)
-        ]
+        return edges_tried(told, told.visits[event.visit], event, self.then or told.graph)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Walk:
     """A run with its steps."""
 
@@ -173,11 +172,17 @@ class Walk:
     """What the whole trace tells."""
     steps: tuple[Step, ...]
 
-    def until(self, step: Step) -> Trace:
-        """Return the trace up to a step."""
-        from graphrt.trace import Trace
+    @cached_property
+    def pictures(self) -> RunPictures:
+        """The run as it was, drawn."""
+        from graphrt_viz.overlay import RunPictures
 
-        return Trace(self.trace.header, [r for r in self.trace.records if r.seq <= step.record.seq])
+        return RunPictures(self.trace)
+
+    @cached_property
+    def past(self) -> Past:
+        """The run as it was, told."""
+        return Past(self.trace)
 
     def step_of(self, visit: VisitAccount) -> Step:
         """Return the step in which a visit ended last, or the last one about it, or the one in which it began.
@@ -197,20 +202,40 @@ class Walk:
         raise UseError(f"run {self.told.run} has no step about visit {visit.id}", visit=visit.id)
 
 
+class Past:
+    """Tells a run as it was after so many records; a step forwards reads the records in between and no other."""
+
+    def __init__(self, trace: Trace) -> None:
+        """Take a trace as it is now."""
+        self._trace = trace
+        definitions = [(0, trace.header.graph)]
+        for k, record in enumerate(trace.records):
+            if isinstance(record.input, i.Resumed) and record.input.graph is not None:
+                definitions.append((k + 1, record.input.graph))
+        self._definitions = definitions
+        """Each with the number of records from which on it is the one in force."""
+        self._began: int = -1
+        self._read: int = -1
+        self._reader: Reader | None = None
+
+    def at(self, records: int) -> Account:
+        """Return what the first records tell, by the definition they were made under; it holds until the next call."""
+        began, form = next(d for d in reversed(self._definitions) if d[0] <= records)
+        reader = self._reader
+        if reader is None or records < self._read or began != self._began:
+            first = self._trace.records[0].at if self._trace.records else None
+            reader = self._reader = Reader(self._trace.header, graph_from_json(form), first)
+            self._began, self._read = began, 0
+        for record in self._trace.records[self._read : records]:
+            reader.read(record)
+        self._read = records
+        return reader.account
+
+
 def walk(trace: Trace, info: RunInfo | None = None) -> Walk:
     """Read a trace into steps; `info` says if somebody drives the run."""
     told = account_of(trace, info)
-    return Walk(trace, told, tuple(_Reader(told).steps(trace)))
-
-
-def graph_around(told: Account, visit: VisitAccount) -> Graph:
-    """Return the graph that a visit's node stands in."""
-    graph = told.graph
-    for name in visit.path[:-1]:
-        inner = graph.by_name[name].graph
-        assert inner is not None, "a visit below another stands in a node with a graph inside"
-        graph = inner
-    return graph
+    return Walk(trace, told, tuple(_Reader(trace, told).steps()))
 
 
 def around(visit: str) -> str:
@@ -221,11 +246,16 @@ def around(visit: str) -> str:
 class _Reader:
     """Reads records one after the other, with a stepper that has taken them."""
 
-    def __init__(self, told: Account) -> None:
+    def __init__(self, trace: Trace, told: Account) -> None:
+        self.trace = trace
         self.told = told
+        self.then = told.graph
+        if trace.header.digest != told.graph.digest:
+            self.then = graph_from_json(trace.header.graph)
         self.live: dict[str, None] = {}
 
-    def steps(self, trace: Trace) -> Iterator[Step]:
+    def steps(self) -> Iterator[Step]:
+        trace = self.trace
         played = states(trace)
         stepper: Stepper | None = None
         known = True
@@ -239,6 +269,9 @@ class _Reader:
                 except UseError:
                     known = False
             self._follow_live(record)
+            given = record.input
+            if isinstance(given, i.Resumed) and given.graph is not None:
+                self.then = self.told.graph if given.digest == self.told.graph.digest else graph_from_json(given.graph)
             if isinstance(record.input, i.AttemptStarted) and not record.events and record.seq not in unended:
                 continue
             number += 1
@@ -257,11 +290,12 @@ class _Reader:
         visit = self.told.visits.get(getattr(record.input, "visit", None) or "")
         saw: dict[str, Json] = {}
         if visit is not None and (state := before.get(around(visit.id))) is not None:
-            fields = graph_around(self.told, visit).field
+            fields = self.told.graph_around(visit).field
             saw = {n: fields[n].encode_state_value(state[n]) for n in visit.node.reads if n in state}
         live = list(_first(self.live, _SHOWN_LIVE))
         names = tuple(self.told.visits[v].name for v in live)
-        return Step(number, record, visit, levels, saw, names, len(self.live) - len(live), known)
+        then = None if self.then is self.told.graph else self.then
+        return Step(number, record, visit, levels, saw, names, len(self.live) - len(live), known, then)
 
     def _before(self, stepper: Stepper, record: Record) -> dict[str, Mapping[str, Any]]:
         """Return the states that the input's visit and the visits around it see, by the visit around each."""
@@ -305,7 +339,7 @@ class _Reader:
 
     def _written(self, event: e.VisitCompleted, state: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return a state with what a visit wrote: where its line has ended or waits, no other visit shows it."""
-        fields = graph_around(self.told, self.told.visits[event.visit]).field
+        fields = self.told.graph_around(self.told.visits[event.visit]).field
         new = dict(state)
         for name, value in event.writes.items():
             new[name] = fields[name].reduce(state[name], fields[name].decode(value))
@@ -318,13 +352,11 @@ class _Reader:
         for event in record.events:
             if not isinstance(event, e.Routed) or around(event.visit) != level:
                 continue
-            edges = self.told.visits[event.visit].node.edges
-            for verdict in event.verdicts:
-                if verdict.result == "taken":
-                    edge = edges[verdict.edge]
-                    replaced.update(c.field for c in edge.set)
-                    if edge.each is not None:
-                        items.add(edge.each.item)
+            for tried in edges_tried(self.told, self.told.visits[event.visit], event, self.then):
+                if tried.taken:
+                    replaced.update(c.field for c in tried.edge.set)
+                    if tried.edge.each is not None:
+                        items.add(tried.edge.each.item)
         return frozenset(items), frozenset(replaced)
 
     def _follow_live(self, record: Record) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import BaseModel
+
+from graphrt import Flow, append
 from graphrt.inputs import Resumed
 from graphrt.trace import Trace
 from tests.cli.flows import research, support
@@ -78,3 +81,29 @@ def researched() -> Trace:
     }
     stage = Stage(research.flow.freeze(), script, run="study", target="research.py:flow")
     return stage.start({"questions": ["what?", "six"]}).trace
+
+
+class Log(BaseModel):
+    """Lines that grow in number."""
+
+    n: int = 0
+    log: Annotated[list[str], append] = []
+
+
+def long_run(rounds: int) -> Trace:
+    """Return a run of a loop, two steps a round."""
+    flow = Flow("loop", Log)
+    s = flow.state
+
+    @flow.task(writes=s.n)
+    async def count(n: int) -> int:
+        return n + 1
+
+    @flow.task(writes=s.log)
+    async def note(n: int) -> str:
+        return f"line {n}"
+
+    flow.start(count)
+    flow.edge(count, note)
+    flow.edge(note, count, when=s.n < rounds, at_most=rounds)
+    return flow.run_sync(Log(), run_id="long").trace

@@ -242,6 +242,23 @@ def test_control_characters_never_reach_the_screen() -> None:
         assert not set(shown(screen, 100, 40)) & set("\x1b\x07\r\u202e")
 
 
+@pytest.mark.slow
+def test_a_long_run_moves_as_a_short_one() -> None:
+    """On a wide screen, with its picture, a step of 10,000 costs about what a step of 100 costs, both ways."""
+
+    def cost(trace: Trace) -> float:
+        screen = stepping(trace, "end", *["left"] * 60)
+        screen.screen(140, 40)
+        began = time.process_time()
+        for key in ["right"] * 50 + ["left"] * 50:
+            screen.do(key)
+            screen.screen(140, 40)
+        return time.process_time() - began
+
+    short, long = cost(scenes.long_run(50)), cost(scenes.long_run(5000))
+    assert long < 3 * short
+
+
 # -- on a terminal ----------------------------------------------------------------------------------------------------
 
 

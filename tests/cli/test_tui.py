@@ -358,25 +358,6 @@ def test_colours_follow_the_terminal_or_not() -> None:
     seen(scenes.suspended(), see)
 
 
-def long_run(rounds: int) -> Trace:
-    """Return a run of a loop, two steps a round."""
-    flow = Flow("loop", Words)
-    s = flow.state
-
-    @flow.task(writes=s.n)
-    async def count(n: int) -> int:
-        return n + 1
-
-    @flow.task(writes=s.log)
-    async def note(n: int) -> str:
-        return f"line {n}"
-
-    flow.start(count)
-    flow.edge(count, note)
-    flow.edge(note, count, when=s.n < rounds, at_most=rounds)
-    return flow.run_sync(Words(), run_id="long").trace
-
-
 @pytest.mark.slow
 def test_a_long_run_moves_as_a_short_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """With 10,000 steps a key costs about what it costs with 20, at the end too, as what takes time is put off."""
@@ -390,7 +371,7 @@ def test_a_long_run_moves_as_a_short_one(monkeypatch: pytest.MonkeyPatch) -> Non
                 await found._pilot.press(*["left"] * 5)
             return time.process_time() - began
 
-    short, long = asyncio.run(cost(long_run(10))), asyncio.run(cost(long_run(5000)))
+    short, long = asyncio.run(cost(scenes.long_run(10))), asyncio.run(cost(scenes.long_run(5000)))
     assert long < 3 * short
 
 
@@ -440,5 +421,5 @@ def test_steps_that_are_not_in_sight_are_not_made(monkeypatch: pytest.MonkeyPatc
     async def see(found: Seen) -> None:
         await found.press("end", "left")
 
-    seen(long_run(300), see)
+    seen(scenes.long_run(300), see)
     assert len(set(made)) < 60

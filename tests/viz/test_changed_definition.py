@@ -7,6 +7,8 @@ from pydantic import BaseModel
 
 from graphrt import Flow
 from graphrt.account import account
+from graphrt.cli.pages import PAGES
+from graphrt.cli.steps import Step, Walk, walk
 from graphrt.graph import Graph
 from graphrt.runtime import answer, cancel, resume, run
 from graphrt.stores.memory import MemoryStore
@@ -86,3 +88,25 @@ def test_who_cancelled_is_not_who_ended_it() -> None:
     """A run that went on after it was cancelled is nobody's cancellation any more."""
     told = account(changed_run())
     assert (told.status, told.cancelled_by) == ("suspended", None)
+
+
+def test_a_walk_tells_each_step_by_the_definition_of_its_time() -> None:
+    """The edges of a step and why its visit went on are told with the guards that were judged, also going back."""
+    walked = walk(ran_on())
+    asked = next(step for step in walked.steps if step.name == "ask" and "edges" in _told(step, walked))
+    assert "n < 9" in _told(asked, walked)
+    assert "n < 3" not in _told(asked, walked)
+    for step in (walked.steps[-1], asked):
+        why = PAGES["why"].lines(walked, step, 100)
+    assert any("n < 9" in row.plain for row in why)
+
+
+def test_a_question_that_is_asked_again_is_not_cancelled() -> None:
+    """What was cancelled with the run and asked again when it went on waits; nothing else is told of it."""
+    (open_,) = account(ran_on()).questions
+    visit = account(ran_on()).visits[open_]
+    assert (visit.status, visit.why) == ("waiting", None)
+
+
+def _told(step: Step, walked: Walk) -> str:
+    return "\n".join(row.plain for row in PAGES["step"].lines(walked, step, 100))

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import unittest.mock
+
 import msgspec
 import pytest
 
 from graphrt.codec import decode_trace, encode_trace
 from graphrt.trace import Trace
 from graphrt_viz import picture_of, picture_of_run, render
+from graphrt_viz.overlay import RunPictures
 from graphrt_viz.picture import EdgeMark, NodeMark, PEdge, Picture
-from tests.viz.runs import RESEARCH, RESEARCH_RESULTS, SUPPORT, Result, Results, trace_of
+from graphrt_viz.tally import count_record
+from tests.viz.runs import RESEARCH, RESEARCH_RESULTS, SUPPORT, Result, Results, long_run, trace_of
+from tests.viz.test_changed_definition import changed_run, ran_on
 
 TIMEOUT = TimeoutError("the model took more than 30 s")
 COMPLETED = trace_of(
@@ -229,3 +234,34 @@ def test_a_header_without_a_graph_is_refused() -> None:
     header = msgspec.structs.replace(COMPLETED.header, graph={"name": "x"})
     with pytest.raises(KeyError):
         picture_of_run(Trace(header))
+
+
+@pytest.mark.parametrize(
+    "trace", [COMPLETED, BRANCHED, changed_run(), ran_on()], ids=["completed", "branched", "cancelled", "changed"]
+)
+def test_who_walks_through_a_run_sees_each_picture_as_if_it_were_the_only_one(trace: Trace) -> None:
+    """Forwards, backwards and by leaps: the picture after so many records is the one drawn from those alone."""
+    every = range(len(trace.records) + 1)
+    alone = [picture_of_run(trace, until=n) for n in every]
+    pictures = RunPictures(trace)
+    leaps = [n for k in every for n in (k, len(trace.records) - k)]
+    for n in (*every, *reversed(every), *leaps):
+        assert pictures.until(n) == alone[n]
+    assert pictures.whole(live=None) == picture_of_run(trace)
+
+
+def test_a_step_of_a_long_run_is_drawn_as_fast_as_of_a_short_one() -> None:
+    """Each picture counts the records since the one before, and going back draws some at once: not all of the run."""
+
+    def counted(steps: int) -> int:
+        trace = long_run(steps)
+        last = len(trace.records)
+        with unittest.mock.patch("graphrt_viz.overlay.count_record", wraps=count_record) as counting:
+            pictures = RunPictures(trace)
+            pictures.until(last - 200)
+            counting.reset_mock()
+            for n in (*range(last - 200, last), *reversed(range(last - 40, last))):
+                pictures.until(n)
+            return counting.call_count
+
+    assert counted(300) == counted(3000) < 220

@@ -5,6 +5,7 @@ Nothing is derived anew: counts, verdicts and values are those recorded, and ste
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,7 +19,7 @@ from graphrt_viz.verdicts import LONG_VALUE, error_text, reason_text, values_tex
 from graphrt_viz.wording import shorten
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Generator, Iterator, Mapping
 
     from graphrt.account import Account
     from graphrt.graph import Graph, Node
@@ -337,16 +338,39 @@ _TAKE: Final[Mapping[type, Callable[[Tally, Any, float], None]]] = {
 }
 
 
-def close(tally: Tally, *, live: bool | None) -> None:
-    """Account for what was open when the records end: questions still wait, the rest stopped with the run."""
-    for visit in list(tally.asked):
-        _answered(tally, visit, tally.course.at or 0.0)
+@contextmanager
+def closed(tally: Tally, *, live: bool | None) -> Generator[None]:
+    """Account for what is open after the records so far: questions still wait, the rest stopped with the run.
+
+    At the end of the context all is as before, and more records can be counted.
+    """
+    asked, status = dict(tally.asked), tally.status
+    places = [tally.visits[visit].ident for visit in asked if visit in tally.visits]
+    waited = {place: tally.nodes[place].waited_s for place in places}
+    were: list[tuple[CountedVisit, Status]] = []
+    try:
+        for visit in asked:
+            _answered(tally, visit, tally.course.at or 0.0)
+        were = list(_close(tally, live=live))
+        yield
+    finally:
+        tally.asked, tally.status = asked, status
+        for ident, span in waited.items():
+            tally.nodes[ident].waited_s = span
+        for known, was in were:
+            known.status = was
+
+
+def _close(tally: Tally, *, live: bool | None) -> Iterator[tuple[CountedVisit, Status]]:
+    """Give each visit that was open the status that it has once the run ended; yield those with what they had."""
     if tally.status == "running" and not live:
         tally.status = UNFINISHED if live is None else CUT_OFF
         for known in tally.visits.values():
             if known.status == "running" and live is False:
+                yield known, known.status
                 known.status = "lost"
     if tally.status in {"completed", "failed", "cancelled"}:
         for known in tally.visits.values():
             if known.status in {"running", "waiting"}:
+                yield known, known.status
                 known.status = "cancelled"

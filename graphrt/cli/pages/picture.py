@@ -18,9 +18,9 @@ _HERE: Final = "◀ here"
 
 def lines(walk: Walk, step: Step, width: int) -> list[Text]:
     """Return the picture as text; what the run did not reach is dim."""
-    from graphrt_viz import picture_of_run, render
+    from graphrt_viz import render
 
-    whole = picture_of_run(walk.trace, until=step.record.seq + 1)
+    whole = walk.pictures.until(step.record.seq + 1)
     rows: list[Text] = []
     for text in render(_marked(whole, step), "text").splitlines()[1:-2]:
         reached = _HERE in text or "═▶" in text or "visited" in text.replace("not visited", "")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from graphrt.account import account
 from graphrt.cli.commands.why import reasons
 from graphrt.cli.screen import line, wrapped
 
@@ -18,5 +17,5 @@ def lines(walk: Walk, step: Step, width: int) -> list[Text]:
     """Return every edge tried, and what its guard read."""
     if step.visit is None:
         return [line(("no visit ended in this step", "dim"))]
-    told = account(walk.until(step))
+    told = walk.past.at(step.record.seq + 1)
     return [row for part in reasons(told, told.visits[step.visit.id], width) for row in wrapped(line(part), width)]
