@@ -188,7 +188,7 @@ class Node(msgspec.Struct, frozen=True):
         return (self.fork and sum(e.on_error is None for e in self.edges) > 1) or any(e.each for e in self.edges)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Graph:
     """A checked definition, ready to run, to draw and to analyse."""
 
@@ -227,6 +227,10 @@ class Graph:
         """Sixteen hex digits that change with the definition and with nothing else."""
         text = msgspec.json.encode(self.json, order="sorted")
         return hashlib.sha256(text).hexdigest()[:16]
+
+    def __repr__(self) -> str:
+        edges = sum(len(n.edges) for n in self.nodes)
+        return f"Graph({self.name!r}: {len(self.nodes)} nodes, {edges} edges, {len(self.fields)} fields)"
 
 
 def _edge_to_json(graph: Graph, edge: Edge) -> dict[str, Json]:

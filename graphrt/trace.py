@@ -30,6 +30,10 @@ class Header(msgspec.Struct, frozen=True, omit_defaults=True):
     parent_seq: int | None = None
     """… and how many of its records (0 to parent_seq - 1) stand before the records of this one."""
 
+    def __repr__(self) -> str:
+        parent = f", parent={self.parent!r}" if self.parent is not None else ""
+        return f"Header(run={self.run!r}, flow={self.flow!r}, digest={self.digest!r}{parent})"
+
 
 class Record(msgspec.Struct, frozen=True, gc=False):
     """One input and everything that followed from it."""
@@ -51,6 +55,10 @@ class Trace(msgspec.Struct, frozen=True):
     def events(self) -> list[Event]:
         """All events in order."""
         return [event for record in self.records for event in record.events]
+
+    def __repr__(self) -> str:
+        header, count = self.header, len(self.records)
+        return f"Trace(run={header.run!r}, flow={header.flow!r}: {count} record{'' if count == 1 else 's'})"
 
 
 def graph_of(trace: Trace) -> Graph:
