@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from graphrt.account import VisitAccount
     from graphrt.graph import Graph, Node
-    from graphrt.inputs import ErrorInfo, Usage
+    from graphrt.inputs import ErrorInfo, Mark, Usage
     from graphrt.telemetry.names import Value
     from graphrt.telemetry.span import Attributes, Kind
     from graphrt.trace import Header, Record, Trace
@@ -317,6 +317,7 @@ class _Fold:
     def attempt_ended(self, given: inp.AttemptSucceeded | inp.AttemptFailed) -> None:
         found = self.of(given.visit)
         found.attributes |= usage_of(given.usage)
+        found.events += [self.happened(mark) for mark in given.marks]
         if given.usage is not None and given.usage.model and found.kind == "client":
             found.attributes |= names.under({names.MODEL: given.usage.model})
             if names.ASKED_MODEL[0] not in found.attributes:
@@ -326,6 +327,15 @@ class _Fold:
         if isinstance(given, inp.AttemptFailed):
             self.failed(found, given.error)
         self.ending.append(self.key[given.visit])
+
+    def happened(self, mark: Mark) -> SpanEvent:
+        """Return what a policy did on the way, such as an answer from a cache; its words may quote what was said."""
+        about: Attributes = {"graphrt.mark.by": mark.by, "graphrt.mark.what": mark.what}
+        if self.content:
+            about["graphrt.mark.text"] = mark.text
+            if mark.facts:
+                about["graphrt.mark.facts"] = json_text(mark.facts)
+        return SpanEvent("graphrt.mark", self.at, about)
 
     def used(self, visit: str, usage: Usage | None) -> None:
         """Count what was used for each agent around a visit."""

@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given, settings
 
 from graphrt.account import account
+from graphrt.agents.errors import ModelUnavailable
 from graphrt.agents.model import Model
 from graphrt.codec import decode_trace, encode_trace
 from graphrt.graph import Graph
+from graphrt.policies import fallback
 from graphrt.runtime import answer, fork, resume
 from graphrt.stores.memory import MemoryStore
 from graphrt.telemetry.span import Span, trace_id_of
@@ -282,3 +284,21 @@ def test_every_run_has_spans_that_hang_together(graph: Graph, world: World, orde
     assert attempts == {v.id for v in told.visits.values() if v.attempts}
     failed = sum(a.error is not None for v in told.visits.values() for a in v.attempts)
     assert sum(s.error is not None and "graphrt.attempt" in s.attributes for s in spans) == failed
+
+
+def test_what_a_policy_did_is_an_event_of_the_attempt() -> None:
+    """It says which policy did what; its words, which may quote what was said, are content."""
+
+    async def main() -> Trace:
+        broken = ScriptedModel([ModelUnavailable(f"no answer about {SECRET}", endpoint="here", model="m")])
+        backed = [fallback(answering())]
+        return (await desk().run(Desk(message="m"), resources=[broken], policies=backed, run_id="r")).trace
+
+    trace = asyncio.run(main())
+    happened = [mark for visit in account(trace).visits.values() for mark in visit.marks]
+    for content in (False, True):
+        told = [e.attributes for span in spans_of(trace, content=content) for e in span.events if "mark" in e.name]
+        assert [(a["graphrt.mark.by"], a["graphrt.mark.what"]) for a in told] == [(m.by, m.what) for m in happened]
+        assert happened
+        assert [a.get("graphrt.mark.text") for a in told] == [m.text if content else None for m in happened]
+    assert SECRET not in repr(spans_of(trace))
