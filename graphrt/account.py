@@ -7,7 +7,7 @@ durations seconds.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, cast
 
 from graphrt import events as e
 from graphrt import inputs as i
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 VisitStatus: TypeAlias = Literal["running", "waiting", "paused", "completed", "failed", "cancelled", "lost"]
 """`paused` waits for its next attempt, `waiting` for an answer, `lost` has an attempt in doubt."""
 RunStatus: TypeAlias = Literal["running", "suspended", "completed", "failed", "cancelled"]
+_MODELS: Final = ", "
+"""Stands between the names of several models."""
 
 
 @dataclass(slots=True)
@@ -140,6 +142,8 @@ class VisitAccount:
     notes: dict[str, Json] = field(default_factory=dict[str, Any])
     agent: str | None = None
     """Name of the agent's node that it works inside of; None outside of agents."""
+    inside: Usage | None = None
+    """What ran inside it consumed, however deep; None if nothing was said."""
 
     @property
     def result(self) -> ToolResult | None:
@@ -181,6 +185,17 @@ class VisitAccount:
         return sum(a.duration_s or 0.0 for a in self.attempts)
 
     @property
+    def took_s(self) -> float | None:
+        """How long it took, as everything shows it: its attempts, without the waits between them.
+
+        Of a question it is how long it waited for its answer, of a node with a graph inside the time from start to end.
+        None while it is live, and of an end or a join, which do nothing.
+        """
+        if self.ended is None or self.node.kind in {"end", "join"}:
+            return None
+        return self.busy_s if self.attempts else self.duration_s
+
+    @property
     def marks(self) -> list[Mark]:
         """What happened in its own attempts besides, oldest first."""
         return [mark for attempt in self.attempts for mark in attempt.marks]
@@ -189,6 +204,11 @@ class VisitAccount:
     def usage(self) -> Usage | None:
         """What its own attempts consumed together; None if nothing was said."""
         return total_usage([a.usage for a in self.attempts])
+
+    @property
+    def used(self) -> Usage | None:
+        """What it consumed with all that ran inside it, as everything shows it; None if nothing was said."""
+        return total_usage([*(a.usage for a in self.attempts), self.inside])
 
 
 @dataclass(slots=True)
@@ -323,13 +343,13 @@ def total_usage(parts: list[Usage | None]) -> Usage | None:
     known = [p for p in parts if p is not None]
     if not known:
         return None
-    models = list(dict.fromkeys(p.model for p in known if p.model))
+    models = list(dict.fromkeys(model for p in known if p.model for model in p.model.split(_MODELS)))
 
     def whole(name: str) -> Any:  # noqa: ANN401 - int or float
         values = [getattr(p, name) for p in known]
         return None if any(v is None for v in values) else sum(values)
 
-    return Usage(", ".join(models) or None, whole("input_tokens"), whole("output_tokens"), whole("cost_usd"))
+    return Usage(_MODELS.join(models) or None, whole("input_tokens"), whole("output_tokens"), whole("cost_usd"))
 
 
 def defined_then(told: Account, visit: VisitAccount, then: Graph) -> tuple[Graph, Node]:
@@ -460,6 +480,11 @@ class _Fold:
         totals.active_s += given.duration_s
         if given.usage is not None:
             totals.usage = total_usage([totals.usage, given.usage])
+            outer = given.visit.rpartition("/")[0]
+            while outer:
+                around = self.account.visits[outer]
+                around.inside = total_usage([around.inside, given.usage])
+                outer = outer.rpartition("/")[0]
         if isinstance(given, i.AttemptFailed):
             attempt.error = given.error
         else:
@@ -487,6 +512,7 @@ class _Fold:
             event.causes,
             self.at,
             attempts=[] if before is None else before.attempts,
+            inside=None if before is None else before.inside,
             item=event.item,
             step=self.numbers.begun(event.visit, node, event.causes),
             agent=self.agent_around(event.visit),

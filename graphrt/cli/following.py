@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from graphrt import events as e
 from graphrt import inputs as i
-from graphrt.account import Reader, total_usage
+from graphrt.account import Reader
 from graphrt.runtime import Delta
 
 if TYPE_CHECKING:
     from graphrt.account import Account, VisitAccount
     from graphrt.graph import Graph
-    from graphrt.inputs import Usage
     from graphrt.ports import Lease, Request, RunInfo, RunStatus, Store
     from graphrt.runtime import Item
     from graphrt.trace import Header, Record, Trace
@@ -65,7 +64,6 @@ class Following:
         """When the next attempt of a visit may start that waits for it, in seconds since the epoch."""
         self.resumed = False
         """Whether there were records before those that are shown."""
-        self._used: dict[str, Usage | None] = {}
         self._display = display
         self._reader: Reader | None = None
 
@@ -105,10 +103,6 @@ class Following:
             self.texts[item.visit] = (before + item.text)[-_KEPT:]
         self._display.text(item)
 
-    def usage_of(self, visit: VisitAccount) -> Usage | None:
-        """Return what a visit used, together with all that is inside it."""
-        return self._used.get(visit.id)
-
     def _take(self, record: Record) -> None:
         assert self._reader is not None, "it has begun"
         self._reader.read(record)
@@ -116,11 +110,6 @@ class Following:
         if isinstance(record.input, i.AttemptStarted):
             self.live[record.input.visit] = visits[record.input.visit]
             self.texts.pop(record.input.visit, None)
-        elif isinstance(record.input, (i.AttemptSucceeded, i.AttemptFailed)) and record.input.usage is not None:
-            around = record.input.visit
-            while around:
-                self._used[around] = total_usage([self._used.get(around), record.input.usage])
-                around = around.rpartition("/")[0]
         for event in record.events:
             match event:
                 case e.AttemptRetried():

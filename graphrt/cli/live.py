@@ -159,7 +159,7 @@ def _facts(run: Following, visit: VisitAccount) -> Iterator[str]:
         if len(visit.attempts) > 1:
             retry = visit.node.retry
             yield f"attempt {len(visit.attempts)}" + (f" of {retry.attempts}" if retry is not None else "")
-        if spent := tokens(run.usage_of(visit)):
+        if spent := tokens(visit.used):
             yield f"{spent} tokens"
         if visit.item is not None:
             yield brief_json(visit.item, 40)

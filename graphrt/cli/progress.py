@@ -165,10 +165,10 @@ class Lines:
             parts.append(wrote_text(visit))
         if isinstance(given, i.Answered) and given.by is not None:
             parts.append((f"by {given.by}", "dim"))
-        spent = tokens(self._run.usage_of(visit))
+        spent = tokens(visit.used)
         text = self._row(visit, self._status_of(visit))
         text.append(" " * max(0, self._width - cell_len(text.plain)))
-        text.append(f"  {took(visit.duration_s) if visit.duration_s else '':>8}")
+        text.append(f"  {took(visit.took_s):>8}")
         if self._counts_tokens:
             text.append_text(line((f"  {f'{spent} tok' if spent else '':>9}", "dim")))
         elif spent:

@@ -52,6 +52,9 @@ def show(
 
     Visits stand in the order in which they began, those of nodes inside a node indented below it; with --tree each
     branch has its visits together. The code of the flow is not needed.
+
+    A visit TOOK the time of its attempts, without the waits between them; one with a graph inside, the time from its
+    start to its end, and its TOKENS are those of all inside it; a question, the time until its answer.
     """
     from graphrt.cli.screen import say_json
     from graphrt.cli.which import account_of, read_known
@@ -186,8 +189,8 @@ def _rows(visit: VisitAccount, drawn: str, under: str | None = None) -> Iterator
         (visit.id, "dim"),
         drawn + visit.name,
         visit_status(visit),
-        took(visit.duration_s),
-        tokens(visit.usage),
+        took(visit.took_s),
+        tokens(visit.used),
         wrote,
     ]
     indent = " " * 13 + drawn if under is None else under
@@ -280,6 +283,8 @@ def visit_json(visit: VisitAccount) -> dict[str, Json]:
         "causes": list(visit.causes),
         "started": visit.started,
         "ended": visit.ended,
+        "took_s": visit.took_s,
+        "usage": _plain(visit.used),
         "attempts": [_plain(a) for a in visit.attempts],
         "item": visit.item,
         "writes": visit.writes,

@@ -121,8 +121,8 @@ def _count(heat: Heat, told: Account) -> None:
         node.visits += 1
         node.failures += visit.status == "failed" or visit.refused is not None
         node.failed_attempts += sum(a.error is not None for a in visit.attempts)
-        if visit.attempts or visit.duration_s is not None:  # what still waits has not waited for so and so long
-            node.seconds.append(visit.busy_s if visit.attempts else visit.duration_s or 0.0)
+        if (took_s := visit.took_s) is not None:
+            node.seconds.append(took_s)
         node.waits = visit.node.kind == "ask"
         seen.add(idents[-1])
         if (usage := visit.usage) is not None:
