@@ -6,7 +6,7 @@ import sys
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, get_origin
 
-from graphrt.errors import UseError
+from graphrt.errors import ResourceMissing, UseError
 from graphrt.inputs import Mark
 
 if TYPE_CHECKING:
@@ -152,15 +152,17 @@ class Context:
         """Return the resource of this class, which may be abstract, that the run was given.
 
         Raises:
-            UseError: none was given.
+            ResourceMissing: none was given; the run can be resumed with one.
         """
         found = self.find(kind)
         if found is not None:
             return found
         message = (
-            f"node {self.node!r} asks for a {kind.__name__}, but the run was given no such resource; pass resources=[…]"
+            f"node {self.node!r} asks for a {kind.__name__}, but the run was given no such resource; pass"
+            " resources=[…], or on the command line name it beside the flow: graphrt_resources = […];"
+            " then resume the run"
         )
-        raise UseError(message, node=self.node, visit=self.visit)
+        raise ResourceMissing(message, node=self.node, visit=self.visit)
 
 
 CURRENT: Final[ContextVar[Context | None]] = ContextVar("graphrt.context", default=None)

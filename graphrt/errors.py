@@ -12,6 +12,7 @@ and what to do. Errors of a run (the last group) are also *recorded*: an edge ma
     │   ├── WrongInput             a driver fed an input that the run cannot take now
     │   ├── RunNotFound            no such run in the store
     │   ├── GraphChanged           the run was recorded under another definition
+    │   ├── ResourceMissing        a node asks for a resource that the run was not given
     │   └── TraceInvalid           a trace is torn, altered or of an unknown version
     ├── EnvironmentFault           surroundings: disk, lease, missing package
     │   ├── StoreFault             the store could not read or write
@@ -110,6 +111,12 @@ class GraphChanged(UseError):
     """The run was recorded under another definition than the one given."""
 
     code = "graph-changed"
+
+
+class ResourceMissing(UseError):
+    """A node asks for a resource that the run was not given."""
+
+    code = "resource-missing"
 
 
 class TraceInvalid(UseError):

@@ -77,6 +77,7 @@ REMEDY: dict[str, str] = {
         "Resume with the code that recorded the run, or allow the change: the past is then taken as recorded, and only"
         " what comes after follows the new definition."
     ),
+    "ResourceMissing": "Pass it as `resources=[…]`, or name it beside the flow as `graphrt_resources`; then resume.",
     "TraceInvalid": (
         "A torn last line is what a crash leaves, and resuming cuts it off. An altered line means that the file was"
         " edited or damaged: fetch it again; what stands before the line is sound."

@@ -122,6 +122,9 @@ def _program(
     TARGET is a flow: file.py, file.py:name or package.module:name. RUN is a run of the store: its id or the beginning
     of it, `latest`, or a trace file. The store is .graphrt/runs.db unless --store or GRAPHRT_STORE names another.
 
+    Beside its flow a module may say graphrt_resources and graphrt_policies, each a list or a function that returns one:
+    clients, models and policies for the runs that commands drive.
+
     Exit codes: 0 completed or nothing found, 1 the run failed or a check found something, 2 wrong use, 3 the run
     waits for an answer, 4 cancelled, 130 Ctrl-C.
     """

@@ -15,7 +15,7 @@ ModelOption: TypeAlias = Annotated[
         "--model",
         metavar="NAME",
         help="The model for all agents: a name at the endpoint of the environment, or 'local'.",
-        show_default="what each agent says, else GRAPHRT_MODEL",
+        show_default="graphrt_resources beside the flow, what each agent says, GRAPHRT_MODEL",
     ),
 ]
 MaxVisitsOption: TypeAlias = Annotated[

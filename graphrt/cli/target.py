@@ -39,6 +39,8 @@ class Loaded:
     """Of the variable or function that holds it."""
     flow: Any
     """A Flow or a Graph."""
+    module: ModuleType
+    """Where it was found; what else stands there may be meant for it."""
 
     def graph(self) -> Graph:
         """Return the checked graph.
@@ -69,7 +71,7 @@ def load(text: str) -> Loaded:
         if name is None:
             name = _only(place, module)
         found = _named(place, module, name)
-    return Loaded(f"{place}:{name}", name, found)
+    return Loaded(f"{place}:{name}", name, found, module)
 
 
 def load_all(text: str) -> list[Loaded]:
@@ -84,7 +86,7 @@ def load_all(text: str) -> list[Loaded]:
     with _quiet():
         module = _module(place, text)
         flows = _flows(module)
-        return [Loaded(f"{text}:{n}", n, _named(place, module, n)) for n in flows]
+        return [Loaded(f"{text}:{n}", n, _named(place, module, n), module) for n in flows]
 
 
 def files_in(folder: str) -> list[str]:
@@ -264,7 +266,7 @@ def _named(place: str, module: ModuleType, name: str) -> Any:  # noqa: ANN401 - 
         hint = f"; did you mean {place}:{near[0]}?" if near else f"; it has {', '.join(flows)}" if flows else ""
         raise UseError(f"{place} has nothing named {name!r}{hint}")
     if callable(value) and not _is_flow(value):
-        value = _made(place, name, value)
+        value = made_by(place, name, value)
     if not _is_flow(value):
         raise UseError(
             f"{place}:{name} is a {type(value).__name__}; expected a Flow, a Graph, or a function returning one"
@@ -272,14 +274,19 @@ def _named(place: str, module: ModuleType, name: str) -> Any:  # noqa: ANN401 - 
     return value
 
 
-def _made(place: str, name: str, function: Any) -> Any:  # noqa: ANN401 - any callable
-    """Call a function that makes a flow."""
+def made_by(place: str, name: str, function: Any) -> Any:  # noqa: ANN401 - any callable
+    """Call a function of a loaded module that makes a flow, or what belongs to one.
+
+    Raises:
+        UseError: it needs arguments, or raises.
+    """
     with contextlib.suppress(ValueError, TypeError):
         needed = list(_needed(inspect.signature(function)))
         if needed:
             raise UseError(f"{place}:{name} needs {', '.join(needed)}; expected a function without parameters")
     try:
-        return function()
+        with _quiet():
+            return function()
     except (UseError, DefinitionError):
         raise
     except Exception as error:

@@ -11,8 +11,8 @@ from graphrt.cli.drive_options import DepthOption, EventsOption, ModelOption, Qu
 
 if TYPE_CHECKING:
     from graphrt.account import VisitAccount
-    from graphrt.agents.model import Model
     from graphrt.cli.driving import Manner
+    from graphrt.cli.surroundings import Around
     from graphrt.graph import Graph
     from graphrt.ports import RunInfo, Store
     from graphrt.runtime import Listener, Result
@@ -81,6 +81,8 @@ def answer(
         answers.check(told, visit, given)
         ready = None if no_resume or info.live else _ready(trace, info, target, model)
         graph = ready[0] if ready is not None else None
+        if ready is not None and not quiet:
+            ready[1].tell(trace)
         asyncio.run(runtime.answer(open_, info.run, visit.id, given, graph=graph, by=by))
         if ready is None:
             return _kept(info, visit, store, no_resume=no_resume)
@@ -88,21 +90,22 @@ def answer(
         return _go_on(open_, info.run, *ready, wait, manner)
 
 
-def _ready(trace: Trace, info: RunInfo, target: str | None, model: str | None) -> tuple[Graph, Model | None] | None:
-    """Return what the run needs to go on: its flow, and its model if one was named. None if the flow is not known.
+def _ready(trace: Trace, info: RunInfo, target: str | None, model: str | None) -> tuple[Graph, Around] | None:
+    """Return what the run needs to go on: its flow, and what is around it. None if the flow is not known.
 
     Raises:
         UseError: the flow cannot be loaded, has changed, or needs a model. Nothing is stored then.
     """
-    from graphrt.cli.models import find_model
     from graphrt.cli.origin import load_origin, unchanged
+    from graphrt.cli.surroundings import find_around
     from graphrt.errors import GraphrtError, UseError
 
     if target is None and info.target is None:
         return None
     try:
-        graph = unchanged(trace, load_origin(info, target).graph())
-        return graph, find_model(graph, model)
+        loaded = load_origin(info, target)
+        graph = unchanged(trace, loaded.graph())
+        return graph, find_around(loaded, graph, model)
     except GraphrtError as error:
         hint = "nothing was stored; --no-resume stores the answer all the same"
         raise UseError(f"{error.message}; {hint}") from error
@@ -123,7 +126,7 @@ def _kept(info: RunInfo, visit: VisitAccount, store: str, *, no_resume: bool) ->
     return exits.OK if no_resume else exits.SUSPENDED
 
 
-def _go_on(open_: Store, run: str, graph: Graph, model: Model | None, wait: float, manner: Manner) -> int:
+def _go_on(open_: Store, run: str, graph: Graph, around: Around, wait: float, manner: Manner) -> int:
     """Drive the run on, which takes the answer first."""
     from graphrt import runtime
     from graphrt.cli import exits
@@ -133,11 +136,17 @@ def _go_on(open_: Store, run: str, graph: Graph, model: Model | None, wait: floa
 
     async def go(watched: Store, on_event: Listener) -> Result[Any]:
         try:
-            resources = () if model is None else (model,)
-            return await runtime.resume(watched, run, graph, on_event=on_event, stay_s=wait, resources=resources)
+            return await runtime.resume(
+                watched,
+                run,
+                graph,
+                on_event=on_event,
+                stay_s=wait,
+                resources=around.resources,
+                policies=around.policies,
+            )
         finally:
-            if model is not None:
-                await model.aclose()
+            await around.aclose()
 
     try:
         return drive(go, graph, open_, manner)

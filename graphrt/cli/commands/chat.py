@@ -17,10 +17,10 @@ from graphrt.cli.drive_options import (
 )
 
 if TYPE_CHECKING:
-    from graphrt.agents.model import Model
     from graphrt.chat import ChatRuntime
     from graphrt.cli.chat.displays import Display
     from graphrt.cli.chat.reading import Reader
+    from graphrt.cli.surroundings import Around
     from graphrt.cli.target import Loaded
     from graphrt.graph import Graph
 
@@ -78,12 +78,12 @@ def chat(
     from graphrt.chat.runtime import KEEP
     from graphrt.cli.chat.reading import whole
     from graphrt.cli.drive_options import limited
-    from graphrt.cli.models import find_model
+    from graphrt.cli.surroundings import find_around
     from graphrt.cli.which import opened
     from graphrt.ports import new_run_id
 
     loaded, graph = _talkable(target)
-    chosen = find_model(graph, model)
+    around = find_around(loaded, graph, model)
     limits = limited(graph.limits, max_visits, max_seconds, max_tokens, max_cost)
     first = whole(sys.stdin) if message == "-" else message
     if first is not None and not first.strip():
@@ -93,13 +93,16 @@ def chat(
             loaded.flow,
             store=open_,
             conversation=conversation or new_run_id(),
-            resources=() if chosen is None else (chosen,),
+            resources=around.resources,
+            policies=around.policies,
             keep=keep or KEEP,
             limits=limits,
             target=loaded.target,
         )
         _same_flow(runtime, loaded)
-        return _talk(runtime, loaded, first, model, chosen, store, as_json=as_json, quiet=quiet)
+        if not quiet and not as_json:
+            around.tell()
+        return _talk(runtime, loaded, first, model, around, store, as_json=as_json, quiet=quiet)
 
 
 def _talkable(target: str) -> tuple[Loaded, Graph]:
@@ -151,7 +154,7 @@ def _talk(
     loaded: Loaded,
     first: str | None,
     spec: str | None,
-    model: Model | None,
+    around: Around,
     store: str,
     *,
     as_json: bool,
@@ -173,8 +176,8 @@ def _talk(
         try:
             return session.run(first, only=only)
         finally:
-            if model is not None:
-                turns.run(model.aclose())
+            if around.holds:
+                turns.run(around.aclose())
 
 
 def _reader(runtime: ChatRuntime, *, as_json: bool) -> Reader:

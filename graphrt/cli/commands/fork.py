@@ -56,8 +56,8 @@ def fork(
     """
     from graphrt import runtime
     from graphrt.cli.driving import Manner, drive
-    from graphrt.cli.models import find_model
     from graphrt.cli.origin import load_origin
+    from graphrt.cli.surroundings import find_around
     from graphrt.cli.which import account_of, opened, stored_run, which_visit
     from graphrt.errors import UseError
     from graphrt.ports import check_run_id
@@ -74,7 +74,9 @@ def fork(
         loaded = load_origin(trace.header, target)
         graph = loaded.graph()
         change = _changes(graph, visit, changes or ())
-        chosen = find_model(graph, model)
+        around = find_around(loaded, graph, model)
+        if not quiet:
+            around.tell(trace)
 
         async def go(watched: Store, on_event: Listener) -> Result[Any]:
             try:
@@ -88,11 +90,11 @@ def fork(
                     target=loaded.target,
                     on_event=on_event,
                     stay_s=wait,
-                    resources=() if chosen is None else (chosen,),
+                    resources=around.resources,
+                    policies=around.policies,
                 )
             finally:
-                if chosen is not None:
-                    await chosen.aclose()
+                await around.aclose()
 
         return drive(go, graph, open_, Manner(store, events, as_json, quiet, depth, compact=events))
 

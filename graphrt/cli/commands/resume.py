@@ -98,8 +98,8 @@ class _Way:
     def go(self, store: Store, info: RunInfo, manner: Manner) -> int:
         """Go on with one run."""
         from graphrt.cli.driving import drive
-        from graphrt.cli.models import find_model
         from graphrt.cli.origin import load_origin, unchanged
+        from graphrt.cli.surroundings import find_around
         from graphrt.errors import UseError
         from graphrt.runtime import resume as resume_run
 
@@ -111,7 +111,9 @@ class _Way:
             if graph.name != info.flow:
                 raise UseError(f"run {info.run} is of flow {info.flow!r}, but {loaded.target} is flow {graph.name!r}")
             unchanged(trace, graph)
-        chosen = find_model(graph, self.model)
+        around = find_around(loaded, graph, self.model)
+        if not manner.quiet:
+            around.tell(trace)
         limits = self._limits(trace)
 
         async def go(watched: Store, on_event: Listener) -> Result[Any]:
@@ -124,11 +126,11 @@ class _Way:
                     allow_changed=self.allow_changed,
                     on_event=on_event,
                     stay_s=self.wait,
-                    resources=() if chosen is None else (chosen,),
+                    resources=around.resources,
+                    policies=around.policies,
                 )
             finally:
-                if chosen is not None:
-                    await chosen.aclose()
+                await around.aclose()
 
         return drive(go, graph, store, manner)
 

@@ -72,7 +72,7 @@ def run(
     from graphrt.cli.drive_options import limited
     from graphrt.cli.driving import Manner, drive
     from graphrt.cli.inputs import read_state
-    from graphrt.cli.models import find_model
+    from graphrt.cli.surroundings import find_around
     from graphrt.cli.target import load
     from graphrt.cli.which import opened
     from graphrt.ports import check_run_id
@@ -84,7 +84,7 @@ def run(
     loaded = load(target)
     graph = loaded.graph()
     state = read_state(graph, given, fields or ())
-    chosen = find_model(graph, model)
+    around = find_around(loaded, graph, model)
     limits = limited(graph.limits, max_visits, max_seconds, max_tokens, max_cost)
 
     async def go(watched: Store, on_event: Listener) -> Result[Any]:
@@ -98,11 +98,13 @@ def run(
                 target=loaded.target,
                 on_event=on_event,
                 stay_s=wait,
-                resources=() if chosen is None else (chosen,),
+                resources=around.resources,
+                policies=around.policies,
             )
         finally:
-            if chosen is not None:
-                await chosen.aclose()
+            await around.aclose()
 
+    if not quiet:
+        around.tell()
     with opened(store, create=True) as open_:
         return drive(go, graph, open_, Manner(store, events, as_json, quiet, depth, compact=events))
