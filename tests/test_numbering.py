@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 
 from graphrt.account import account
+from graphrt.cli.steps import walk
+from graphrt.events import VisitCancelled, VisitCompleted, VisitFailed, VisitStarted
 from graphrt.graph import Graph, Node
 from graphrt.numbering import Numbering
 from graphrt.trace import Trace
@@ -16,7 +18,9 @@ from tests.strategies import ORDERS, WILD, World, graphs, run, worlds
 
 if TYPE_CHECKING:
     from graphrt.account import VisitAccount
+    from graphrt.cli.steps import Step
 
+VISITS = (VisitStarted, VisitCompleted, VisitFailed, VisitCancelled)
 TASK = Node(0, "write", "task")
 JOIN = Node(1, "gather", "join")
 AGENT = Node(2, "agent", "agent", graph=Graph("agent", (), (TASK,)))
@@ -88,7 +92,7 @@ def test_agents_number_what_is_inside_them_and_subgraphs_do_not() -> None:
 
 @given(graphs(WILD), worlds(), ORDERS)
 def test_all_give_the_same_numbers_to_the_same_things(graph: Graph, world: World, order: int) -> None:
-    """Account, picture, and report data agree on every visit, attempt and crossing; each number is there once."""
+    """Account, picture, report data and replay agree on every visit, attempt and crossing; each number is used once."""
     driver = run(graph, world, order)
     trace = Trace(driver.trace.header, driver.trace.records)
     told = account(trace)
@@ -105,8 +109,21 @@ def test_all_give_the_same_numbers_to_the_same_things(graph: Graph, world: World
     crossed = {(_ident(v), edge.step) for v in told.visits.values() for edge in v.routed if edge.step}
     assert crossed <= on_edges or any(mark.taken > len(mark.steps) for _, mark in marks)  # of many, the first
     assert f" · {told.totals.visits} visit" in drawn.subtitle
+    walked = walk(trace)
+    for step in walked.steps:
+        assert step.label in (step.visit.steps if step.visit is not None else ("",))
+    for visit in told.visits.values():
+        for label in visit.steps:
+            found = walked.at_step(label)
+            assert found is not None
+            about = {found.visit.id if found.visit is not None else "", *(_visits(found))}
+            assert visit.id in about
     half = account(Trace(trace.header, trace.records[: len(trace.records) // 2]))
     assert all(told.visits[v.id].steps[: len(v.steps)] == v.steps for v in half.visits.values())
+
+
+def _visits(step: Step) -> list[str]:
+    return [event.visit for event in step.record.events if isinstance(event, VISITS)]
 
 
 def _ident(visit: VisitAccount) -> str:

@@ -53,14 +53,14 @@ class Cursor:
         self.to(len(self.walk.steps) - 1)
 
     def go(self, where: str) -> None:
-        """Go to the step of a number, else of a visit."""
+        """Go to the step with a number, as pictures have it (`6`, `2.1`, `7/2`), else to that of a visit."""
         where = where.strip()
+        found = self.walk.at_step(where) if where else None
+        if found is not None:
+            self.to(found.number - 1)
+            return
         if where.isdecimal():
-            number = int(where)
-            if 1 <= number <= len(self.walk.steps):
-                self.to(number - 1)
-            else:
-                self.note = f"there is no step {number}; the steps are 1 to {len(self.walk.steps)}"
+            self.note = f"there is no step {where}; the steps are 1 to {self.walk.told.step}"
             return
         try:
             visit = which_visit(self.walk.told, where.removeprefix("@")) if where else None

@@ -82,7 +82,7 @@ def _by_lines(stepping: Stepping) -> None:
     going = True
     while going:
         width = max(40, shutil.get_terminal_size().columns)
-        say("", f"step {stepping.step.number} of {len(stepping.walk.steps)}", *stepping.lines(width))
+        say("", f"{stepping.step.place} of {len(stepping.walk.steps)}", *stepping.lines(width))
         if stepping.note:
             say(stepping.note)
         try:

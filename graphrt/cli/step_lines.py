@@ -87,7 +87,7 @@ def error_of(step: Step) -> ErrorInfo | None:
 
 
 def row(step: Step, walk: Walk) -> list[Part]:
-    """Return the cells of a step in a list: number, time since the start, name, what happened, what came of it."""
+    """Return the cells of a step in a list: step, time since the start, name, what happened, what came of it."""
     given = step.record.input
     error = error_of(step)
     more: Part = ""
@@ -103,7 +103,7 @@ def row(step: Step, walk: Walk) -> list[Part]:
             more = (shorten(step.visit.refused.trouble, _LONG), "red")
     else:
         more = next((x.question for x in step.record.events if isinstance(x, e.VisitWaiting)), "")
-    return [f"{step.number}", (since(step, walk), "dim"), step.called, what(step), more]
+    return [step.label, (since(step, walk), "dim"), step.called, what(step), more]
 
 
 def since(step: Step, walk: Walk) -> str:

@@ -29,6 +29,7 @@ Page: TypeAlias = pages.Name | Literal["help"]
 WIDE: Final = 110
 """Columns from which on state and picture stand beside the page."""
 _MOST_NAME: Final = 24
+_MOST_LABEL: Final = 12
 _SCROLLS: Final[Mapping[str, int]] = {"up": -1, "k": -1, "down": 1, "j": 1}
 
 
@@ -44,7 +45,7 @@ class Stepping:
         self._pages = Pages(walk)
         self._most_scroll = 0
         self._screenful = 1
-        self._name_width = name_width(walk)
+        self._columns = widths(walk)
 
     @property
     def step(self) -> Step:
@@ -123,7 +124,7 @@ class Stepping:
         steps = self.walk.steps
         first = max(0, min(self.cursor.index - height // 2, len(steps) - height))
         shown = steps[first : first + height]
-        out = [cut(list_row(step, self.walk, self._name_width, here=step is self.step), width) for step in shown]
+        out = [cut(list_row(step, self.walk, self._columns, here=step is self.step), width) for step in shown]
         return out + [Text("") for _ in range(height - len(out))]
 
     def _window(self, page: list[Text], room: int) -> list[Text]:
@@ -178,7 +179,7 @@ def foot() -> Text:
 def title(walk: Walk, step: Step, width: int) -> Text:
     """Return the line above all: which run it is, and which of its steps."""
     told = walk.told
-    where = f"step {step.number} of {len(walk.steps)}"
+    where = f"{step.place} of {len(walk.steps)}"
     right = cell_len(where)
     text = line("replay ", (told.run, "bold"), " of ", (told.flow, "bold"), "  ", status_text(told.standing))
     text.truncate(max(0, width - right - 2), overflow="ellipsis")
@@ -187,18 +188,20 @@ def title(walk: Walk, step: Step, width: int) -> Text:
     return text
 
 
-def name_width(walk: Walk) -> int:
-    """Return how wide the names of steps are in a list."""
-    return min(_MOST_NAME, max((cell_len(s.name) for s in walk.steps), default=0))
+def widths(walk: Walk) -> tuple[int, int]:
+    """Return how wide the numbers of steps and their names are in a list."""
+    labels = max((cell_len(s.label) for s in walk.steps), default=0)
+    names = max((cell_len(s.name) for s in walk.steps), default=0)
+    return min(_MOST_LABEL, labels), min(_MOST_NAME, names)
 
 
-def list_row(step: Step, walk: Walk, names: int, *, here: bool) -> Text:
-    """Return a step as a row of a list; `names` is the width of its name."""
+def list_row(step: Step, walk: Walk, columns: tuple[int, int], *, here: bool) -> Text:
+    """Return a step as a row of a list; `columns` are the widths of its number and its name."""
+    labels, names = columns
     number, at, name, what, more = row(step, walk)
     cells = line(
         ("▶ " if here else "  ", "bold cyan"),
-        " " * (len(str(len(walk.steps))) - len(str(step.number))),
-        number,
+        _padded(line(number), labels, right=True),
         "  ",
         _padded(line(at), 8, right=True),
         "  ",

@@ -1,7 +1,8 @@
-"""A run as steps to walk through: each input, what followed from it, and what it changed in the state.
+"""A run as moments to walk through: each input, what followed from it, and what it changed in the state.
 
-Read from the trace alone; no code of the flow, and nothing is decided anew. That an attempt starts is no step of its
-own, unless the trace knows no end of it.
+Read from the trace alone; no code of the flow, and nothing is decided anew. That an attempt starts is no moment of its
+own, unless the trace knows no end of it. Moments are finer than the steps that pictures number (`graphrt.numbering`):
+each belongs to one of them, or is about the whole run.
 """
 
 from __future__ import annotations
@@ -103,10 +104,10 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that the world told the run, and all that followed from it."""
+    """A moment: one thing that the world told the run, and all that followed from it."""
 
     number: int
-    """Counts from 1."""
+    """Counts the moments from 1."""
     record: Record
     visit: VisitAccount | None
     """The visit that the input is about, as the whole trace knows it."""
@@ -122,6 +123,24 @@ class Step:
     """Whether the state is known: the records up to here fit each other."""
     then: Graph | None = None
     """The definition in force, if it is not the one the run has now."""
+
+    @property
+    def label(self) -> str:
+        """The step of the run that it is a moment of, as pictures number it; empty for what is about the whole run."""
+        visit, given = self.visit, self.record.input
+        if visit is None:
+            return ""
+        if isinstance(given, (i.AttemptStarted, i.AttemptSucceeded, i.AttemptFailed)):
+            tried = (a.step for a in reversed(visit.attempts) if a.number == given.attempt)
+            return next(tried, visit.step)
+        if isinstance(given, i.TimerFired) and given.kind == "retry":
+            return next((a.step for a in visit.attempts if a.started >= self.record.at), visit.again)
+        return visit.asked or visit.step
+
+    @property
+    def place(self) -> str:
+        """Where it stands in the run: its step, if it is in one, and which moment it is."""
+        return f"step {self.label} · moment {self.number}" if self.label else f"moment {self.number}"
 
     @property
     def name(self) -> str:
@@ -200,6 +219,17 @@ class Walk:
             if found:
                 return found[-1]
         raise UseError(f"run {self.told.run} has no step about visit {visit.id}", visit=visit.id)
+
+    def at_step(self, label: str) -> Step | None:
+        """Return the moment in which a step of the run ended, or the last one that is known of it; None if none is."""
+        of = [s for s in self.steps if s.label == label]
+        if of:
+            return of[-1]
+        for visit in self.told.visits.values():
+            # what is inside a visit, or where it arrives, has moments of its own; so has its end
+            if label in visit.steps or any(edge.step == label for edge in visit.routed):
+                return self.step_of(visit)
+        return None
 
 
 class Past:

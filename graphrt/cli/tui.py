@@ -26,7 +26,7 @@ from graphrt.cli import pages
 from graphrt.cli.cursor import Cursor
 from graphrt.cli.pages import PAGES, Pages
 from graphrt.cli.screen import line
-from graphrt.cli.stepping import WIDE, centred, cut, foot, help_lines, list_row, name_width, title
+from graphrt.cli.stepping import WIDE, centred, cut, foot, help_lines, list_row, title, widths
 from graphrt.cli.walking import BY_KEY
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class Steps(Lines):
         super().__init__("steps")
         self.walk = walk
         self.index = 0
-        self._names = name_width(walk)
+        self._columns = widths(walk)
 
     def at(self, index: int) -> None:
         """Mark a step as the present one."""
@@ -106,7 +106,7 @@ class Steps(Lines):
         """Return a step."""
         if number >= len(self.walk.steps):
             return Text("")
-        return list_row(self.walk.steps[number], self.walk, self._names, here=number == self.index)
+        return list_row(self.walk.steps[number], self.walk, self._columns, here=number == self.index)
 
     def on_click(self, event: events.Click) -> None:
         """Go to the step that was clicked."""

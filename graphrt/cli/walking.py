@@ -56,7 +56,7 @@ def help_rows(*more: tuple[str, str]) -> tuple[tuple[str, str], ...]:
     """Return what each key does, for people; `more` are those that only one screen has."""
     return (
         *(move.help for move in MOVES if move.help is not None),
-        ("g", "go to a step's number, or to a visit: 12, review #2, @4"),
+        ("g", "go to a step as pictures number it, or to a visit: 12, review #2, @4"),
         ("/", "search a text; an empty one is the last one again"),
         *((page.key, page.says) for page in PAGES.values() if page.key),
         ("↑ ↓  j k", "move the page; a screenful with page up, page down"),

@@ -64,7 +64,8 @@ def test_json_has_a_record_for_each_step(program: Program) -> None:
     """Programs get input, events, what was read and what changed of every step."""
     ran = program("replay", program.file("run.jsonl", scenes.suspended()), "--json")
     steps = json.loads(ran.out)
-    assert [s["step"] for s in steps] == list(range(1, 10))
+    assert [s["moment"] for s in steps] == list(range(1, 10))
+    assert [s["step"] for s in steps] == [None, "1", "2", "3", "3", "4", "5", "6", "7"]
     review = steps[6]
     assert (review["name"], review["visit"], review["node"]) == ("review", "3", "review")
     assert review["read"] == {"draft": "Sorry!"}
@@ -163,8 +164,8 @@ def test_every_page_fits_every_terminal(scene: str, size: tuple[int, int], page:
         (("p",), 1, "this is the first step"),
         (("end", "right"), 9, "this is the last step"),
         (("end", "home"), 1, ""),
-        (("g 4",), 4, ""),
-        (("g 99",), 1, "there is no step 99; the steps are 1 to 9"),
+        (("g 4",), 6, ""),
+        (("g 99",), 1, "there is no step 99; the steps are 1 to 8"),
         (("g review #2",), 9, ""),
         (("g @3",), 7, ""),
         (
@@ -218,7 +219,7 @@ def test_a_long_page_scrolls_and_says_so() -> None:
 
 def test_why_tells_what_was_known_at_that_step() -> None:
     """The page of an earlier step does not speak of what came later."""
-    screen = stepping(scenes.suspended(), "g 3", "w")
+    screen = stepping(scenes.suspended(), "g 2", "w")
     told = shown(screen, 100, 40)
     assert "the ledger is away" in told
     assert "two charges" not in told.partition("── why")[2]
@@ -266,18 +267,18 @@ def test_single_keys_walk_on_a_terminal(program: Program, terminal: Callable[...
     """On a terminal keys work without enter, on another screen than the one with the history, which comes back."""
     file = program.file("run.jsonl", scenes.suspended())
     walked = terminal("replay", str(file), "--plain")
-    assert "step 1 of 9" in walked.until("quit")
+    assert "moment 1 of 9" in walked.until("quit")
     walked.press(" ")
-    assert "step 2 of 9" in walked.until("quit")
+    assert "moment 2 of 9" in walked.until("quit")
     walked.press("\x1b[C")
-    assert "step 3 of 9" in walked.until("quit")
+    assert "moment 3 of 9" in walked.until("quit")
     walked.press("g")
     walked.until("go to: ")
     walked.press("12\x7f\x7f6\r")
-    assert "step 6 of 9" in walked.until("step 6 of 9")
+    assert "step 6 · moment 8 of 9" in walked.until("moment 8 of 9")
     walked.press("/")
     walked.press("review #2\r")
-    assert "step 8 of 9" in walked.until("step 8 of 9")
+    assert "step 7 · moment 9 of 9" in walked.until("moment 9 of 9")
     walked.press("\x1b[1;5Cq")
     assert walked.code() == 0
     assert walked.seen.count("\x1b[?1049h") == walked.seen.count("\x1b[?1049l") == 1

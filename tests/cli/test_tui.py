@@ -127,7 +127,7 @@ def test_it_shows_what_the_plain_screen_shows(scene: str, size: tuple[int, int])
             await found.press("escape", "right", "right")
             for key in ("escape", "right", "right"):
                 plain.do(key)
-        assert f"step {len(plain.walk.steps)} of {len(plain.walk.steps)}" in found.rows()[0]
+        assert f"moment {len(plain.walk.steps)} of {len(plain.walk.steps)}" in found.rows()[0]
 
     seen(trace, see, size)
 
@@ -176,7 +176,7 @@ def test_search_and_go_are_typed_at_the_bottom() -> None:
         await found.press("g", "2", "escape")
         assert found.number == 9
         await found.press("g", "9", "9", "enter")
-        assert "there is no step 99; the steps are 1 to 9" in found.rows()[-1]
+        assert "there is no step 99; the steps are 1 to 8" in found.rows()[-1]
         await found.press("slash", "q", "q", "enter")
         assert "no other step has 'qq'" in found.rows()[-1]
         await found.press("left")

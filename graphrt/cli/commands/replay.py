@@ -108,7 +108,7 @@ def _print(walked: Walk, steps: tuple[Step, ...]) -> None:
 
     say(heading(walked.told), facts(walked.told))
     for step in steps:
-        say("", (f"step {step.number} of {len(walked.steps)}", "dim"), *detail(step, walked))
+        say("", (f"{step.place} of {len(walked.steps)}", "dim"), *detail(step, walked))
 
 
 def _as_json(step: Step) -> dict[str, Json]:
@@ -128,7 +128,8 @@ def _as_json(step: Step) -> dict[str, Json]:
         return found
 
     return {
-        "step": step.number,
+        "moment": step.number,
+        "step": step.label or None,
         "record": step.record.seq,
         "at": step.record.at,
         "visit": step.visit.id if step.visit is not None else None,

@@ -37,14 +37,8 @@ def focus(page: list[Text]) -> int:
 
 
 def _marked(picture: Picture, step: Step) -> Picture:
-    """Mark the node of a step in a picture, or the nearest one around it that is drawn.
-
-    Crossings are counted, not numbered: the numbers of a picture are not those of the steps.
-    """
+    """Mark the node of a step in a picture, or the nearest one around it that is drawn."""
     from graphrt_viz.extract import step_into
-
-    counted = (replace(x, mark=replace(x.mark, steps=())) if x.mark is not None else x for x in picture.edges)
-    picture = replace(picture, edges=tuple(counted))
 
     if step.visit is None:
         return picture
