@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Dialog, Error, Page, Request
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """Return a headless Chromium."""
+    """Return a headless Chromium; for a module only, since other tests cannot run a loop beside its own."""
     program = demanded()
     from playwright.sync_api import sync_playwright
 
