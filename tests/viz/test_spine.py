@@ -86,6 +86,30 @@ def test_a_fork_of_several_branches_stands_in_their_middle() -> None:
     assert place["b1"] < place["join"] < place["b2"]
 
 
+def test_a_frame_on_a_loop_stands_below_what_leads_to_it() -> None:
+    """Its ways back are drawn upwards, the way into it downwards: not the other way round, as Graphviz would choose."""
+    nodes = (
+        PNode("plan", "task", "plan"),
+        PNode("mend", "task", "mend"),
+        PNode("//", "start"),
+        PNode("first", "task", "first", cluster="frame"),
+        PNode("last", "task", "last", cluster="frame"),
+    )
+    ways = (
+        ("//", "plan"),
+        ("plan", "frame"),
+        ("first", "last"),
+        ("frame", "mend"),
+        ("mend", "plan"),
+        ("frame", "plan"),
+    )
+    picture = Picture("p", nodes=nodes, edges=tuple(PEdge(*w) for w in ways), clusters=(PCluster("frame", "frame"),))
+    planned = dot.plan(picture, LIGHT)
+    high = {o["id"]: float(o["pos"].split(",")[1]) for o in svg.laid_out(planned, 4)["objects"] if "pos" in o}
+    plan, mend, start, first, last = (high[planned.ids[n.id]] for n in nodes)
+    assert start > plan > first > last > mend
+
+
 def test_what_follows_a_frame_stands_below_its_last_node() -> None:
     """Also where the longest way through the frame leads through another one: not beside what is inside that."""
     nodes = (

@@ -60,6 +60,7 @@ def spine(picture: Picture) -> Spine:
         node = picture.edges[i].target
         nodes.append(node)
     loops |= {i for i, e in enumerate(picture.edges) if e.source == e.target}
+    loops |= _framed_loops(picture, starts)
     apart = _apart(picture, nodes)
     return Spine(tuple(nodes), frozenset(edges), frozenset(loops), apart)
 
@@ -81,6 +82,17 @@ def _apart(picture: Picture, spine_nodes: list[str]) -> frozenset[str]:
             found.add(node)
         inside = inside or node in forking
     return frozenset(found)
+
+
+def _framed_loops(picture: Picture, starts: list[str]) -> set[int]:
+    """Return the edges that lead back where frames are steps of the way; none in a picture without frames."""
+    if not picture.clusters:
+        return set()
+    out: dict[str, list[int]] = {n.id: [] for n in picture.nodes}
+    out |= {c.id: [] for c in picture.clusters}
+    for i, e in enumerate(picture.edges):
+        out[e.source].append(i)
+    return _loops(picture, out, [*starts, *out])[0]
 
 
 def _loops(picture: Picture, out: dict[str, list[int]], roots: list[str]) -> tuple[set[int], list[str]]:

@@ -73,6 +73,12 @@ class _Writer:
         for edge in picture.edges:
             if edge.source == edge.target:
                 self.loops[edge.source] = self.loops.get(edge.source, 0) + 1
+        self.parts: dict[str, str | None] = {n.id: n.cluster for n in picture.nodes}
+        self.parts |= {c.id: c.parent for c in picture.clusters}
+        """The frame around each node and frame."""
+        frames = {c.id for c in picture.clusters}
+        self.through = {self.parts[e.source] for e in picture.edges if frames & {e.source, e.target}}
+        """Where ways lead through frames: inside which frame, None for the picture."""
         self.many = len(picture.nodes) > MANY
         self.members: dict[str | None, list[PNode]] = {}
         for node in picture.nodes:
@@ -143,14 +149,27 @@ class _Writer:
         key = f"e{index + 1}"
         look = looks.edge_look(index, edge, self.ctx)
         attrs = {"id": key, "class": " ".join(edge_classes(edge, self.picture))} | look.attrs
-        tail, attrs = self._end(edge.source, "ltail", attrs, last=True)
-        head, attrs = self._end(edge.target, "lhead", attrs, last=False)
+        back = self._is_turned(index, edge)
+        tail, attrs = self._end(edge.source, "lhead" if back else "ltail", attrs, last=True)
+        head, attrs = self._end(edge.target, "ltail" if back else "lhead", attrs, last=False)
+        if back:
+            tail, head, attrs = head, tail, _reversed(attrs)
         if index in self.shape.edges and not {edge.source, edge.target} & self.shape.apart:
             attrs["weight"] = "3"
         if edge.source == edge.target and self.loops[edge.source] == 1 and self.direction == "TB":
             attrs |= {"tailport": "ne", "headport": "e"}
         label = self._sized(key, key, look) if look.cell is not None or key in self.room else ""
         return f"  {tail} -> {head} [{_attrs(attrs)} {label} tooltip={quote(edge_tooltip(edge) or ' ')}];"
+
+    def _is_turned(self, index: int, edge: PEdge) -> bool:
+        """Say whether an edge is written from its head to its tail, and drawn as it was.
+
+        Graphviz ranks frames before what is around them. Where a way leads through a frame and back, it may then turn
+        the way into the frame instead of the one back, and draw the frame above the node that leads to it.
+        """
+        if index not in self.shape.loops or edge.source == edge.target:
+            return False
+        return self.parts[edge.source] in self.through
 
     def _end(self, ident: str, name: str, attrs: dict[str, str], *, last: bool) -> tuple[str, dict[str, str]]:
         """Return the node an edge is tied to: for a cluster its first or last node, with the edge cut at the frame."""
@@ -164,6 +183,13 @@ class _Writer:
                 f"picture {self.picture.title!r}: an edge ends at the cluster {ident!r}, which has no node inside"
             )
         return self.ids[last_of or inside[0]], attrs | {name: f"cluster_{key}"}
+
+
+def _reversed(attrs: Mapping[str, str]) -> dict[str, str]:
+    """Return the attributes of an edge for one written from its head to its tail, so that it is drawn as it was."""
+    ends = {"arrowhead": attrs.get("arrowtail"), "arrowtail": attrs.get("arrowhead")}
+    rest = {k: v for k, v in attrs.items() if k not in ends}
+    return rest | {"dir": attrs.get("dir", "back")} | {k: v for k, v in ends.items() if v is not None}
 
 
 def _within(picture: Picture, cluster: str) -> list[str]:
