@@ -153,12 +153,17 @@ class OnTerminal:
         os.close(theirs)
         self.seen = ""
 
-    def until(self, text: str) -> str:
-        """Read until a text is there; give what came since the last call."""
+    def until(self, text: str, again: str = "") -> str:
+        """Read until a text is there, pressing the keys `again` each second; give what came since the last call."""
         new = ""
-        deadline = time.monotonic() + 30
+        pressed = time.monotonic()
+        deadline = pressed + 30
         while text not in new:
-            assert time.monotonic() < deadline, f"{text!r} never came; came {new[-2000:]!r}"
+            now = time.monotonic()
+            assert now < deadline, f"{text!r} never came; came {new[-2000:]!r}"
+            if again and now > pressed + 1:
+                self.press(again)
+                pressed = now
             if select.select([self._fd], [], [], 0.5)[0]:
                 try:
                     new += os.read(self._fd, 65536).decode("utf-8", "replace")
@@ -187,6 +192,15 @@ class OnTerminal:
     def interrupt(self) -> None:
         """Press Ctrl-C."""
         self.press("\x03")
+
+    def leave(self) -> str:
+        """Press Ctrl-C at the prompt until the program says goodbye; give what it says.
+
+        A person presses again, and so has this to: a signal that comes after the prompt is shown and before Python's
+        line editor waits for keys is not acted on before the next key.
+        """
+        self.interrupt()
+        return self.until("go on with: ", again="\x03")
 
     def kill(self) -> None:
         """End it as a crash would."""

@@ -155,7 +155,7 @@ def test_ctrl_c_stops_a_turn_down_to_the_socket(
         assert statuses(program) == {"c-1": "cancelled"}
         talked.press("hello\r")
         assert "Hi there." in talked.until("you> ")
-        talked.interrupt()
+        talked.leave()
         assert talked.code() == 130
     assert statuses(program) == {"c-1": "cancelled", "c-2": "completed"}
 
