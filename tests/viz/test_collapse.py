@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from graphrt_viz.collapse import collapsed
 from graphrt_viz.picture import PEdge, Picture, PNode
 from tests.viz.exemplars import FLOW, large, topology
@@ -52,8 +54,22 @@ def test_the_same_picture_collapses_in_the_same_way() -> None:
     assert collapsed(_pipelines(30), 10) == collapsed(_pipelines(30), 10)
 
 
-def test_a_very_long_chain_is_given_up_in_time() -> None:
-    """Where no two nodes play the same part, and finding out would take for ever, it becomes one node that says so."""
-    nodes = tuple(PNode(f"n{i}", "task", f"step {i}") for i in range(10_000))
-    edges = tuple(PEdge(f"n{i}", f"n{i + 1}") for i in range(9_999))
-    assert len(collapsed(Picture("chain", nodes=nodes, edges=edges), 500).nodes) == 1
+def _chain(length: int) -> Picture:
+    nodes = tuple(PNode(f"n{i}", "task", f"step {i}") for i in range(length))
+    edges = tuple(PEdge(f"n{i}", f"n{i + 1}") for i in range(length - 1))
+    return Picture("chain", nodes=nodes, edges=edges)
+
+
+def test_a_very_long_chain_becomes_one_node() -> None:
+    """Where no two nodes play the same part nothing can be drawn as one, and the picture says how large it is."""
+    assert len(collapsed(_chain(10_000), 500).nodes) == 1
+
+
+def test_long_chains_beside_each_other_become_one() -> None:
+    """Parts that are told apart only by how far they are from an end are found too, however long it takes to see."""
+    one = _chain(400)
+    nodes = tuple(replace(n, id=f"{n.id} {k}") for k in range(20) for n in one.nodes)
+    edges = tuple(replace(e, source=f"{e.source} {k}", target=f"{e.target} {k}") for k in range(20) for e in one.edges)
+    small = collapsed(Picture("chains", nodes=nodes, edges=edges), 500)
+    assert len(small.nodes) == 400
+    assert {n.subtitle for n in small.nodes} == {"and 19 more like it"}

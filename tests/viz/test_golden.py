@@ -6,9 +6,9 @@ To draw them again: `GRAPHRT_REDRAW=1 python -m pytest tests/viz/test_golden.py`
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from graphrt_viz import picture_of, picture_of_run, render
 from graphrt_viz.exporters.dot import Direction

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
-from graphrt_viz.picture import PCluster, PEdge, Picture, PNode, canonical, from_json, to_json
+from graphrt_viz.picture import NodeMark, PCluster, PEdge, Picture, PNode, canonical, from_json, to_json
 from tests.viz.exemplars import FLOW, RUN, TOPOLOGIES, nasty_pictures, topology
 
 
@@ -32,6 +32,27 @@ def test_the_canonical_form_is_ascii_on_one_line() -> None:
     text = canonical(RUN)
     assert text.isascii()
     assert "\n" not in text
+
+
+@pytest.mark.parametrize("picture", [FLOW, RUN, *map(topology, TOPOLOGIES), *nasty_pictures(60)])
+def test_the_canonical_form_is_json_as_python_writes_it(picture: Picture) -> None:
+    """Byte for byte, so that any program with a JSON library can compute the digest of the file it was handed."""
+    assert canonical(picture) == json.dumps(to_json(picture), sort_keys=True, separators=(",", ":"))
+
+
+@pytest.mark.parametrize("text", ["".join(map(chr, range(256))), "\u2028\ufeff\U0001f600", "half \ud800", '\\"/'])
+def test_every_character_has_one_canonical_form(text: str) -> None:
+    """Control characters, those beyond ASCII, and halves of characters are all escaped alike."""
+    picture = Picture(text, nodes=(PNode("a", "task", text),))
+    assert canonical(picture) == json.dumps(to_json(picture), sort_keys=True, separators=(",", ":"))
+
+
+def test_equal_numbers_are_written_alike() -> None:
+    """A whole number of seconds is written without a fraction, and one that is its default not at all."""
+    marks = [NodeMark(good_s=372, waited_s=0), NodeMark(good_s=372.0, waited_s=0.0, failed_s=float("0"))]
+    texts = {canonical(Picture("p", nodes=(PNode("a", "task", mark=mark),))) for mark in marks}
+    assert len(texts) == 1
+    assert '"mark":{"good_s":372,"waited_s":0}' in texts.pop()
 
 
 @pytest.mark.parametrize(

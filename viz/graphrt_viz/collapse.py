@@ -2,26 +2,24 @@
 
 The result says that it is collapsed: it hides, it never lies. First clusters are closed, innermost first. Then
 nodes that play one part become one node with their number: nodes of a kind whose predecessors, and whose
-successors, play the same parts (the coarsest such division, found by refining until nothing changes). If that is
-not enough, or takes too long to find as in a very long chain, the picture becomes a single node that says how large
-it is.
+successors, play the same parts (the coarsest such division, see `partition`). If that is not enough, the picture
+becomes a single node that says how large it is.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
+from graphrt_viz.partition import parts_of
 from graphrt_viz.picture import NODE_KINDS, Picture, PNode
 from graphrt_viz.wording import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from graphrt_viz.picture import PCluster, PEdge
-
-_MOST_WORK: Final = 2_000_000
-"""Nodes and edges looked at, over all rounds of refining."""
 
 
 def collapsed(picture: Picture, most_edges: int) -> Picture:
@@ -30,9 +28,9 @@ def collapsed(picture: Picture, most_edges: int) -> Picture:
     while len(drawn.edges) > most_edges and drawn.clusters:
         drawn = _without_innermost(drawn)
     if len(drawn.edges) > most_edges:
-        drawn = _without_parallels(drawn)
+        drawn = replace(drawn, edges=_joined(drawn.edges, {}))
     if len(drawn.edges) > most_edges:
-        drawn = _without_parallels(_by_parts(drawn, most_edges))
+        drawn = _by_parts(drawn, most_edges)
     if len(drawn.edges) > most_edges:
         size = f"{plural(len(picture.nodes), 'node')} and {plural(len(picture.edges), 'edge')}"
         whole = PNode("all", "task", picture.title, tag="COLLAPSED", subtitle=f"{size}: too many for this format")
@@ -48,6 +46,10 @@ def _without_innermost(picture: Picture) -> Picture:
     outer = {c.parent for c in picture.clusters}
     closing = {c.id: c for c in picture.clusters if c.id not in outer}
     place = {n.id: n.cluster for n in picture.nodes if n.cluster in closing}
+    inside: dict[str, list[PNode]] = {}
+    for node in picture.nodes:
+        if (frame := place.get(node.id)) is not None:
+            inside.setdefault(frame, []).append(node)
     nodes: list[PNode] = []
     placed: set[str] = set()
     for node in picture.nodes:
@@ -56,12 +58,14 @@ def _without_innermost(picture: Picture) -> Picture:
             nodes.append(node)
         elif frame not in placed:
             placed.add(frame)
-            nodes.append(_closed(closing[frame], [n for n in picture.nodes if n.cluster == frame]))
+            nodes.append(_closed(closing[frame], inside[frame]))
     nodes += [_closed(c, []) for c in closing.values() if c.id not in placed]
     edges: list[PEdge] = []
     for e in picture.edges:
         source, target = place.get(e.source) or e.source, place.get(e.target) or e.target
-        if source != target or (e.source == e.target and e.source not in place):
+        if source == e.source and target == e.target:
+            edges.append(e)
+        elif source != target:
             edges.append(replace(e, source=source, target=target))
     clusters = tuple(c for c in picture.clusters if c.id not in closing)
     return replace(picture, nodes=tuple(nodes), edges=tuple(edges), clusters=clusters)
@@ -81,54 +85,43 @@ def _closed(frame: PCluster, inside: Sequence[PNode]) -> PNode:
     )
 
 
-def _without_parallels(picture: Picture) -> Picture:
-    """Draw the edges between the same two nodes as one that gives their number, where they say nothing else."""
+def _joined(edges: Sequence[PEdge], first: Mapping[str, str]) -> tuple[PEdge, ...]:
+    """Draw the edges between the same two nodes as one that gives their number, where they say nothing else.
+
+    `first` says which nodes are drawn as which; the others are drawn as themselves.
+    """
     kept: dict[tuple[str, str], PEdge] = {}
     number: dict[tuple[str, str], int] = {}
-    for e in picture.edges:
-        key = (e.source, e.target)
+    for e in edges:
+        key = (first.get(e.source, e.source), first.get(e.target, e.target))
         number[key] = number.get(key, 0) + 1
         kept.setdefault(key, e)
-    edges = tuple(
-        e if number[k] == 1 else replace(e, on="", guard=plural(number[k], "edge"), action="") for k, e in kept.items()
+    return tuple(
+        (e if key == (e.source, e.target) else replace(e, source=key[0], target=key[1]))
+        if number[key] == 1
+        else replace(e, source=key[0], target=key[1], on="", guard=plural(number[key], "edge"), action="")
+        for key, e in kept.items()
     )
-    return replace(picture, edges=edges)
 
 
 def _by_parts(picture: Picture, most_edges: int) -> Picture:
-    """Draw nodes that play the same part as one; the picture itself if there is no use in it."""
-    before: dict[str, set[str]] = {n.id: set() for n in picture.nodes}
-    after: dict[str, set[str]] = {n.id: set() for n in picture.nodes}
-    for e in picture.edges:
-        before[e.target].add(e.source)
-        after[e.source].add(e.target)
-    part = {n.id: NODE_KINDS.index(n.kind) for n in picture.nodes}
-    rounds = max(10, _MOST_WORK // (1 + len(picture.nodes) + len(picture.edges)))
-    for _ in range(rounds):
-        seen: dict[object, int] = {}
-        finer: dict[str, int] = {}
-        for n in picture.nodes:
-            key = (part[n.id], _parts(before[n.id], part), _parts(after[n.id], part))
-            finer[n.id] = seen.setdefault(key, len(seen))
-        if len(seen) == len(set(part.values())):
-            break
-        part = finer
-        if len(seen) > 2 * most_edges + 2:
-            return picture
-    else:
+    """Draw nodes that play the same part as one; the picture itself if there is no use in it.
+
+    No two edges of it join the same two nodes.
+    """
+    place = {n.id: i for i, n in enumerate(picture.nodes)}
+    # A part without edges holds all nodes of its kind that have none; each other part is an end of an edge.
+    most_parts = 2 * most_edges + len(NODE_KINDS)
+    ends = ((place[e.source], place[e.target]) for e in picture.edges)
+    part = parts_of([n.kind for n in picture.nodes], ends, most_parts)
+    if part is None:
         return picture
     members: dict[int, list[PNode]] = {}
-    for n in picture.nodes:
-        members.setdefault(part[n.id], []).append(n)
-    first = {n.id: members[part[n.id]][0].id for n in picture.nodes}
+    for node, number in zip(picture.nodes, part, strict=True):
+        members.setdefault(number, []).append(node)
+    first = {node.id: alike[0].id for alike in members.values() for node in alike}
     nodes = tuple(
-        n if len(members[part[n.id]]) == 1 else replace(n, subtitle=f"and {len(members[part[n.id]]) - 1} more like it")
-        for n in picture.nodes
-        if first[n.id] == n.id
+        alike[0] if len(alike) == 1 else replace(alike[0], subtitle=f"and {len(alike) - 1} more like it")
+        for alike in members.values()
     )
-    edges = tuple(replace(e, source=first[e.source], target=first[e.target]) for e in picture.edges)
-    return replace(picture, nodes=nodes, edges=edges)
-
-
-def _parts(neighbours: set[str], part: dict[str, int]) -> frozenset[int]:
-    return frozenset(part[n] for n in neighbours)
+    return replace(picture, nodes=nodes, edges=_joined(picture.edges, first))

@@ -6,7 +6,7 @@ into frames, agents stay closed; both can be asked for otherwise.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias, cast
 
 from graphrt_viz.picture import PCluster, PEdge, Picture, PNode
 from graphrt_viz.wording import duration, plural
@@ -102,10 +102,11 @@ def _collect(
     clusters: list[PCluster],
 ) -> None:
     """Add the nodes and edges of one graph and of those opened inside it, in the order of the definition."""
+    idents = [step_into(path, node.name) for node in graph.nodes]
     nodes.append(PNode(start_of(path), "start", cluster=frame, tooltip=f"start of {graph.name}"))
-    edges.append(PEdge(start_of(path), step_into(path, graph.nodes[graph.start].name)))
+    edges.append(PEdge(start_of(path), idents[graph.start]))
     for node in _from_start(graph):
-        ident = step_into(path, node.name)
+        ident = idents[node.index]
         retry = node.retry or outer_retry
         if is_open(node, ident, opened) and node.graph is not None:
             clusters.append(PCluster(ident, node.name, _cluster_tag(node), frame, node_tooltip(graph, node)))
@@ -114,7 +115,8 @@ def _collect(
             nodes.append(_node(graph, node, ident, frame))
             if retry is not None and retry.attempts > 1 and node.kind not in {"ask", "join", "end"}:
                 edges.append(_retry_loop(ident, retry))
-        edges += [edge_of(graph, edge, path) for edge in node.edges]
+        for edge, role in zip(node.edges, _roles(node), strict=True):
+            edges.append(_edge(graph, edge, role, idents[edge.source], idents[edge.target]))
 
 
 def _from_start(graph: Graph) -> Iterator[Node]:
@@ -128,8 +130,8 @@ def _from_start(graph: Graph) -> Iterator[Node]:
 
 def tools_of(node: Node) -> tuple[str, ...]:
     """Return the names of the tools of an agent."""
-    found = node.about.get("tools", ())
-    if not isinstance(found, (list, tuple)):
+    found = node.about.get("tools", ()) if node.about else ()
+    if not found or not isinstance(found, (list, tuple)):
         return ()
     return tuple(name for t in cast("Sequence[object]", found) if (name := named(t)))
 
@@ -181,24 +183,47 @@ def _subtitle(node: Node) -> str:
 
 def node_tooltip(graph: Graph, node: Node) -> str:
     """Return all that a definition says of a node, in lines."""
-    said: list[tuple[str, object]] = [
-        ("reads", ", ".join(node.reads)),
-        ("writes", ", ".join(node.writes)),
-        ("question", node.question),
-        ("answers", ", ".join(node.answers)),
-        ("model", node.about.get("model")),
-        ("tools", ", ".join(tools_of(node))),
-        ("deadline", duration(node.deadline_s) if node.deadline_s is not None else ""),
-        ("timeout", duration(node.timeout_s) if node.timeout_s is not None else ""),
-        ("retry", _retry_text(node.retry) if node.retry is not None else ""),
-        ("after a crash", node.on_crash if node.on_crash != "retry" else ""),
-        ("waits for", "" if node.wait is None else plural(node.wait, "line")),
-        ("gathers what starts at", graph.nodes[node.opener].name if node.opener is not None else ""),
-        ("leaves by", "all edges that match" if node.fork else ""),
-        ("doc", node.about.get("doc")),
-        ("instructions", node.about.get("instructions")),
-    ]
-    return "\n".join([f"{node.name} ({node.kind})", *(f"{key}: {_cut(value)}" for key, value in said if value)])
+    said = [f"{key}: {_cut(value)}" for key, value in _facts(graph, node)]
+    return "\n".join([f"{node.name} ({node.kind})", *said])
+
+
+def _facts(graph: Graph, node: Node) -> Iterator[tuple[str, object]]:
+    """Yield what a definition says of a node, with what it is called, in the order in which people read it."""
+    about = node.about
+    if node.reads:
+        yield "reads", ", ".join(node.reads)
+    if node.writes:
+        yield "writes", ", ".join(node.writes)
+    if node.question:
+        yield "question", node.question
+    if node.answers:
+        yield "answers", ", ".join(node.answers)
+    if about and about.get("model"):
+        yield "model", about["model"]
+    if tools := tools_of(node):
+        yield "tools", ", ".join(tools)
+    yield from _bounds(node)
+    if node.wait is not None:
+        yield "waits for", plural(node.wait, "line")
+    if node.opener is not None:
+        yield "gathers what starts at", graph.nodes[node.opener].name
+    if node.fork:
+        yield "leaves by", "all edges that match"
+    for key in ("doc", "instructions") if about else ():
+        if about.get(key):
+            yield key, about[key]
+
+
+def _bounds(node: Node) -> Iterator[tuple[str, object]]:
+    """Yield how long and how often a node may try."""
+    if node.deadline_s is not None:
+        yield "deadline", duration(node.deadline_s)
+    if node.timeout_s is not None:
+        yield "timeout", duration(node.timeout_s)
+    if node.retry is not None:
+        yield "retry", _retry_text(node.retry)
+    if node.on_crash != "retry":
+        yield "after a crash", node.on_crash
 
 
 def _cut(value: object) -> str:
@@ -224,58 +249,78 @@ def _retry_loop(ident: str, retry: Retry) -> PEdge:
 
 def edge_of(graph: Graph, edge: Edge, path: str) -> PEdge:
     """Return a transition of the graph at `path`."""
-    node = graph.nodes[edge.source]
-    forks = node.fork and edge.on_error is None and sum(e.on_error is None for e in node.edges) > 1
+    source, target = graph.nodes[edge.source], graph.nodes[edge.target]
+    return _edge(graph, edge, _roles(source)[edge.index], step_into(path, source.name), step_into(path, target.name))
+
+
+class _Role(NamedTuple):
+    """What an edge is among the others that leave its node."""
+
+    number: int | None = None
+    """Its place in the order in which they are tried; None if the order does not matter."""
+    fork: bool = False
+    otherwise: bool = False
+
+
+_LONE: Final = (_Role(),)
+
+
+def _roles(node: Node) -> Sequence[_Role]:
+    """Return what each edge of a node is among the others."""
+    if len(node.edges) == 1:
+        return _LONE
+    forking = node.fork and sum(e.on_error is None for e in node.edges) > 1
+    rivals: dict[tuple[str | None, str | None], int] = {}
+    for e in node.edges:
+        if e.when is not None or e.at_most is not None:
+            rivals[e.on, e.on_error] = rivals.get((e.on, e.on_error), 0) + 1
+    roles: list[_Role] = []
+    before: set[str | None] = set()
+    for e in node.edges:
+        fork = forking and e.on_error is None
+        conditional = e.when is not None or e.at_most is not None
+        numbered = conditional and not fork and rivals[e.on, e.on_error] > 1
+        free = e.when is None and e.on_error is None and e.each is None
+        otherwise = free and not fork and (bool(before) if e.on is None else e.on in before)
+        roles.append(_Role(e.index + 1 if numbered else None, fork, otherwise))
+        if e.on_error is None and (e.each is None or e.when is not None):
+            before.add(e.on)
+    return roles
+
+
+def _edge(graph: Graph, edge: Edge, role: _Role, source: str, target: str) -> PEdge:
     on_error, each = edge.on_error, edge.each
     guard = edge.when.text if edge.when is not None else ""
     action = "; ".join([change.text for change in edge.set]) if edge.set else ""
-    each_text = f"{each.item} in {each.of}" if each is not None else ""
-    target = graph.nodes[edge.target].name
-    said = (
-        ("on error" if on_error is not None else "on", on_error or edge.on),
-        ("when", guard),
-        ("set", action),
-        ("at most", edge.at_most),
-        ("each", each_text),
-        ("at once", each.at_once if each is not None else None),
-        ("local", ", ".join(edge.local)),
-    )
-    lines = [f"{node.name} → {target}", *[f"{k}: {_cut(v)}" for k, v in said if v or v == 0]]
+    items = f"{each.item} in {each.of}" if each is not None else ""
+    at_once = each.at_once if each is not None else None
+    lines = [f"{graph.nodes[edge.source].name} → {graph.nodes[edge.target].name}"]
+    if on_error or edge.on:
+        lines.append(f"on error: {_cut(on_error)}" if on_error else f"on: {_cut(edge.on)}")
+    if guard:
+        lines.append(f"when: {_cut(guard)}")
+    if action:
+        lines.append(f"set: {_cut(action)}")
+    if edge.at_most is not None:
+        lines.append(f"at most: {edge.at_most}")
+    if items:
+        lines.append(f"each: {_cut(items)}")
+    if at_once is not None:
+        lines.append(f"at once: {at_once}")
+    if edge.local:
+        lines.append(f"local: {_cut(', '.join(edge.local))}")
     return PEdge(
-        source=step_into(path, node.name),
-        target=step_into(path, target),
-        number=_number(node, edge) if not forks else None,
-        on=edge.on if edge.on is not None else (on_error or "").rpartition(".")[2],
+        source,
+        target,
+        role.number,
+        on=edge.on if edge.on is not None else on_error.rpartition(".")[2] if on_error else "",
         guard=guard,
         action=action,
         bound=edge.at_most,
-        each=each_text,
-        at_once=each.at_once if each is not None else None,
-        fork=forks,
-        otherwise=not forks and _is_otherwise(node, edge),
+        each=items,
+        at_once=at_once,
+        fork=role.fork,
+        otherwise=role.otherwise,
         error=on_error is not None,
         tooltip="\n".join(lines),
-    )
-
-
-def _rivals(node: Node, edge: Edge) -> list[Edge]:
-    """Return the edges that are tried for the same outcome, `edge` itself included."""
-    return [e for e in node.edges if e.on_error == edge.on_error and e.on == edge.on]
-
-
-def _number(node: Node, edge: Edge) -> int | None:
-    if len(node.edges) == 1:
-        return None
-    conditional = [e for e in _rivals(node, edge) if e.when is not None or e.at_most is not None]
-    return edge.index + 1 if edge in conditional and len(conditional) > 1 else None
-
-
-def _is_otherwise(node: Node, edge: Edge) -> bool:
-    """Say whether an edge without a condition stands behind others that may be taken instead."""
-    if edge.when is not None or edge.on_error is not None or edge.each is not None:
-        return False
-    return any(
-        e.on_error is None and (e.on == edge.on or edge.on is None)
-        for e in node.edges[: edge.index]
-        if e.each is None or e.when
     )

@@ -7,8 +7,10 @@ two pictures can be given the same room before any of them is laid out. Text is 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import msgspec
+from msgspec.structs import replace
 
 from graphrt_viz import metrics
 
@@ -18,8 +20,7 @@ if TYPE_CHECKING:
 Align: TypeAlias = Literal["LEFT", "CENTER"]
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(msgspec.Struct, frozen=True, gc=False):
     """Text in one font and colour. It must be visible text already."""
 
     text: str
@@ -40,8 +41,7 @@ class Span:
         return metrics.believed(self.text, self.size, bold=self.bold, mono=self.mono)
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(msgspec.Struct, frozen=True, gc=False):
     """The content of a table cell."""
 
     html: str

@@ -5,8 +5,11 @@ The only module that decides on appearance. It knows Graphviz's names of shapes 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeAlias
+
+import msgspec
+from msgspec.structs import replace
 
 from graphrt_viz import story
 from graphrt_viz.labels import Cell, Span, at_least, badge, bar, chip, exactly, gap, line, padded, row, stack
@@ -51,11 +54,10 @@ Room: TypeAlias = "Mapping[str, tuple[float, float]]"
 """Least sizes of labels, in points: by the id of a node or frame, by `e1`, `e2` … of an edge, and by `title`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(msgspec.Struct, frozen=True):
     """Attributes for Graphviz, and the label."""
 
-    attrs: dict[str, str] = field(default_factory=dict[str, str])
+    attrs: dict[str, str]
     cell: Cell | None = None
     align: Align = "LEFT"
 

@@ -5,8 +5,9 @@ A trace alone is enough, no code of the flow is needed.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
 
 from graphrt.account import Reader
 from graphrt.trace import graph_of

@@ -7,19 +7,16 @@ exporters' business.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
-from operator import attrgetter
+import re
+from functools import cached_property
 from typing import Any, Final, Literal, TypeAlias, cast, get_args
 
 import msgspec
 
 VERSION: Final = 1
 """Version of the JSON form; readers refuse what they do not know."""
-_AS_IS: Final = frozenset({str, int, bool, type(None)})
 
 NodeKind: TypeAlias = Literal[
     "start", "task", "agent", "tool_agent", "router", "ask", "join", "fork", "end", "failure_end", "subgraph"
@@ -32,8 +29,7 @@ NODE_KINDS: Final[tuple[str, ...]] = get_args(NodeKind)
 STATUSES: Final[tuple[str, ...]] = get_args(Status)
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One failed attempt."""
 
     attempt: int
@@ -48,8 +44,7 @@ class Failure:
     """The step that the next attempt is, if there was one."""
 
 
-@dataclass(frozen=True, slots=True)
-class ToolMark:
+class ToolMark(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """How a tool was used in a run."""
 
     name: str
@@ -57,8 +52,7 @@ class ToolMark:
     failed: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class NodeMark:
+class NodeMark(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What a run did at a node. A node without a mark was not visited."""
 
     status: Status = "good"
@@ -91,8 +85,7 @@ class NodeMark:
         return self.good_s + self.failed_s
 
 
-@dataclass(frozen=True, slots=True)
-class EdgeMark:
+class EdgeMark(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What a run did at an edge. An edge without a mark was never considered."""
 
     taken: int = 0
@@ -107,8 +100,7 @@ class EdgeMark:
     """Branches started by an `each` edge, over all crossings."""
 
 
-@dataclass(frozen=True, slots=True)
-class Remark:
+class Remark(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What somebody who looked at the definition has to say of a part of it."""
 
     code: str
@@ -117,8 +109,7 @@ class Remark:
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class PNode:
+class PNode(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A node to draw."""
 
     id: str
@@ -142,8 +133,7 @@ class PNode:
     remarks: tuple[Remark, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class PEdge:
+class PEdge(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A transition to draw, `on [guard] / action`."""
 
     source: str
@@ -175,8 +165,7 @@ class PEdge:
     remarks: tuple[Remark, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class PCluster:
+class PCluster(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A frame around nodes: an opened subgraph."""
 
     id: str
@@ -192,8 +181,7 @@ class PCluster:
     remarks: tuple[Remark, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
+class Picture(msgspec.Struct, frozen=True, dict=True):
     """A graph, or a run of it, as it is to be seen."""
 
     title: str
@@ -232,7 +220,7 @@ class Picture:
                     f"picture {self.title!r}: something stands in the cluster {frame!r}, which is not in it"
                 )
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of the canonical JSON form, 64 hex digits: changes with what is seen and with nothing else."""
         return hashlib.sha256(canonical(self).encode()).hexdigest()
@@ -252,41 +240,46 @@ def to_json(picture: Picture) -> dict[str, Any]:
     return out
 
 
-def canonical(picture: Picture) -> str:
-    """Return the JSON form as one ASCII line with sorted keys: equal pictures give equal text on every machine."""
-    return json.dumps(to_json(picture), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+def canonical(picture: Picture, **more: str) -> str:
+    """Return the JSON form as one ASCII line with sorted keys: equal pictures give equal text on every machine.
+
+    `more` are members to add to those of the picture.
+    """
+    form = {"version": VERSION, **more, **_members(picture)}
+    # Only what a run did at a node holds numbers that are equal and yet written in two ways.
+    for name in ("nodes", "clusters"):
+        if parts := cast("tuple[PNode | PCluster, ...]", form.get(name)):
+            form[name] = [part if part.mark is None else _plain(part) for part in parts]
+    try:
+        text = _ENCODER.encode(form).decode()
+    except UnicodeEncodeError:  # half of a character, which JSON can hold and UTF-8 cannot
+        return json.dumps(_plain(form), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return text if text.isascii() and "\x7f" not in text else _FOREIGN.sub(lambda m: json.dumps(m[0])[1:-1], text)
+
+
+_ENCODER: Final = msgspec.json.Encoder(order="sorted")
+_FOREIGN: Final = re.compile("[^\x00-~]+")
 
 
 def _plain(value: object) -> Any:  # noqa: ANN401 - a JSON value
-    kind: type[Any] = type(value)
-    if kind in _AS_IS:
-        return value
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | list):
         return [_plain(v) for v in cast("tuple[object, ...]", value)]
     if isinstance(value, float) and value.is_integer():
         return int(value)  # 372.0 and 372 are equal, so they must be written alike
-    members = _MEMBERS.get(kind) or _members(kind)
-    if members is None:
-        return value
-    names, defaults, get = members
-    return {
-        name: v if type(v) in _AS_IS else _plain(v)
-        for name, v, default in zip(names, get(value), defaults, strict=True)
-        if v is not default and v != default
-    }
+    if isinstance(value, msgspec.Struct):
+        value = _members(value)
+    if isinstance(value, dict):
+        return {name: _plain(v) for name, v in cast("dict[str, object]", value).items()}
+    return value
 
 
-_Members: TypeAlias = tuple[tuple[str, ...], tuple[object, ...], Callable[[object], tuple[Any, ...]]]
-_MEMBERS: dict[type[Any], _Members] = {}
-
-
-def _members(kind: type[Any]) -> _Members | None:
-    """Return the names of the fields of a part of a picture, their defaults, and what gets them; of others nothing."""
-    if not dataclasses.is_dataclass(kind):
-        return None
-    fields = dataclasses.fields(kind)
-    names = tuple(f.name for f in fields)
-    found = _MEMBERS[kind] = (names, tuple(f.default for f in fields), attrgetter(*names))
+def _members(part: msgspec.Struct) -> dict[str, object]:
+    """Return the fields of a part of a picture that differ from their defaults, which the last fields have."""
+    names, defaults = part.__struct_fields__, part.__struct_defaults__
+    found: dict[str, object] = {name: getattr(part, name) for name in names[: -len(defaults)]}
+    for name, default in zip(names[-len(defaults) :], defaults, strict=True):
+        if (value := getattr(part, name)) is not default and value != default:
+            found[name] = value
     return found
 
 

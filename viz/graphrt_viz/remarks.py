@@ -5,8 +5,10 @@ Who found it, and by which rules, is no business of a picture.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from graphrt_viz.extract import step_into
 

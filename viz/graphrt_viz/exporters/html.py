@@ -8,14 +8,16 @@ page as data or as escaped text, never as markup.
 from __future__ import annotations
 
 import base64
+import dataclasses
 import functools
 import hashlib
 import json
 import re
-from dataclasses import replace
 from html import escape
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec.structs import replace
 
 from graphrt_viz.exporters import svg
 from graphrt_viz.room import shared_room
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from graphrt_viz.theme import Theme
     from graphrt_viz.views.difference import RunsCompared
 
-_PAINT: Final = replace(AUTO, dark=None)
+_PAINT: Final = dataclasses.replace(AUTO, dark=None)
 """Colours of the drawings, which the style sheet of the page turns into dark ones; they bring none of their own."""
 MOST_UNROLLED: Final = 200
 """Visits up to which a report draws them unrolled."""

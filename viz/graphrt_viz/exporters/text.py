@@ -6,8 +6,9 @@ one not taken, `══▶` one that a run took.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
 
 from graphrt_viz import story
 from graphrt_viz.wording import shorten, visible

@@ -7,8 +7,10 @@ Two runs are compared visit by visit in the order in which the first one went; t
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+
+from msgspec.structs import replace
 
 from graphrt.account import account, verdict_text
 from graphrt.replay import fold

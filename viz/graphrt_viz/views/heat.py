@@ -7,8 +7,10 @@ those of the one that is drawn, and the picture says how many they are.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypeVar, get_args
+
+from msgspec.structs import replace
 
 from graphrt.account import account, total_usage
 from graphrt.trace import graph_of

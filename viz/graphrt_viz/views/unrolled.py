@@ -6,8 +6,9 @@ any other, so every format draws it.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
 
 from graphrt_viz.picture import EdgeMark, Failure, NodeMark, PCluster, PEdge, Picture, PNode
 from graphrt_viz.wording import plural, shorten
