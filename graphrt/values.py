@@ -90,6 +90,9 @@ def _frozen(value: Any) -> Any:  # noqa: ANN401 - any value
     return Items(value) if kind is list else value
 
 
+_STRICT_JSON: Final = json.JSONEncoder(allow_nan=False, check_circular=False)
+"""Refuses what JSON has no number for. It runs in C, which a walk through the containers would not."""
+
 UNTYPED: Final = Codec(_thawed, _frozen, _thawed)
 """Where no types are known, JSON stands for itself."""
 
@@ -133,10 +136,7 @@ class _Typed:
         good = self.validated(value)
         try:
             out = self.dump(good)
-            # JSON writes inf and nan as null where no type says float; then only the values themselves tell.
-            odd = _holds_odd_float(out) or (
-                _holds_none(out) and _holds_odd_float(self.adapter.dump_python(good, warnings=False))
-            )
+            odd = self._has_odd_float(good, out)
         except (ValueError, TypeError, RecursionError) as fault:
             raise self.refused(value, f"it has no JSON form ({fault})") from None
         if odd:
@@ -153,6 +153,17 @@ class _Typed:
                 return _frozen(self.adapter.validate_json(json.dumps(value), by_name=True, by_alias=False))
             except (ValueError, TypeError):
                 raise self.refused(value, misfit) from None
+
+    def _has_odd_float(self, good: object, out: Json) -> bool:
+        """Tell whether a value holds a float that is not finite; `out` is its JSON form."""
+        if type(out) is str:
+            return False
+        try:
+            text = _STRICT_JSON.encode(out)
+        except ValueError:  # also for an int of thousands of digits
+            return _holds_odd_float(out)
+        # JSON writes inf and nan as null where no type says float; then only the values themselves tell.
+        return "null" in text and _holds_odd_float(self.adapter.dump_python(good, warnings=False))
 
     def dump(self, value: object) -> Json:
         out = self.adapter.dump_python(
@@ -181,14 +192,6 @@ def _holds_odd_float(value: object) -> bool:
         elif is_listed(part) or is_set(part):
             todo += part
     return False
-
-
-def _holds_none(value: Json) -> bool:
-    if is_listed(value):
-        return any(map(_holds_none, value))
-    if is_mapping(value):
-        return any(map(_holds_none, value.values()))
-    return value is None
 
 
 # --- by exact type --------------------------------------------------------------------------------------------------
