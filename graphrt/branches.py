@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from graphrt import openers
 from graphrt.errors import JoinShort
-from graphrt.lines import Arrival, Crossing, Delta, Fan, Fired, Line, Scope, Visit, reduced
+from graphrt.lines import Crossing, Delta, Fan, Fired, Line, Scope, Visit, reduced
 from graphrt.merging import merge
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class Branches:
                 if replace or field.reducer is None:
                     mine.replace(value)
                 else:
-                    mine.added.append(value)
+                    mine.add(value)
 
     def hop(self, visit: Visit, edge: Edge) -> Visit:
         """Move a line from a node of `hops` over a plain edge to no join: short for `leave` and `arrive`."""
@@ -176,8 +176,11 @@ class Branches:
                 crossings += self._fan_out(visit, edge, items)
         return crossings
 
-    def arrive(self, crossing: Crossing, visit: Visit) -> None:
-        """Bring a line to the target of its edge: a visit, a place at a join, or in the queue of a fan-out."""
+    def arrive(self, crossing: Crossing, causes: tuple[str, ...], place: Key) -> None:
+        """Bring a line to the target of its edge: a visit, a place at a join, or in the queue of a fan-out.
+
+        `causes` has the visit that was left, which stands at `place`; many crossings may share both.
+        """
         edge, line, fan = crossing.edge, crossing.line, crossing.fan
         if edge.at_most is not None:
             key = (edge.source, edge.index)
@@ -187,16 +190,16 @@ class Branches:
             for scope in fan.line.scopes:
                 scope.hold(edge.target)
         else:
-            self._arrive(self.graph.nodes[edge.target], line, visit.id, visit.place)
+            self._arrive(self.graph.nodes[edge.target], line, causes, place)
 
     def end(self, line: Line, visit: Visit) -> None:
         """End a line: its visit has no edge to take."""
-        arrival = Arrival(visit.id, visit.place, line)
+        line.cause, line.place = visit.id, visit.place
         for scope in reversed(line.scopes):
             if scope.closing is not None:
-                scope.ended.append(arrival)
+                scope.ended.append(line)
                 return
-        self.top.ended.append(arrival)
+        self.top.ended.append(line)
 
     def settle(self, scopes: tuple[Scope, ...]) -> None:
         """Fire every join that has nothing left to wait for, innermost scopes first.
@@ -272,7 +275,7 @@ class Branches:
 
     def _branch(self, place: Key, line: Line, edge: Edge) -> Line:
         return Line(
-            (*place, (1, edge.index, -1)),
+            (*place, 1, edge.index, -1),
             f"{line.prefix}{line.numbers.last}.{edge.index}.",
             line.state,
             delta={},
@@ -290,7 +293,7 @@ class Branches:
         behind, local = (line,), _local(line, edge)  # shared: there may be many branches
         lines = [
             Line(
-                (*place, (1, index, k)),
+                (*place, 1, index, k),
                 f"{prefix}{k}.",
                 {**line.state, each.item: item},
                 delta={},
@@ -304,7 +307,7 @@ class Branches:
         ]
         if each.at_once is None or len(items) <= each.at_once:
             return [Crossing(edge, branch) for branch in lines]
-        fan = Fan(line, visit.id, place, edge.target)
+        fan = Fan(line, (visit.id,), place, edge.target)
         self.fans[fan] = None
         _enrol(line.scopes, fan)
         for branch in lines[: each.at_once]:
@@ -313,7 +316,7 @@ class Branches:
 
     def _take_slot(self, fan: Fan, branch: Line) -> Scope:
         """Put a scope of its own around a branch of a bounded fan-out: when it runs empty, the next may start."""
-        slot = Scope(fan.line, None, fan.cause, branch.scopes, None, masked=False)
+        slot = Scope(fan.line, None, fan.causes[0], branch.scopes, None, masked=False)
         slot.fan = fan
         branch.scopes = (*branch.scopes, slot)
         return slot
@@ -326,29 +329,26 @@ class Branches:
             for scope in fan.line.scopes:
                 scope.release(fan.target)
             following = self._take_slot(fan, branch)
-            self._arrive(self.graph.nodes[fan.target], branch, fan.cause, fan.place)
+            self._arrive(self.graph.nodes[fan.target], branch, fan.causes, fan.place)
             if following.count:
                 return
         if fan is not None:
             self.fans.pop(fan, None)
             _strike(fan.line.scopes, fan)
 
-    def _arrive(self, node: Node, line: Line, cause: str, place: Key) -> None:
+    def _arrive(self, node: Node, line: Line, causes: tuple[str, ...], place: Key) -> None:
         if node.kind != "join":
-            self._visit(line, node, (cause,))
+            self._visit(line, node, causes)
             return
-        scope: Scope | None = self.top
-        if node.opener is not None:
-            scope = next(
-                (s for s in reversed(line.scopes) if s.opener is not None and s.opener.index == node.opener), None
-            )
+        scope = self.top if node.opener is None else _opened_by(node.opener, line.scopes)
         if scope is None:  # Its scope is closed already: a join of one.
-            self.fired.append(Fired(self._visit(line, node, (cause,)), None, 1, (), None))
+            self.fired.append(Fired(self._visit(line, node, causes), None, 1, (), None))
             return
         if scope is not line.scopes[-1]:
             for inner in line.scopes[len(scope.outer) + 1 :]:
                 inner.leaked = True
-        scope.parked.setdefault(node.index, []).append(Arrival(cause, place, line))
+        line.cause, line.place = causes[0], place
+        scope.parked.setdefault(node.index, []).append(line)
         for outer in scope.outer:
             outer.hold(node.index)
 
@@ -379,7 +379,7 @@ class Branches:
         if branches is None:
             branches = scope.branches = set()
         while scope.examined < len(arrivals):
-            branches |= self._direct_branches(scope, arrivals[scope.examined].line)
+            branches |= self._direct_branches(scope, arrivals[scope.examined])
             scope.examined += 1
             if len(branches) >= closing.wait:
                 self._close(scope, closing, arrivals[: scope.examined], [], len(branches), None)
@@ -413,8 +413,8 @@ class Branches:
         self,
         scope: Scope,
         join: Node,
-        arrivals: list[Arrival],
-        ended: list[Arrival],
+        arrivals: list[Line],
+        ended: list[Line],
         arrived: int,
         short: JoinShort | None,
     ) -> None:
@@ -442,7 +442,7 @@ class Branches:
         visit = self._visit(line, join, causes, scope.outer)
         self.fired.append(Fired(visit, scope.at, arrived, dropped, short))
 
-    def _go_on_apart(self, scope: Scope, tips: list[Arrival]) -> Line:
+    def _go_on_apart(self, scope: Scope, tips: list[Line]) -> Line:
         """Go on from a closing join under the opener's name, but as a line of its own.
 
         A line that left the scope for a join outside is beside what follows here, yet behind it lies the opener's line
@@ -454,13 +454,13 @@ class Branches:
             was.prefix,
             was.state,
             delta={},
-            behind=tuple(a.line for a in tips) or (was,),
+            behind=tuple(tips) or (was,),
             crossed=was.crossed,
             local=was.local,
             scopes=scope.outer,
         )
         line.numbers = was.numbers
-        line.apart = (*was.key, (0, was.numbers.last + 1, 0))
+        line.apart = (*was.key, 0, was.numbers.last + 1, 0)
         return line
 
     def _drop_scope(self, scope: Scope) -> tuple[Visit, ...]:
@@ -518,27 +518,27 @@ class Branches:
                 outer.release(join.index)
         k = scope.fired.get(join.index, 0)
         scope.fired[join.index] = k + 1
-        key: Key = ((2, join.index, k),)
+        key: Key = (2, join.index, k)
         prefix = f"{self.prefix}j{join.index}-{k}."
         if scope is not self.top:
             opened = int(scope.at.rpartition(".")[2].rpartition("/")[2])
-            key = (*base.key, (0, opened, 0), *key)
+            key = (*base.key, 0, opened, 0, *key)
             prefix = f"{scope.at}.j{join.index}-{k}."
         crossed: Crossed = {}
         for arrival in arrivals:
-            for edge, count in arrival.line.crossed.items():
+            for edge, count in arrival.crossed.items():
                 crossed[edge] = max(count, crossed.get(edge, 0))
         line = Line(
             key,
             prefix,
             state,
             delta={},
-            behind=tuple(a.line for a in arrivals),
+            behind=tuple(arrivals),
             crossed=crossed,
             local=scope.local,
             scopes=(*scope.outer, scope),
         )
-        if scope is self.top and len(arrivals) == 1 and arrivals[0].line is self.root and self._nothing_else():
+        if scope is self.top and len(arrivals) == 1 and arrivals[0] is self.root and self._nothing_else():
             line.delta, line.behind = None, ()
             self.root = scope.line = line
         short = None
@@ -583,6 +583,18 @@ def _release(scopes: Iterable[Scope], node: int, times: int) -> None:
             scope.release(node)
 
 
-def _causes(tips: Iterable[Arrival]) -> tuple[str, ...]:
+def _causes(tips: Iterable[Line]) -> tuple[str, ...]:
     """Return the visits that lines came from, each once, in canonical order."""
-    return tuple(dict.fromkeys(a.cause for a in sorted(tips, key=lambda a: a.place)))
+    return tuple(dict.fromkeys([tip.cause for tip in sorted(tips, key=_place_of)]))
+
+
+def _place_of(line: Line) -> Key:
+    return line.place
+
+
+def _opened_by(opener: int, scopes: tuple[Scope, ...]) -> Scope | None:
+    """Return the innermost scope that a visit of a node opened."""
+    for scope in reversed(scopes):
+        if scope.opener is not None and scope.opener.index == opener:
+            return scope
+    return None

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from graphrt.inputs import ErrorInfo
 
 State: TypeAlias = dict[str, Any]
-Part: TypeAlias = tuple[int, int, int]
-Key: TypeAlias = tuple[Part, ...]
+Key: TypeAlias = tuple[int, ...]
+"""Orders lines and visits. Three numbers for each part of a name; flat, because there are many and each is compared."""
 Crossed: TypeAlias = dict[tuple[int, int], int]
 
 
@@ -30,18 +30,29 @@ class Delta(msgspec.Struct, eq=False, gc=False):  # nothing that it holds leads 
 
     replaced: bool = False
     value: Any = None
-    added: list[Any] = []
+    added: list[Any] | tuple[Any, ...] = ()
+    """A list from the second on: most branches write a field once, and a tuple is nothing to the collector."""
+
+    def add(self, value: Any) -> None:  # noqa: ANN401 - any value of the state
+        """Note a write that goes through the reducer."""
+        added = self.added
+        if not added:
+            self.added = (value,)
+        elif isinstance(added, list):
+            added.append(value)
+        else:
+            self.added = [*added, value]
 
     def replace(self, value: Any) -> None:  # noqa: ANN401 - any value of the state
         """Note a write that replaces what was there."""
-        self.replaced, self.value, self.added = True, value, []
+        self.replaced, self.value, self.added = True, value, ()
 
     def absorb(self, later: Delta) -> None:
         """Put the writes of a later line behind these."""
         if later.replaced:
-            self.replaced, self.value, self.added = True, later.value, list(later.added)
-        else:
-            self.added.extend(later.added)
+            self.replace(later.value)
+        for each in later.added:
+            self.add(each)
 
     def apply(self, field: Field, value: Any) -> Any:  # noqa: ANN401 - any value of the state
         """Return the field's value after these writes."""
@@ -89,6 +100,10 @@ class Line(msgspec.Struct, eq=False):
     """The field that holds its item, of an `each` branch whose first visit has not begun."""
     apart: Key | None = None
     """Its order, where that is not its key."""
+    cause: str = ""
+    """Of a line that waits at a join, or has ended: the visit that it came from …"""
+    place: Key = ()
+    """… and where that stands among others."""
     numbers: Tally = msgspec.field(default_factory=Tally)
     """Of its visits; shared with the lines that go on from it under its name."""
 
@@ -127,15 +142,7 @@ class Visit(msgspec.Struct, eq=False):
     @property
     def place(self) -> Key:
         """Orders visits of one graph canonically."""
-        return (*self.line.key, (0, self.number, 0))
-
-
-class Arrival(msgspec.Struct, eq=False):
-    """A line that waits at a join."""
-
-    cause: str
-    place: Key
-    line: Line
+        return (*self.line.key, 0, self.number, 0)
 
 
 class Scope:
@@ -181,8 +188,9 @@ class Scope:
         """Tokens by node, where partial joins have to ask."""
         self.mask = 0
         """The nodes of `nodes` as bits."""
-        self.parked: dict[int, list[Arrival]] = {}
-        self.ended: list[Arrival] = []
+        self.parked: dict[int, list[Line]] = {}
+        """Lines that wait at its joins."""
+        self.ended: list[Line] = []
         """Lines that ended without arriving, if this scope's closing join gathers them."""
         self.fired: dict[int, int] = {}
         self.leaked = False
@@ -221,12 +229,12 @@ class Scope:
 class Fan:
     """The branches of a bounded `each` edge that have not started yet."""
 
-    __slots__ = ("cause", "line", "place", "target", "waiting")
+    __slots__ = ("causes", "line", "place", "target", "waiting")
 
-    def __init__(self, line: Line, cause: str, place: Key, target: int) -> None:
+    def __init__(self, line: Line, causes: tuple[str, ...], place: Key, target: int) -> None:
         self.line = line
         """The line that they leave; its scopes hold a token for each."""
-        self.cause = cause
+        self.causes = causes
         self.place = place
         self.target = target
         self.waiting: deque[Line] = deque()

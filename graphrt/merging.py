@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 
     from graphrt.fields import Field
     from graphrt.graph import Node
-    from graphrt.lines import Arrival, Delta, Key, Line, State
+    from graphrt.lines import Delta, Key, Line, State
 
 
 def merge(
-    fields: Mapping[str, Field], base: Line, tips: Sequence[Arrival], *, keep: frozenset[str], node: Node | None
+    fields: Mapping[str, Field], base: Line, tips: Sequence[Line], *, keep: frozenset[str], node: Node | None
 ) -> tuple[State, list[tuple[str, Delta]]]:
     """Fold the lines behind `tips`, back to `base`, onto the state at the end of `base`, in canonical order.
 
     Fields local to a branch (all but those in `keep`) are left out: they end with their branch. `node` is the join
     where the lines meet, None at the end of a run.
 
-    Returns the state, and what was written, field by field in that order.
+    Returns the state, and what was written, field by field in that order, unless `base` does not keep that.
 
     Raises:
         WriteConflict: two lines beside each other wrote one field, and one of them replaced its value.
@@ -48,6 +48,7 @@ def merge(
     state = dict(base.state)
     written: list[tuple[str, Delta]] = []
     writers: dict[str, _Writers] = {}
+    noted = base.delta is not None
     for line in lines:
         assert line.delta is not None
         for name, delta in line.delta.items():
@@ -60,7 +61,8 @@ def merge(
             if other is not None:
                 raise _conflict(name, other, line, node)
             state[name] = delta.apply(fields[name], state[name])
-            written.append((name, delta))
+            if noted:
+                written.append((name, delta))
     return state, written
 
 
@@ -113,11 +115,11 @@ def _is_behind(one: Line, other: Line, base: Line) -> bool:
     return False
 
 
-def _behind(base: Line, tips: Iterable[Arrival]) -> list[Line]:
+def _behind(base: Line, tips: Iterable[Line]) -> list[Line]:
     """Return the lines behind `tips` up to `base` (excluded), in canonical order."""
     seen: dict[int, Line] = {}
     joined = False
-    todo = [a.line for a in tips]
+    todo = list(tips)
     while todo:
         line = todo.pop()
         if line is base or id(line) in seen:

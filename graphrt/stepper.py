@@ -666,10 +666,11 @@ class Stepper:
             self._settle(frame, line.scopes, visit)
             return
         chains = {id(line.scopes): line.scopes}
+        causes, place = (visit.id,), visit.place
         for crossing in crossings:
             if crossing.edge.index in changed:
                 frame.write(crossing.line, changed[crossing.edge.index], replace=True)
-            frame.arrive(crossing, visit)
+            frame.arrive(crossing, causes, place)
             chains[id(crossing.line.scopes)] = crossing.line.scopes
         for scopes in sorted(chains.values(), key=len, reverse=True):
             if not self._settle(frame, scopes, visit):

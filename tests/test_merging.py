@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from graphrt import Flow, append
 from graphrt.errors import WriteConflict
-from graphrt.lines import Arrival, Delta, Key, Line, Tally
+from graphrt.lines import Delta, Key, Line, Tally
 from graphrt.merging import merge
 
 
@@ -25,26 +25,21 @@ FIELD = FIELDS.freeze().field
 
 def a_line(place: int, *behind: Line, local: frozenset[str] = frozenset(), **writes: Any) -> Line:
     """A line at a place among others that wrote one value a field."""
-    key: Key = ((1, place, -1),)
+    key: Key = (1, place, -1)
     delta: dict[str, Delta] = {}
     for name, value in writes.items():
         delta[name] = Delta()
         if FIELD[name].reducer is None:
             delta[name].replace(value)
         else:
-            delta[name].added.append(value)
+            delta[name].add(value)
     state: dict[str, Any] = {"said": ["begun"], "last": ""}
     return Line(key, f"{place}.", state, delta, behind, {}, local, (), numbers=Tally(0))
 
 
-def at_its_end(line: Line) -> Arrival:
-    """What a join sees of it."""
-    return Arrival(f"{line.prefix}0", (*line.key, (0, 0, 0)), line)
-
-
 def merged(base: Line, *tips: Line, keep: frozenset[str] = frozenset()) -> dict[str, Any]:
     """The state where lines meet."""
-    return merge(FIELD, base, [at_its_end(tip) for tip in tips], keep=keep, node=None)[0]
+    return merge(FIELD, base, tips, keep=keep, node=None)[0]
 
 
 def test_lines_are_folded_in_canonical_order_however_they_arrive() -> None:

@@ -1,8 +1,8 @@
 """The asyncio driver: runs graphs in this process, takes them up again, answers and stops them."""
 
 from graphrt.ports import Clock, RunInfo, Store
+from graphrt.runtime.attempts import idempotency_key
 from graphrt.runtime.clock import SYSTEM_CLOCK, SystemClock
-from graphrt.runtime.driver import idempotency_key
 from graphrt.runtime.listeners import Delta, Item, Listener
 from graphrt.runtime.options import Options, ResumeOptions, Surroundings
 from graphrt.runtime.result import Result

@@ -5,71 +5,32 @@ has happened, feed that the next attempts start, hand the records to the store a
 listeners, then call the nodes. So no effect begins before its attempt is on record, and everything between two waits
 costs the store one append.
 
-A lone attempt runs inline, without a task; several run in tasks of their own.
+A lone attempt runs inline, without a task; `attempts` performs several beside each other.
 """
 
 from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import hashlib
 import logging
 from collections.abc import Awaitable, Mapping
-from contextlib import ExitStack, suppress
-from functools import partial
+from contextlib import suppress
 from heapq import heappop, heappush
-from types import CoroutineType
-from typing import Any, Final, cast
+from typing import Any, Final
 
-import msgspec
-
-from graphrt import codec
 from graphrt.commands import CancelAttempt, Command, StartAttempt, StartTimer
-from graphrt.context import CURRENT, Context
-from graphrt.errors import GraphrtError, NodeTimeout, UseError
-from graphrt.graph import Node
-from graphrt.inputs import (
-    AttemptFailed,
-    AttemptStarted,
-    AttemptSucceeded,
-    Cancelled,
-    ErrorInfo,
-    Input,
-    Json,
-    Mark,
-    TimerFired,
-    Usage,
-)
+from graphrt.errors import GraphrtError, UseError
+from graphrt.inputs import AttemptStarted, Cancelled, Input, TimerFired
 from graphrt.ports import Clock, Lease, Request, Store, Wake
-from graphrt.recorded import error_info
-from graphrt.runtime.calls import Call, calls_of
-from graphrt.runtime.listeners import Delta, Subscribers
-from graphrt.runtime.threads import NODE_THREADS
+from graphrt.runtime.attempts import Attempt, Attempts
+from graphrt.runtime.listeners import Subscribers
 from graphrt.stepper import Stepper
 from graphrt.trace import Record
-from graphrt.values import brief
 
-MOST_TEXT: Final = 20_000
-"""Characters of an error's message that are recorded at most."""
-GRACE_S: Final = 5.0
-"""How long a run that ends waits for cancelled nodes to clean up behind themselves."""
 RECHECK_S: Final = 60.0
 """A longer wait is divided, to notice that the time of day was set."""
 
 _log = logging.getLogger("graphrt.runtime")
-
-
-class Attempt(msgspec.Struct, eq=False):
-    """An attempt that is under way."""
-
-    command: StartAttempt
-    task: asyncio.Task[Any] | None = None
-    base: int = 0
-    """How many cancellations of its task are not ours."""
-    unwanted: bool = False
-    """Whether the run has cancelled it."""
-    expired: bool = False
-    """Whether it ran out of time."""
 
 
 class _Post:
@@ -88,36 +49,27 @@ class Driver:
 
     __slots__ = (
         "_alarm",
+        "_attempts",
         "_batch",
         "_begun",
-        "_calls",
         "_clock",
         "_due",
-        "_ended",
-        "_inline",
         "_left",
-        "_live",
         "_look_into_inbox",
         "_loop",
         "_monotonic",
         "_now",
-        "_policies",
         "_posts",
         "_queued",
         "_ready",
-        "_resources",
         "_seq",
         "_stay_s",
         "_stays_until",
         "_store",
         "_taken",
         "_task",
-        "_tasks",
         "_told",
         "_try",
-        "_unpriced",
-        "_waiter",
-        "failure",
         "lease",
         "run",
         "stepper",
@@ -139,34 +91,27 @@ class Driver:
         """Take over a stepper and the lease on its run; `stay_s` is how long to wait while only questions are open."""
         self.stepper = stepper
         self.run = lease.run
-        self.failure: BaseException | None = None
-        """The exception behind the last failed attempt."""
         self._store = store
         self.lease = lease
         self._clock = clock
         self._now = clock.now
         self._monotonic = clock.monotonic
-        self._resources = resources
-        self._policies = policies
         self.subscribers = subscribers
         self._stay_s = stay_s
         self._stays_until: float | None = None
-        self._calls = calls_of(stepper.graph)
-        self._try = self._perform if not subscribers.onlookers else self._perform_seen
+        self._attempts = attempts = Attempts(
+            lease.run, stepper, clock=clock, resources=resources, policies=policies, subscribers=subscribers
+        )
+        self._try = attempts.perform if not subscribers.onlookers else attempts.perform_seen
         self._seq = lease.next_seq
         self._batch: list[Record] = []
         self._ready: list[StartAttempt] = []
         """Attempts that are commanded …"""
         self._begun: list[StartAttempt] = []
         """… and those whose start is noted, but which are not called yet."""
-        self._live: dict[str, Attempt] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._ended: list[tuple[Attempt, Input | None]] = []
         self._due: list[tuple[float, str, str]] = []
         self._loop = asyncio.get_running_loop()
-        self._waiter: asyncio.Future[None] | None = None
         self._alarm: Wake | None = None
-        self._inline: Attempt | None = None
         self._posts: list[_Post] = []
         self._told: list[concurrent.futures.Future[None]] = []
         self._look_into_inbox = False
@@ -175,8 +120,11 @@ class Driver:
         """Whether to stop without an end on record."""
         self._queued = 0
         self._taken = 0
-        self._unpriced = False
-        """Whether it was told that the limit on cost cannot hold."""
+
+    @property
+    def failure(self) -> BaseException | None:
+        """The exception behind the last failed attempt."""
+        return self._attempts.failure
 
     # -- from outside -------------------------------------------------------------------------------------------------
 
@@ -203,12 +151,10 @@ class Driver:
         self._poke()
 
     def _poke(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-        inline = self._inline
-        if inline is not None and inline.task is not None and not inline.unwanted and self._is_to_stop():
-            inline.unwanted = True
-            inline.task.cancel()
+        attempts = self._attempts
+        attempts.wake()
+        if attempts.inline is not None and not attempts.inline.unwanted and self._is_to_stop():
+            attempts.give_way()
 
     def _is_to_stop(self) -> bool:
         """Say whether a cancellation waits to be fed: then an inline attempt has to give way."""
@@ -232,16 +178,15 @@ class Driver:
                 self._look_into_inbox = True  # What was left in the store while nobody drove the run.
                 self.feed(first)
             await self._perform_commands()
-            await self._stop_attempts()
+            await self._attempts.stop()
         except asyncio.CancelledError:
             await self._give_up()
             raise
         except (KeyboardInterrupt, SystemExit):
-            for task in self._tasks:
-                task.cancel()
+            self._attempts.abandon()
             raise
         except BaseException:
-            await self._stop_attempts()
+            await self._attempts.stop()
             raise
         finally:
             if self._alarm is not None:
@@ -268,17 +213,17 @@ class Driver:
                 self._ready.append(command)
             elif type(command) is StartTimer:
                 heappush(self._due, (command.due, command.visit, command.kind))
-            elif type(command) is CancelAttempt:
-                self._cancel_attempt(command)
+            elif type(command) is CancelAttempt and not self._attempts.cancel(command):
+                self._take_back(command)
             # CancelTimer: the stepper forgot the timer; `_fire_timers` drops what it does not know.
 
     async def _perform_commands(self) -> None:
-        stepper = self.stepper
+        stepper, attempts = self.stepper, self._attempts
         watched = bool(self.subscribers or self.subscribers.onlookers)
         while True:
             if self._left:
                 raise asyncio.CancelledError  # a node has kept the cancellation of this task to itself
-            if self._ended:
+            if attempts.ended:
                 self._take_ended()
             if self._posts or self._look_into_inbox:
                 self._take_posts()
@@ -299,19 +244,19 @@ class Driver:
             if stepper.status != "running" and not self._stays():
                 return
             begun, self._begun = self._begun, []
-            if len(begun) == 1 and not self._live and not stepper.timers and not stepper.questions:
+            if len(begun) == 1 and not attempts.live and not stepper.timers and not stepper.questions:
                 task = self._task
-                self._inline = attempt = Attempt(begun[0], task, task.cancelling() if task is not None else 0)
+                attempts.inline = attempt = Attempt(begun[0], task, task.cancelling() if task is not None else 0)
                 try:
                     outcome = await self._try(attempt)
                 finally:
-                    self._inline = None
+                    attempts.inline = None
                 if outcome is not None:
                     self.feed(outcome)
                 continue
-            for command in begun:
-                self._spawn(command)
-            if not self._ended:
+            if begun:
+                attempts.begin(begun)
+            if not attempts.ended:
                 await self._wait()
 
     def _begin_attempts(self) -> None:
@@ -325,6 +270,16 @@ class Driver:
             batch.append(Record(self._seq, at, given))  # nothing follows from it
             self._seq += 1
         self._begun += ready
+
+    def _take_ended(self) -> None:
+        for outcome in self._attempts.take_ended():
+            self.feed(outcome)
+
+    def _take_back(self, command: CancelAttempt) -> None:
+        """Forget an attempt that was commanded and has not been called."""
+        unwanted = (command.visit, command.attempt)
+        self._ready = [r for r in self._ready if (r.visit, r.attempt) != unwanted]
+        self._begun = [b for b in self._begun if (b.visit, b.attempt) != unwanted]
 
     def _append(self, batch: list[Record]) -> Awaitable[None] | None:
         """Hand records to the store; return what to wait for until they are durable, if they are not at once."""
@@ -365,20 +320,18 @@ class Driver:
 
     async def _wait(self) -> None:
         """Wait until an attempt ends, a timer is due, somebody asks something, or it is no use to stay longer."""
-        self._waiter = self._loop.create_future()
         delay = self._due[0][0] - self._now() if self._due else None
         if self.stepper.status == "suspended" and self._stays_until is not None:
             rest = self._stays_until - self._monotonic()
             delay = rest if delay is None else min(delay, rest)
-        elif delay is None and not self._live and not self._posts:
+        elif delay is None and not self._attempts.live and not self._posts:
             message = f"run {self.run} is running, but nothing of it is live; this is a mistake of graphrt: report it"
             raise RuntimeError(message)
         if delay is not None:
             self._alarm = self._clock.call_later(max(0.0, min(delay, RECHECK_S)), self._poke)
         try:
-            await self._waiter
+            await self._attempts.change()
         finally:
-            self._waiter = None
             if self._alarm is not None:
                 self._alarm.cancel()
                 self._alarm = None
@@ -429,204 +382,7 @@ class Driver:
                 message = f"run {self.run} is {self.stepper.status} and takes no more requests"
                 _tell(post.told, UseError(message, run=self.run, status=self.stepper.status))
 
-    # -- attempts -----------------------------------------------------------------------------------------------------
-
-    def _spawn(self, command: StartAttempt) -> None:
-        attempt = Attempt(command)
-        self._live[command.visit] = attempt
-        attempt.task = task = self._loop.create_task(self._run_in_task(attempt))
-        self._tasks.add(task)  # it takes itself out when it ends: a callback for each costs objects in a wide fan-out
-
-    async def _run_in_task(self, attempt: Attempt) -> None:
-        outcome = None
-        try:
-            if not attempt.unwanted:
-                outcome = await self._try(attempt)
-        finally:
-            self._ended.append((attempt, outcome))
-            if attempt.task is not None:
-                self._tasks.discard(attempt.task)
-            if self._waiter is not None and not self._waiter.done():
-                self._waiter.set_result(None)
-
-    def _take_ended(self) -> None:
-        ended, self._ended = self._ended, []
-        live, attempts = self._live, self.stepper.attempts
-        ended.reverse()
-        while ended:  # each is let go of before the next: they may be many
-            attempt, outcome = ended.pop()
-            command = attempt.command
-            if live.get(command.visit) is attempt:
-                del live[command.visit]
-            if outcome is not None and attempts.get(command.visit) == command.attempt:
-                self.feed(outcome)
-
-    def _cancel_attempt(self, command: CancelAttempt) -> None:
-        attempt = self._live.get(command.visit)
-        if attempt is not None and attempt.command.attempt == command.attempt:
-            attempt.unwanted = True
-            if attempt.task is not None:
-                attempt.task.cancel()
-                attempt.task.add_done_callback(self._tasks.discard)  # one that never began takes nothing out
-        else:
-            unwanted = (command.visit, command.attempt)
-            self._ready = [r for r in self._ready if (r.visit, r.attempt) != unwanted]
-            self._begun = [b for b in self._begun if (b.visit, b.attempt) != unwanted]
-
-    async def _perform_seen(self, attempt: Attempt) -> Input | None:
-        """Do as `_perform`, within what each observer puts around an attempt."""
-        command = attempt.command
-        with ExitStack() as around:
-            for onlooker in self.subscribers.onlookers:
-                around.enter_context(onlooker.around(command.visit, command.attempt))
-            return await self._perform(attempt)
-
-    async def _perform(self, attempt: Attempt) -> Input | None:
-        """Call the node; return how it ended, or None if nobody wants to know any more."""
-        command = attempt.command
-        node = command.node
-        call = self._calls[id(node)]
-        context: Context | None = None
-        around = None
-        begun = self._monotonic()
-        try:
-            arguments = call.fill(command.state)
-            if call.context is not None:
-                arguments[call.context] = context = self._context(attempt)
-                around = CURRENT.set(context)
-            if command.timeout_s is not None:
-                value = await self._in_time(attempt, call, arguments, command.timeout_s)
-            elif call.is_async:
-                value = await call.fn(**arguments)
-            else:
-                value = await _in_thread(call, arguments)
-            writes = call.encode(value)
-            if call.unbounded:
-                codec.check_size(writes, node.name)
-        except asyncio.CancelledError as error:
-            task = attempt.task
-            if attempt.unwanted:
-                if task is not None and task is self._inline_task() and task.uncancel() > attempt.base:
-                    raise
-                return None
-            if task is not None and task is self._inline_task() and task.cancelling() > attempt.base:
-                raise
-            return self._failed(attempt, error, begun, context)
-        except (KeyboardInterrupt, SystemExit):
-            raise
-        except BaseException as error:  # noqa: BLE001 - whatever a node raises is how its attempt ended
-            return self._failed(attempt, error, begun, context)
-        finally:
-            if around is not None:
-                with suppress(ValueError):  # it is taken down from elsewhere, with its event loop
-                    CURRENT.reset(around)
-        duration = round((self._monotonic() - begun) * 1e9) / 1e9  # no clock tells more
-        if context is None:
-            return AttemptSucceeded(command.visit, command.attempt, writes, duration)
-        if context.usage is not None and context.usage.cost_usd is None and not self._unpriced:
-            self._warn_of_unpriced(context.usage)
-        notes = _as_json(context.notes) if context.notes else context.notes
-        marks = _as_marks(context)
-        return AttemptSucceeded(command.visit, command.attempt, writes, duration, context.usage, notes, marks)
-
-    def _warn_of_unpriced(self, usage: Usage) -> None:
-        """Tell once that a limit on cost cannot hold, because nobody knows what a request costs."""
-        limit = dict(self.stepper.bounds).get("cost_usd")
-        if limit is None:
-            return
-        self._unpriced = True
-        _log.warning(
-            "run %s: the limit of %g USD cannot hold: the price of model %s is not known, and counts as nothing;"
-            " limit tokens as well",
-            self.run,
-            limit,
-            usage.model or "(unnamed)",
-        )
-
-    def _inline_task(self) -> asyncio.Task[Any] | None:
-        """Return the task that drives, if an attempt runs inline in it: others may cancel it for their own reasons."""
-        return self._inline.task if self._inline is not None else None
-
-    def _failed(self, attempt: Attempt, error: BaseException, begun: float, context: Context | None) -> AttemptFailed:
-        command = attempt.command
-        if error.__traceback__ is not None:
-            error.__traceback__ = error.__traceback__.tb_next  # our own frame would keep the whole run alive
-        self.failure = error
-        _log.debug("run %s: attempt %d of visit %s failed", self.run, command.attempt, command.visit, exc_info=error)
-        duration = round((self._monotonic() - begun) * 1e9) / 1e9  # no clock tells more
-        if context is None:
-            return AttemptFailed(command.visit, command.attempt, _recorded(error), duration)
-        marks = _as_marks(context)
-        return AttemptFailed(command.visit, command.attempt, _recorded(error), duration, context.usage, marks)
-
-    async def _in_time(
-        self,
-        attempt: Attempt,
-        call: Call,
-        arguments: dict[str, Any],
-        timeout_s: float,
-    ) -> Any:  # noqa: ANN401 - what the node returns
-        """Call the node, and cancel it when its time is over."""
-        task = attempt.task
-
-        def expire() -> None:
-            if task is not None and not attempt.unwanted:
-                attempt.expired = True
-                task.cancel()
-
-        alarm = self._clock.call_later(timeout_s, expire)
-        try:
-            value = await (call.fn(**arguments) if call.is_async else _in_thread(call, arguments))
-        except asyncio.CancelledError:
-            if attempt.expired and not attempt.unwanted and task is not None and task.uncancel() <= attempt.base:
-                raise _timeout(attempt.command, timeout_s) from None
-            raise
-        except BaseException:
-            if attempt.expired and task is not None:
-                task.uncancel()
-            raise
-        finally:
-            alarm.cancel()
-        if attempt.expired and task is not None:
-            task.uncancel()  # it ended in time to say so, and need not be cancelled any more
-        return value
-
-    def _context(self, attempt: Attempt) -> Context:
-        command = attempt.command
-        visit, node = command.visit, command.node
-        return Context(
-            self.run,
-            visit,
-            node.name,
-            command.attempt,
-            key=partial(idempotency_key, self.run, node.name, visit),
-            emit=partial(self._emit, visit, node) if self.subscribers else _to_nobody,
-            cancelled=partial(_is_over, attempt),
-            resources=self._resources,
-            policies=(*self._policies, *command.policies),
-            retract=partial(self._retract, visit, node) if self.subscribers else None,
-        )
-
-    def _emit(self, visit: str, node: Node, text: str) -> None:
-        self.subscribers.emit(Delta(visit, node.name, text))
-
-    def _retract(self, visit: str, node: Node) -> None:
-        self.subscribers.emit(Delta(visit, node.name, "", anew=True))
-
     # -- the end ------------------------------------------------------------------------------------------------------
-
-    async def _stop_attempts(self) -> None:
-        """Cancel what still runs and wait a little for it, so that no task is left behind."""
-        tasks = [task for task in self._tasks if not task.done()]
-        for attempt in self._live.values():
-            if not attempt.unwanted and attempt.task is not None:
-                attempt.unwanted = True
-                attempt.task.cancel()
-        if not tasks:
-            return
-        _, pending = await asyncio.wait(tasks, timeout=GRACE_S)
-        if pending:
-            _log.warning("run %s: %d cancelled nodes did not end within %g s", self.run, len(pending), GRACE_S)
 
     async def _give_up(self) -> None:
         """The task that drives was cancelled: record that (of a run that is left, what had ended), and stop all."""
@@ -641,56 +397,7 @@ class Driver:
             self._tell_of(batch)
         except GraphrtError as error:
             _log.warning("run %s: its last records could not be stored: %s", self.run, error)
-        await self._stop_attempts()
-
-
-async def _in_thread(call: Call, arguments: dict[str, Any]) -> Any:  # noqa: ANN401 - what the node returns
-    value: Any = await NODE_THREADS.call(partial(call.fn, **arguments))
-    # A function that is not declared async may still return a coroutine: a partial, a wrapper without annotations.
-    return await cast("Awaitable[Any]", value) if isinstance(value, CoroutineType) else value
-
-
-def _recorded(error: BaseException) -> ErrorInfo:
-    """Return an error as a trace keeps it, however badly it behaves when it is printed."""
-    try:
-        text = str(error)
-    except Exception:  # noqa: BLE001 - an error that cannot be printed is an error all the same
-        text = f"<{type(error).__name__} that cannot be printed>"
-    if len(text) > MOST_TEXT:
-        text = f"{text[:MOST_TEXT]}… ({len(text)} characters)"
-    info = error_info(error, message=text)
-    detail = _as_json(info.detail) if info.detail else info.detail
-    return info if detail is info.detail else msgspec.structs.replace(info, detail=detail)
-
-
-def _as_marks(context: Context) -> tuple[Mark, ...]:
-    return tuple([msgspec.structs.replace(mark, facts=_as_json(mark.facts)) for mark in context.marks])
-
-
-def _as_json(facts: dict[str, Any]) -> dict[str, Json]:
-    """Return facts that a trace can hold: what has no JSON form is printed."""
-    try:
-        codec.encode_json(facts)
-    except UseError:
-        return {str(key): _value_as_json(value) for key, value in facts.items()}
-    return facts
-
-
-def _value_as_json(value: Any) -> Json:  # noqa: ANN401 - whatever a node reported
-    try:
-        codec.encode_json(value)
-    except UseError:
-        return brief(value)
-    return value
-
-
-def _timeout(command: StartAttempt, timeout_s: float) -> NodeTimeout:
-    node = command.node.name
-    message = (
-        f"attempt {command.attempt} of node {node!r} (visit {command.visit}) took longer than its {timeout_s:g} s; "
-        "give it more time (timeout=…) or let it do less"
-    )
-    return NodeTimeout(message, node=node, visit=command.visit, timeout_s=timeout_s)
+        await self._attempts.stop()
 
 
 def _tell(waiting: concurrent.futures.Future[None], error: Exception | None = None) -> None:
@@ -701,16 +408,3 @@ def _tell(waiting: concurrent.futures.Future[None], error: Exception | None = No
         waiting.set_result(None)
     else:
         waiting.set_exception(error)
-
-
-def _is_over(attempt: Attempt) -> bool:
-    return attempt.unwanted or attempt.expired
-
-
-def _to_nobody(_text: str) -> None:
-    """Nobody listens."""
-
-
-def idempotency_key(run: str, node: str, visit: str) -> str:
-    """Return the key of a visit's effect: the same for all its attempts, another in every run."""
-    return hashlib.sha256(f"{run}\n{node}\n{visit}".encode()).hexdigest()[:32]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
+from contextvars import ContextVar
 
 import pytest
 
 from graphrt.events import VisitCancelled
 from graphrt.inputs import AttemptStarted
 from graphrt.replay import verify
-from graphrt.runtime import driver as driver_module
+from graphrt.runtime import attempts as attempts_module
 from graphrt.runtime import run
 from graphrt.stores.memory import MemoryStore
 from tests.runtime.flows import Gate, Node, Work, parallel, saying
@@ -133,7 +134,7 @@ def test_a_branch_that_will_not_end_does_not_hold_the_run(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A node that swallows its cancellation is left behind after a while, and the log says so."""
-    monkeypatch.setattr(driver_module, "GRACE_S", 0.05)
+    monkeypatch.setattr(attempts_module, "GRACE_S", 0.05)
 
     async def main() -> None:
         release = asyncio.Event()
@@ -177,3 +178,99 @@ def test_mapped_branches_are_bounded() -> None:
     result = asyncio.run(run(flow.freeze(), Work(items=list("abcdefghij"))))
     assert result.state.log == list("ABCDEFGHIJ")
     assert most == 3
+
+
+def test_attempts_that_never_wait_share_a_task() -> None:
+    """A task costs more than an attempt that never waits, so a wide fan-out of those needs few tasks."""
+
+    async def main() -> None:
+        tasks: set[object] = set()
+
+        async def note() -> str:
+            tasks.add(asyncio.current_task())
+            return "x"
+
+        result = await run(parallel(*[note] * 500).freeze(), Work())
+        assert len(result.state.log) == 500
+        assert len(tasks) < 50
+
+    asyncio.run(main())
+
+
+def test_attempts_that_wait_are_all_under_way() -> None:
+    """However many branches there are, each waits in a task of its own; none holds up another."""
+
+    async def main() -> None:
+        gates = [Gate(str(i)) for i in range(1_000)]
+        running = asyncio.ensure_future(run(parallel(*gates).freeze(), Work()))
+        for gate in gates:
+            await gate.begun.wait()
+        assert len(asyncio.all_tasks()) >= 1_000
+        for gate in gates:
+            gate.opened.set()
+        assert (await running).state.log == [str(i) for i in range(1_000)]
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(main())
+
+
+def test_a_wide_fan_out_leaves_turns_to_others() -> None:
+    """Attempts that never wait do not keep the event loop to themselves: others have their turn among them."""
+
+    async def main() -> None:
+        most = called = turns = 0
+
+        async def busy() -> str:
+            nonlocal called, most
+            called += 1
+            most = max(most, called)
+            return "x"
+
+        async def beside() -> None:
+            nonlocal called, turns
+            while True:
+                called, turns = 0, turns + 1
+                await asyncio.sleep(0)
+
+        other = asyncio.ensure_future(beside())
+        await run(parallel(*[busy] * 2_000).freeze(), Work())
+        other.cancel()
+        assert most <= attempts_module.TURN + 50
+        assert turns >= 2_000 / (attempts_module.TURN + 50)
+
+    asyncio.run(main())
+
+
+def test_what_a_branch_leaves_in_its_context_reaches_no_other() -> None:
+    """A context variable that a node sets is not seen by the branches beside it, in whatever order they are called."""
+    told: ContextVar[str] = ContextVar("told", default="nothing")
+    seen: list[str] = []
+
+    async def tell() -> str:
+        seen.append(told.get())
+        told.set("a secret")
+        return "x"
+
+    asyncio.run(run(parallel(*[tell] * 40).freeze(), Work()))
+    assert seen == ["nothing"] * 40
+
+
+def test_a_branch_that_cancels_its_own_task_harms_no_other() -> None:
+    """A cancellation that a node asks for and does not wait for ends with its attempt."""
+
+    async def rash() -> str:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        return "rash"
+
+    async def patient() -> str:
+        await asyncio.sleep(0)
+        return "patient"
+
+    async def main() -> None:
+        result = await run(parallel(*[rash, patient] * 10).freeze(), Work())
+        assert result.status == "completed"
+        assert result.state.log == ["rash", "patient"] * 10
+
+    asyncio.run(main())
