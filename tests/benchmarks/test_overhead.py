@@ -18,12 +18,14 @@ import pytest
 from pydantic import BaseModel
 
 from graphrt import Flow, append, size
+from graphrt.graph import Graph
 from graphrt.inputs import AttemptStarted, AttemptSucceeded, Started
 from graphrt.replay import fold
 from graphrt.runtime import run
 from graphrt.runtime.calls import calls_of
 from graphrt.stepper import Stepper
 from graphrt.stores.sqlite import SqliteStore
+from graphrt_viz import render
 from tests.benchmarks import on_floor, on_graphrt
 
 pytestmark = pytest.mark.skipif(
@@ -188,6 +190,35 @@ def test_freezing_costs_the_same_for_a_node_of_a_large_flow() -> None:
 
     few, many = least((partial(often, partial(frozen, 100), 5), 500), (partial(frozen, 3_000), 3_000), rounds=2)
     assert many < 2 * few
+
+
+async def drawn(graph: Graph, form: str) -> None:
+    """Write a definition down, from the graph on."""
+    assert render(graph, form)
+
+
+@pytest.mark.parametrize("form", ["mermaid", "mermaid-state", "plantuml", "text", "markdown", "json", "dot"])
+def test_a_diagram_costs_the_same_for_a_node_of_a_large_flow(form: str) -> None:
+    """The time of a node in the text of a diagram does not depend on how many there are."""
+    small, large = on_graphrt.chain_of(1_000).freeze(), on_graphrt.chain_of(4_000).freeze()
+    few, many = least((partial(often, partial(drawn, small, form), 4), 4_000), (partial(drawn, large, form), 4_000))
+    assert many < 1.6 * few
+
+
+@pytest.mark.parametrize(
+    ("form", "most"), [("mermaid", 90), ("plantuml", 50), ("text", 60), ("json", 50), ("dot", 400)]
+)
+def test_a_diagram_costs_some_times_a_bare_line(form: str, most: int) -> None:
+    """Reading the graph, its digest and the text stay within so many times what two lines a node cost by hand."""
+    graph = on_graphrt.chain_of(1_000).freeze()
+
+    async def by_hand() -> None:
+        lines = [f'n{n.index}["{n.name}"]' for n in graph.nodes]
+        lines += [f"n{e.source} --> n{e.target}" for n in graph.nodes for e in n.edges]
+        assert "\n".join(lines)
+
+    floor, ours = least((partial(often, by_hand, 10), 10_000), (partial(drawn, graph, form), 1_000))
+    assert ours < most * floor
 
 
 def test_a_step_leaves_the_same_bytes_late_in_a_run(tmp_path: Path) -> None:

@@ -108,15 +108,15 @@ def _collect(
     for node in _from_start(graph):
         ident = idents[node.index]
         retry = node.retry or outer_retry
-        if is_open(node, ident, opened) and node.graph is not None:
+        if node.graph is not None and is_open(node, ident, opened):
             clusters.append(PCluster(ident, node.name, _cluster_tag(node), frame, node_tooltip(graph, node)))
             _collect(node.graph, ident, ident, opened, retry, nodes, edges, clusters)
         else:
             nodes.append(_node(graph, node, ident, frame))
             if retry is not None and retry.attempts > 1 and node.kind not in {"ask", "join", "end"}:
                 edges.append(_retry_loop(ident, retry))
-        for edge, role in zip(node.edges, _roles(node), strict=True):
-            edges.append(_edge(graph, edge, role, idents[edge.source], idents[edge.target]))
+        roles = _roles(node)
+        edges += [_edge(graph, edge, roles[edge.index], ident, idents[edge.target]) for edge in node.edges]
 
 
 def _from_start(graph: Graph) -> Iterator[Node]:
@@ -130,7 +130,7 @@ def _from_start(graph: Graph) -> Iterator[Node]:
 
 def tools_of(node: Node) -> tuple[str, ...]:
     """Return the names of the tools of an agent."""
-    found = node.about.get("tools", ()) if node.about else ()
+    found = node.about.get("tools", ())
     if not found or not isinstance(found, (list, tuple)):
         return ()
     return tuple(name for t in cast("Sequence[object]", found) if (name := named(t)))
@@ -157,12 +157,13 @@ def _cluster_tag(node: Node) -> str:
 
 
 def _node(graph: Graph, node: Node, ident: str, frame: str | None) -> PNode:
+    tools = tools_of(node) if node.about else ()
     return PNode(
         id=ident,
         kind=_kind(node),
         name=node.name,
         subtitle=_subtitle(node),
-        tools=tools_of(node),
+        tools=tools,
         cluster=frame,
         tooltip=node_tooltip(graph, node),
     )
@@ -175,6 +176,8 @@ def _subtitle(node: Node) -> str:
         return "stops the run" if node.stop else ""
     if node.kind == "subgraph" and node.graph is not None:
         return f"{node.graph.name} · {plural(len(node.graph.nodes), 'node')}"
+    if not node.question and not node.about:
+        return ""
     for text in (node.question, node.about.get("doc"), node.about.get("instructions")):
         if isinstance(text, str) and text.strip():
             return text.strip().splitlines()[0]
@@ -183,17 +186,35 @@ def _subtitle(node: Node) -> str:
 
 def node_tooltip(graph: Graph, node: Node) -> str:
     """Return all that a definition says of a node, in lines."""
-    said = [f"{key}: {_cut(value)}" for key, value in _facts(graph, node)]
-    return "\n".join([f"{node.name} ({node.kind})", *said])
-
-
-def _facts(graph: Graph, node: Node) -> Iterator[tuple[str, object]]:
-    """Yield what a definition says of a node, with what it is called, in the order in which people read it."""
-    about = node.about
+    lines = [f"{node.name} ({node.kind})"]
     if node.reads:
-        yield "reads", ", ".join(node.reads)
+        lines.append(f"reads: {_cut(', '.join(node.reads))}")
     if node.writes:
-        yield "writes", ", ".join(node.writes)
+        lines.append(f"writes: {_cut(', '.join(node.writes))}")
+    if node.kind != "task" or node.about:
+        lines += [f"{key}: {_cut(value)}" for key, value in _purpose(node)]
+    if node.deadline_s is not None:
+        lines.append(f"deadline: {duration(node.deadline_s)}")
+    if node.timeout_s is not None:
+        lines.append(f"timeout: {duration(node.timeout_s)}")
+    if node.retry is not None:
+        lines.append(f"retry: {_cut(_retry_text(node.retry))}")
+    if node.on_crash != "retry":
+        lines.append(f"after a crash: {node.on_crash}")
+    if node.wait is not None:
+        lines.append(f"waits for: {plural(node.wait, 'line')}")
+    if node.opener is not None:
+        lines.append(f"gathers what starts at: {_cut(graph.nodes[node.opener].name)}")
+    if node.fork:
+        lines.append("leaves by: all edges that match")
+    if node.about:
+        lines += [f"{key}: {_cut(node.about[key])}" for key in ("doc", "instructions") if node.about.get(key)]
+    return "\n".join(lines)
+
+
+def _purpose(node: Node) -> Iterator[tuple[str, object]]:
+    """Yield what a node asks, whom, and with what."""
+    about = node.about
     if node.question:
         yield "question", node.question
     if node.answers:
@@ -202,28 +223,6 @@ def _facts(graph: Graph, node: Node) -> Iterator[tuple[str, object]]:
         yield "model", about["model"]
     if tools := tools_of(node):
         yield "tools", ", ".join(tools)
-    yield from _bounds(node)
-    if node.wait is not None:
-        yield "waits for", plural(node.wait, "line")
-    if node.opener is not None:
-        yield "gathers what starts at", graph.nodes[node.opener].name
-    if node.fork:
-        yield "leaves by", "all edges that match"
-    for key in ("doc", "instructions") if about else ():
-        if about.get(key):
-            yield key, about[key]
-
-
-def _bounds(node: Node) -> Iterator[tuple[str, object]]:
-    """Yield how long and how often a node may try."""
-    if node.deadline_s is not None:
-        yield "deadline", duration(node.deadline_s)
-    if node.timeout_s is not None:
-        yield "timeout", duration(node.timeout_s)
-    if node.retry is not None:
-        yield "retry", _retry_text(node.retry)
-    if node.on_crash != "retry":
-        yield "after a crash", node.on_crash
 
 
 def _cut(value: object) -> str:
@@ -310,9 +309,9 @@ def _edge(graph: Graph, edge: Edge, role: _Role, source: str, target: str) -> PE
     if edge.local:
         lines.append(f"local: {_cut(', '.join(edge.local))}")
     return PEdge(
-        source,
-        target,
-        role.number,
+        source=source,
+        target=target,
+        number=role.number,
         on=edge.on if edge.on is not None else on_error.rpartition(".")[2] if on_error else "",
         guard=guard,
         action=action,

@@ -251,14 +251,26 @@ def canonical(picture: Picture, **more: str) -> str:
         if parts := cast("tuple[PNode | PCluster, ...]", form.get(name)):
             form[name] = [part if part.mark is None else _plain(part) for part in parts]
     try:
-        text = _ENCODER.encode(form).decode()
+        members = [f'"{name}":{_ascii(_ENCODER.encode(form[name]))}' for name in sorted(form)]
     except UnicodeEncodeError:  # half of a character, which JSON can hold and UTF-8 cannot
         return json.dumps(_plain(form), sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return text if text.isascii() and "\x7f" not in text else _FOREIGN.sub(lambda m: json.dumps(m[0])[1:-1], text)
+    return "{" + ",".join(members) + "}"
 
 
 _ENCODER: Final = msgspec.json.Encoder(order="sorted")
+_SIGNS: Final = tuple((sign.encode(), b"\\u%04x" % ord(sign)) for sign in "→·×…")
+"""What pictures of plain words are told with besides, most used first, and the escapes."""
 _FOREIGN: Final = re.compile("[^\x00-~]+")
+
+
+def _ascii(form: bytes) -> str:
+    """Return JSON in which all that is not ASCII, or cannot be seen, is escaped."""
+    for sign, escape in _SIGNS:
+        if form.isascii():
+            break
+        form = form.replace(sign, escape)
+    text = form.decode()
+    return text if form.isascii() and b"\x7f" not in form else _FOREIGN.sub(lambda m: json.dumps(m[0])[1:-1], text)
 
 
 def _plain(value: object) -> Any:  # noqa: ANN401 - a JSON value

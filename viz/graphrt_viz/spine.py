@@ -35,34 +35,83 @@ class Spine:
 
 def spine(picture: Picture) -> Spine:
     """Return the spine of a picture. Equal pictures have equal spines; ties go to the edge that is defined first."""
-    out: dict[str, list[int]] = {n.id: [] for n in picture.nodes}
-    entered: set[str] = set()
-    for i, e in enumerate(picture.edges):
-        if e.source in out and e.target in out:
-            out[e.source].append(i)
-            if e.source != e.target:
-                entered.add(e.target)
-    starts = [n.id for n in picture.nodes if n.kind == "start"] or [n.id for n in picture.nodes if n.id not in entered]
-    loops, order = _loops(picture, out, [*starts, *out])
-    best: dict[str, tuple[int, int]] = {}
-    for node in order:  # every node stands behind those it leads to
-        ways = [i for i in out[node] if i not in loops]
-        lengths = {i: best[picture.edges[i].target][0] + (not picture.edges[i].error) for i in ways}
-        # Of equally long ways one that is no error, then the one that is defined first.
-        way = max(ways, key=lambda i: (lengths[i], not picture.edges[i].error), default=-1)
-        best[node] = (lengths.get(way, 0), way)
+    ways = _Ways(picture, [n.id for n in picture.nodes])
+    count = len(picture.nodes)
+    starts = [i for i, n in enumerate(picture.nodes) if n.kind == "start"] or ways.entrances()
+    loops, order = ways.loops([*starts, *range(count)])
     if not order:
         return Spine((), frozenset(), frozenset())
-    node = max(starts or order, key=lambda n: best[n][0])
+    longest = [0] * count
+    onward = [-1] * count
+    for node in order:  # every node stands behind those it leads to
+        best = (-1, False)
+        for i in ways.out[node]:
+            if i not in loops:
+                # Of equally long ways one that is no error, then the one that is defined first.
+                error = picture.edges[i].error
+                length = longest[ways.target[i]] + (not error)
+                if (length, not error) > best:
+                    best, longest[node], onward[node] = (length, not error), length, i
+    node = max(starts or order, key=longest.__getitem__)
     nodes, edges = [node], set[int]()
-    while (i := best[node][1]) >= 0:
+    while (i := onward[node]) >= 0:
         edges.add(i)
-        node = picture.edges[i].target
+        node = ways.target[i]
         nodes.append(node)
+    names = [picture.nodes[i].id for i in nodes]
     loops |= {i for i, e in enumerate(picture.edges) if e.source == e.target}
-    loops |= _framed_loops(picture, starts)
-    apart = _apart(picture, nodes)
-    return Spine(tuple(nodes), frozenset(edges), frozenset(loops), apart)
+    if picture.clusters:
+        framed = _Ways(picture, [p.id for parts in (picture.nodes, picture.clusters) for p in parts])
+        loops |= framed.loops([*starts, *range(len(framed.out))])[0]
+    return Spine(tuple(names), frozenset(edges), frozenset(loops), _apart(picture, names))
+
+
+class _Ways:
+    """The edges between some parts of a picture, which are called by their places."""
+
+    def __init__(self, picture: Picture, ids: list[str]) -> None:
+        place = {ident: i for i, ident in enumerate(ids)}
+        self.out: list[list[int]] = [[] for _ in ids]
+        """The edges that leave each part."""
+        self.target = [-1] * len(picture.edges)
+        self.entered: set[int] = set()
+        for i, e in enumerate(picture.edges):
+            source, target = place.get(e.source), place.get(e.target)
+            if source is not None and target is not None:
+                self.out[source].append(i)
+                self.target[i] = target
+                if source != target:
+                    self.entered.add(target)
+
+    def entrances(self) -> list[int]:
+        """Return the parts that no other part leads to."""
+        return [i for i in range(len(self.out)) if i not in self.entered]
+
+    def loops(self, roots: list[int]) -> tuple[set[int], list[int]]:
+        """Return the edges that lead back to an open part, and all parts in the order in which the search left them."""
+        loops: set[int] = set()
+        order: list[int] = []
+        state = [0] * len(self.out)  # 1 open, 2 left
+        for root in roots:
+            if state[root]:
+                continue
+            state[root] = 1
+            path = [(root, iter(self.out[root]))]
+            while path:
+                part, edges = path[-1]
+                for i in edges:
+                    target = self.target[i]
+                    if state[target] == 1:
+                        loops.add(i)
+                    elif not state[target]:
+                        state[target] = 1
+                        path.append((target, iter(self.out[target])))
+                        break
+                else:
+                    state[part] = 2
+                    order.append(part)
+                    path.pop()
+        return loops, order
 
 
 def _apart(picture: Picture, spine_nodes: list[str]) -> frozenset[str]:
@@ -82,41 +131,3 @@ def _apart(picture: Picture, spine_nodes: list[str]) -> frozenset[str]:
             found.add(node)
         inside = inside or node in forking
     return frozenset(found)
-
-
-def _framed_loops(picture: Picture, starts: list[str]) -> set[int]:
-    """Return the edges that lead back where frames are steps of the way; none in a picture without frames."""
-    if not picture.clusters:
-        return set()
-    out: dict[str, list[int]] = {n.id: [] for n in picture.nodes}
-    out |= {c.id: [] for c in picture.clusters}
-    for i, e in enumerate(picture.edges):
-        out[e.source].append(i)
-    return _loops(picture, out, [*starts, *out])[0]
-
-
-def _loops(picture: Picture, out: dict[str, list[int]], roots: list[str]) -> tuple[set[int], list[str]]:
-    """Return the edges that lead back to an open node, and all nodes in the order in which the search left them."""
-    loops: set[int] = set()
-    order: list[str] = []
-    state: dict[str, int] = {}  # 1 open, 2 left
-    for root in roots:
-        if root in state:
-            continue
-        state[root] = 1
-        path = [(root, iter(out[root]))]
-        while path:
-            node, edges = path[-1]
-            for i in edges:
-                target = picture.edges[i].target
-                if state.get(target) == 1:
-                    loops.add(i)
-                elif target not in state:
-                    state[target] = 1
-                    path.append((target, iter(out[target])))
-                    break
-            else:
-                state[node] = 2
-                order.append(node)
-                path.pop()
-    return loops, order

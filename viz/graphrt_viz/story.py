@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from graphrt_viz.picture import EdgeMark
+from graphrt_viz.picture import EdgeMark, PEdge
 from graphrt_viz.wording import count, duration, money, plural, shorten, visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from graphrt_viz.picture import NodeMark, PCluster, PEdge, Picture, PNode, Status
+    from graphrt_viz.picture import NodeMark, PCluster, Picture, PNode, Status
 
 FEW_STEPS = 3
 """Crossings up to which each is named; more are counted."""
@@ -27,6 +27,8 @@ def names_of(picture: Picture) -> dict[str, str]:
     uses: dict[str, int] = {}
     for name in shown.values():
         uses[name] = uses.get(name, 0) + 1
+    if len(uses) == len(shown):
+        return shown
     starts = {n.id for n in picture.nodes if n.kind == "start"}  # nothing leads to them, so nothing need name them
     return {k: name if uses[name] == 1 or k in starts else f"{name} ({visible(k)})" for k, name in shown.items()}
 
@@ -55,6 +57,11 @@ def condition(edge: PEdge) -> str:
     words += [("retry " if edge.retry else "") + f"≤ {edge.bound}"] if edge.bound is not None else []
     words += [f"{edge.at_once} at once"] if edge.at_once is not None else []
     return " ".join(words)
+
+
+def is_bare(edge: PEdge) -> bool:
+    """Say whether an edge is an arrow and nothing else, as most edges of a definition are."""
+    return edge == PEdge(edge.source, edge.target, tooltip=edge.tooltip)
 
 
 def crossings(mark: EdgeMark) -> str:
@@ -159,7 +166,8 @@ CHANGES: Final[Mapping[str, str]] = {
 
 def compared(part: PNode | PEdge | PCluster) -> list[str]:
     """Return what a comparison says of a part of a picture, one fact a line."""
-    return ([CHANGES[part.change].lower()] if part.change in CHANGES else []) + list(part.notes)
+    said = [CHANGES[part.change].lower()] if part.change in CHANGES else []
+    return [*said, *part.notes] if part.notes else said
 
 
 def remarked(part: PNode | PEdge | PCluster | Picture) -> list[str]:
@@ -169,8 +177,10 @@ def remarked(part: PNode | PEdge | PCluster | Picture) -> list[str]:
 
 def all_remarked(picture: Picture) -> list[tuple[str, str]]:
     """Return all remarks on a picture, each with what it is about; what it is about is empty for the whole."""
-    names = names_of(picture)
     said = [("", text) for text in remarked(picture)]
+    if not any(part.remarks for parts in (picture.nodes, picture.clusters, picture.edges) for part in parts):
+        return said
+    names = names_of(picture)
     said += [(names[n.id], text) for n in picture.nodes for text in remarked(n)]
     said += [(names[c.id], text) for c in picture.clusters for text in remarked(c)]
     return said + [(f"{names[e.source]} → {names[e.target]}", text) for e in picture.edges for text in remarked(e)]
@@ -178,7 +188,7 @@ def all_remarked(picture: Picture) -> list[tuple[str, str]]:
 
 def badges(part: PNode | PEdge | PCluster) -> list[str]:
     """Return the remarks on a part as short as they go, one a line (`GR201 error`)."""
-    return list(dict.fromkeys(f"{r.code} {r.severity}" for r in part.remarks))
+    return list(dict.fromkeys([f"{r.code} {r.severity}" for r in part.remarks])) if part.remarks else []
 
 
 def is_ghost(part: PNode | PEdge | PCluster, picture: Picture) -> bool:

@@ -26,6 +26,11 @@ def visible(text: str) -> str:
     return "".join(c if _is_plain(c) else _escape(c) for c in text)
 
 
+def is_word(text: str) -> bool:
+    """Say whether a text is of ASCII letters, digits and underscores alone, as most names are."""
+    return text.isascii() and text.replace("_", "a").isalnum()
+
+
 def _is_plain(c: str) -> bool:
     if " " <= c <= "~":
         return True

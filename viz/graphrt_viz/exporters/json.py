@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from graphrt_viz.picture import to_json
+import msgspec
+
+from graphrt_viz.picture import canonical
 
 if TYPE_CHECKING:
     from graphrt_viz.exporters.dot import Direction
@@ -17,5 +19,8 @@ if TYPE_CHECKING:
 def export(picture: Picture, theme: Theme, direction: Direction = "TB", room: Room | None = None) -> str:
     """Return the picture's JSON form with its digest, indented; theme, direction and room have no meaning here."""
     del theme, direction, room
-    form = to_json(picture) | {"digest": f"graphrt-picture sha256:{picture.digest}"}
-    return json.dumps(form, indent=1, sort_keys=True, ensure_ascii=True, allow_nan=False) + "\n"
+    form = canonical(picture, digest=f"graphrt-picture sha256:{picture.digest}")
+    try:
+        return msgspec.json.format(form, indent=1) + "\n"
+    except msgspec.DecodeError:  # half of a character, which JSON can hold and msgspec does not read
+        return json.dumps(json.loads(form), indent=1) + "\n"

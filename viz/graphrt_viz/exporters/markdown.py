@@ -6,11 +6,12 @@ Every sign that Markdown could read something into stands behind a backslash, so
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from graphrt_viz import story
 from graphrt_viz.looks import TAGS
-from graphrt_viz.wording import count, duration, money, shorten, visible
+from graphrt_viz.wording import count, duration, is_word, money, shorten, visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _MEANT: Final = re.compile(r"[!\"#$%&*+/:;<=>?@\[\\\]^_`{|}~]")
 _LINKED: Final = re.compile(r"(?i)\bwww\.")
 _MOST: Final = 200
+_NO_FACTS: Final = [""] * 8
 
 
 def export(picture: Picture, theme: Theme, direction: Direction = "TB", room: Room | None = None) -> str:
@@ -34,13 +36,15 @@ def export(picture: Picture, theme: Theme, direction: Direction = "TB", room: Ro
         parts.append(plain(picture.subtitle))
     parts += [_nodes(picture, names)] if picture.nodes else []
     parts += [_edges(picture, names)] if picture.edges else []
-    parts += [_remarks(picture)] if story.all_remarked(picture) else []
+    parts += [_remarks(said)] if (said := story.all_remarked(picture)) else []
     parts.append(f"<!-- graphrt-picture sha256:{picture.digest} -->")
     return "\n\n".join(parts) + "\n"
 
 
 def plain(text: str) -> str:
     """Return visible text in which nothing is Markdown."""
+    if is_word(text):
+        return text.replace("_", "\\_")
     text = _MEANT.sub(r"\\\g<0>", visible(text))
     text = _LINKED.sub(lambda m: m[0][:-1] + "\\.", text)
     inner = text.strip(" ")
@@ -50,9 +54,9 @@ def plain(text: str) -> str:
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a table without the columns in which nothing stands; cells are Markdown already."""
-    kept = [i for i in range(len(heads)) if i == 0 or any(r[i] for r in rows)]
-    lines = [[heads[i] for i in kept], ["---"] * len(kept), *([r[i] for i in kept] for r in rows)]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+    columns = [(head, "---", *cells) for head, *cells in zip(heads, *rows, strict=True)]
+    kept = [columns[0], *(column for column in columns[1:] if any(column[2:]))]
+    return "\n".join([f"| {' | '.join(cells)} |" for cells in zip(*kept, strict=True)])
 
 
 def _nodes(picture: Picture, names: Mapping[str, str]) -> str:
@@ -60,25 +64,31 @@ def _nodes(picture: Picture, names: Mapping[str, str]) -> str:
     for node in picture.nodes:
         if node.kind == "start":
             continue
-        kind = (shorten(node.tag, _MOST) or TAGS.get(node.kind, node.kind)).split(" · ")[0].lower().replace("_", " ")
+        kind = _kind_of(node.tag, node.kind)
         about = plain(shorten(node.subtitle, _MOST)) if node.subtitle else ""
-        tools = ", ".join(plain(t) for t in node.tools)
+        tools = ", ".join([plain(t) for t in node.tools])
         within = names[node.cluster] if node.cluster is not None else ""
-        compared = "; ".join(plain(shorten(text, _MOST)) for text in story.compared(node))
-        rows.append([names[node.id], plain(kind), within, about, tools, *_facts(node.mark, picture), compared])
+        compared = _joined(story.compared(node))
+        rows.append([names[node.id], kind, within, about, tools, *_facts(node.mark, picture), compared])
     for frame in picture.clusters:
         kind = plain(shorten(frame.tag or "subgraph", _MOST).lower())
         within = names[frame.parent] if frame.parent is not None else ""
-        compared = "; ".join(plain(shorten(text, _MOST)) for text in story.compared(frame))
+        compared = _joined(story.compared(frame))
         rows.append([names[frame.id], kind, within, "", "", *_facts(frame.mark, picture), compared])
     heads = ["Node", "Kind", "In", "About", "Tools"]
     heads += ["Status", "Visits", "Attempts", "Time", "Waited", "Tokens", "Cost", "What happened", "Compared"]
     return table(heads, rows)
 
 
+@lru_cache(256)
+def _kind_of(tag: str, kind: str) -> str:
+    """Return the kind of a node in words; they are the same few in a whole picture."""
+    return plain((shorten(tag, _MOST) or TAGS.get(kind, kind)).split(" · ")[0].lower().replace("_", " "))
+
+
 def _facts(mark: NodeMark | None, picture: Picture) -> list[str]:
     if picture.shows != "run":
-        return [""] * 8
+        return _NO_FACTS
     if mark is None:
         return ["not visited", *[""] * 7]
     said = [mark.error] if mark.error else [f"answer: {mark.outcome}"] if mark.outcome else []
@@ -91,8 +101,12 @@ def _facts(mark: NodeMark | None, picture: Picture) -> list[str]:
         duration(mark.waited_s) if mark.waited_s else "",
         count(mark.tokens) if mark.tokens else "",
         plain(money(mark.cost_usd)) if mark.cost_usd else "",
-        "; ".join(plain(shorten(text, _MOST)) for text in said),
+        _joined(said),
     ]
+
+
+def _joined(said: Sequence[str]) -> str:
+    return "; ".join([plain(shorten(text, _MOST)) for text in said]) if said else ""
 
 
 def _edges(picture: Picture, names: Mapping[str, str]) -> str:
@@ -105,19 +119,20 @@ def _edges(picture: Picture, names: Mapping[str, str]) -> str:
                 plain(shorten(text, _MOST)) if (text := story.condition(e)) else "",
                 _kind(e),
                 *_crossed(e, picture),
-                "; ".join(plain(shorten(said, _MOST)) for said in story.compared(e)),
+                _joined(story.compared(e)),
             ]
             for e in picture.edges
         ],
     )
 
 
-def _remarks(picture: Picture) -> str:
-    said = story.all_remarked(picture)
+def _remarks(said: Sequence[tuple[str, str]]) -> str:
     return table(["Remark", "About"], [[plain(text), plain(about)] for about, text in said])
 
 
 def _kind(edge: PEdge) -> str:
+    if not (edge.error or edge.fork or edge.retry or edge.each):
+        return ""
     kinds = [name for name in ("error", "fork", "retry") if getattr(edge, name)]
     return ", ".join([*kinds, *(["each"] if edge.each else [])])
 

@@ -8,13 +8,15 @@ collapsed first.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from graphrt_viz import story
 from graphrt_viz.collapse import collapsed
 from graphrt_viz.looks import TAGS, tag
+from graphrt_viz.outline import Outline
 from graphrt_viz.spine import spine
-from graphrt_viz.wording import plural, shorten, visible
+from graphrt_viz.wording import is_word, plural, shorten, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -46,26 +48,23 @@ _SHAPES: Final[Mapping[str, tuple[str, str]]] = {
 def export(picture: Picture, theme: Theme, direction: Direction = "TB", room: Room | None = None) -> str:
     """Return the picture as a Mermaid flowchart; `room` has no meaning here."""
     del room
-    drawn, most = picture, 80
-    text = _text(picture, drawn, theme, direction, most)
-    if len(drawn.edges) > MOST_EDGES or len(text) > _MOST_TEXT:
-        drawn = collapsed(picture, MOST_EDGES)
-        while len(text := _text(picture, drawn, theme, direction, most)) > _MOST_TEXT and most > 12:
-            most //= 2
-        if len(text) > _MOST_TEXT:
-            text = _text(picture, collapsed(picture, 0), theme, direction, most)
-    return text
+    most = 80
+    drawn = collapsed(picture, MOST_EDGES)
+    while len(text := _text(picture, drawn, theme, direction, most)) > _MOST_TEXT and most > 12:
+        most //= 2
+    return text if len(text) <= _MOST_TEXT else _text(picture, collapsed(picture, 0), theme, direction, most)
 
 
 def _text(picture: Picture, drawn: Picture, theme: Theme, direction: Direction, most: int) -> str:
+    outline = Outline(drawn)
     lines = [
         f"%% graphrt-picture sha256:{picture.digest} theme={theme.name} direction={direction}",
         f"%% {re.sub(r'[^ -z|~]', '', shorten(picture.title, 80))}",
         *collapse_note(picture, drawn),
         *remarks(picture),
         f"flowchart {'LR' if direction == 'LR' else 'TD'}",
-        *_body(drawn, most),
-        *_styles(drawn, theme),
+        *_body(drawn, outline, most),
+        *_styles(drawn, outline, theme),
     ]
     return "\n".join(lines) + "\n"
 
@@ -88,6 +87,8 @@ def remarks(picture: Picture) -> list[str]:
 
 def safe(text: str) -> str:
     """Return `text` as the content of a quoted Mermaid label, never empty."""
+    if is_word(text):
+        return text.replace("_", "#95;")
     shown = visible(text)
     out = _UNSAFE.sub(lambda m: f"#{ord(m[0])};", shown)
     out = out.replace("#92;n", "#92;<wbr/>n")  # else the two are taken for the end of a line
@@ -98,31 +99,28 @@ def safe(text: str) -> str:
     return out if out.strip() else "#32;"
 
 
-def _body(picture: Picture, most: int) -> Iterable[str]:
-    ids = _ids(picture)
-    yield from _inside(picture, None, ids, most, "  ")
+def _body(picture: Picture, outline: Outline, most: int) -> Iterable[str]:
+    yield from _inside(picture, None, outline, most, "  ")
+    ids = outline.ids
     for edge in picture.edges:
+        if picture.shows == "flow" and story.is_bare(edge):
+            yield f"  {ids[edge.source]} --> {ids[edge.target]}"
+            continue
         arrow = _arrow(edge, picture)
         text = edge_text(edge, picture, most)
         label = f'|"{text}"|' if text else ""
         yield f"  {ids[edge.source]} {arrow}{label} {ids[edge.target]}"
 
 
-def _ids(picture: Picture) -> dict[str, str]:
-    ids = {n.id: f"n{i}" for i, n in enumerate(picture.nodes, 1)}
-    return ids | {c.id: f"c{i}" for i, c in enumerate(picture.clusters, 1)}
-
-
-def _inside(picture: Picture, cluster: str | None, ids: Mapping[str, str], most: int, indent: str) -> Iterable[str]:
-    for node in picture.nodes:
-        if node.cluster == cluster:
-            before, after = _SHAPES[node.kind]
-            yield f'{indent}{ids[node.id]}{before}"{node_text(node, picture, most)}"{after}'
-    for frame in picture.clusters:
-        if frame.parent == cluster:
-            yield f'{indent}subgraph {ids[frame.id]}["{safe(frame_text(frame, most))}"]'
-            yield from _inside(picture, frame.id, ids, most, indent + "  ")
-            yield f"{indent}end"
+def _inside(picture: Picture, cluster: str | None, outline: Outline, most: int, indent: str) -> Iterable[str]:
+    ids = outline.ids
+    for node in outline.within(cluster):
+        before, after = _SHAPES[node.kind]
+        yield f'{indent}{ids[node.id]}{before}"{node_text(node, picture, most)}"{after}'
+    for frame in outline.inside(cluster):
+        yield f'{indent}subgraph {ids[frame.id]}["{safe(frame_text(frame, most))}"]'
+        yield from _inside(picture, frame.id, outline, most, indent + "  ")
+        yield f"{indent}end"
 
 
 def frame_text(frame: PCluster, most: int) -> str:
@@ -134,8 +132,7 @@ def node_text(node: PNode, picture: Picture, most: int) -> str:
     """Return a node's label: kind, name, tools, and what a run did."""
     if node.kind == "start" and not node.name:
         return "#32;"
-    lines = [tag(node, run=picture.shows == "run")] if node.kind in TAGS else []
-    lines.append(shorten(node.name or node.kind.replace("_", " "), most))
+    lines = [shorten(node.name or node.kind.replace("_", " "), most)]
     if picture.shows == "flow" and node.subtitle:
         lines.append(shorten(node.subtitle, most))
     if node.tools:
@@ -143,8 +140,16 @@ def node_text(node: PNode, picture: Picture, most: int) -> str:
     if node.mark is not None:
         lines += [facts] if (facts := story.brief(node.mark)) else []
         lines += [shorten(node.mark.error, most)] if node.mark.error else []
-    lines += [shorten(text, most) for text in (*node.notes, *story.badges(node))]
-    return "<br/>".join(safe(text) for text in lines if text)
+    if node.notes or node.remarks:
+        lines += [shorten(text, most) for text in (*node.notes, *story.badges(node))]
+    texts = [safe(text) for text in lines if text]
+    return "<br/>".join([_safe_tag(tag(node, run=picture.shows == "run")), *texts] if node.kind in TAGS else texts)
+
+
+@lru_cache(256)
+def _safe_tag(text: str) -> str:
+    """Return the word above a name; they are the same few in a whole picture."""
+    return safe(text)
 
 
 def edge_text(edge: PEdge, picture: Picture, most: int) -> str:
@@ -202,8 +207,8 @@ def style_text(name: str, theme: Theme) -> str:
     return f"fill:{shade.fill},stroke:{shade.stroke},color:{ink}{dash}"
 
 
-def _styles(picture: Picture, theme: Theme) -> Iterable[str]:
-    ids = _ids(picture)
+def _styles(picture: Picture, outline: Outline, theme: Theme) -> Iterable[str]:
+    ids = outline.ids
     groups: dict[str, list[str]] = {}
     for node in picture.nodes:
         groups.setdefault(style_of(node, picture), []).append(ids[node.id])

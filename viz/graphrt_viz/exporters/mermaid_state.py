@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 from graphrt_viz import story
 from graphrt_viz.collapse import collapsed
 from graphrt_viz.exporters import mermaid
+from graphrt_viz.looks import BARS
+from graphrt_viz.outline import Outline
 from graphrt_viz.wording import shorten
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from graphrt_viz.exporters.dot import Direction
     from graphrt_viz.looks import Room
@@ -28,9 +30,7 @@ def export(picture: Picture, theme: Theme, direction: Direction = "TB", room: Ro
     """Return the picture as a Mermaid state diagram; `room` has no meaning here."""
     del room
     drawn = collapsed(picture, mermaid.MOST_EDGES)
-    ids = {n.id: f"n{i}" for i, n in enumerate(drawn.nodes, 1)}
-    ids |= {c.id: f"c{i}" for i, c in enumerate(drawn.clusters, 1)}
-    ids |= {n.id: "[*]" for n in drawn.nodes if _is_dot(n)}
+    outline = Outline(drawn, dot="[*]")
     lines = [
         f"%% graphrt-picture sha256:{picture.digest} theme={theme.name} direction={direction}",
         f"%% {re.sub(r'[^ -z|~]', '', shorten(picture.title, 80))}",
@@ -38,27 +38,32 @@ def export(picture: Picture, theme: Theme, direction: Direction = "TB", room: Ro
         *mermaid.remarks(picture),
         "stateDiagram-v2",
         f"  direction {direction}",
-        *_inside(drawn, None, ids, "  "),
-        *_transitions(drawn, ids),
-        *_styles(drawn, theme, ids),
+        *_inside(drawn, None, outline, story.beginnings(drawn), "  "),
+        *_transitions(drawn, outline.ids),
+        *_styles(drawn, theme, outline.ids),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _inside(picture: Picture, cluster: str | None, ids: Mapping[str, str], indent: str) -> Iterable[str]:
-    starts = story.beginnings(picture)
-    for node in picture.nodes:
-        if node.cluster == cluster and not _is_dot(node):
-            bar = node.kind in {"join", "fork"} and not node.name
+def _inside(
+    picture: Picture,
+    cluster: str | None,
+    outline: Outline,
+    starts: Mapping[str | None, Sequence[PEdge]],
+    indent: str,
+) -> Iterable[str]:
+    ids = outline.ids
+    for node in outline.within(cluster):
+        if not _is_dot(node):
+            bar = node.kind in BARS and not node.name
             yield f"{indent}state {ids[node.id]} <<{node.kind}>>" if bar else _state(node, picture, ids, indent)
-    for frame in picture.clusters:
-        if frame.parent == cluster:
-            yield f'{indent}state "{_plain(mermaid.safe(shorten(frame.name, _MOST)))}" as {ids[frame.id]}'
-            yield f"{indent}state {ids[frame.id]} {{"
-            for edge in starts.get(frame.id, ()):
-                yield f"{indent}  {_transition(edge, picture, ids)}"
-            yield from _inside(picture, frame.id, ids, indent + "  ")
-            yield f"{indent}}}"
+    for frame in outline.inside(cluster):
+        yield f'{indent}state "{_plain(mermaid.safe(shorten(frame.name, _MOST)))}" as {ids[frame.id]}'
+        yield f"{indent}state {ids[frame.id]} {{"
+        for edge in starts.get(frame.id, ()):
+            yield f"{indent}  {_transition(edge, picture, ids)}"
+        yield from _inside(picture, frame.id, outline, starts, indent + "  ")
+        yield f"{indent}}}"
 
 
 def _plain(label: str) -> str:
@@ -86,6 +91,8 @@ def _transitions(picture: Picture, ids: Mapping[str, str]) -> Iterable[str]:
 
 
 def _transition(edge: PEdge, picture: Picture, ids: Mapping[str, str]) -> str:
+    if picture.shows == "flow" and story.is_bare(edge):
+        return f"{ids[edge.source]} --> {ids[edge.target]}"
     label = _plain(mermaid.edge_text(edge, picture, _MOST))
     return f"{ids[edge.source]} --> {ids[edge.target]}" + (f" : {label}" if label else "")
 
@@ -93,7 +100,7 @@ def _transition(edge: PEdge, picture: Picture, ids: Mapping[str, str]) -> str:
 def _styles(picture: Picture, theme: Theme, ids: Mapping[str, str]) -> Iterable[str]:
     groups: dict[str, list[str]] = {}
     for node in picture.nodes:
-        if not _is_dot(node) and (node.name or node.kind not in {"join", "fork"}):
+        if not _is_dot(node) and (node.name or node.kind not in BARS):
             groups.setdefault(mermaid.style_of(node, picture), []).append(ids[node.id])
     for name in sorted(groups):
         yield f"  classDef {name} {mermaid.style_text(name, theme)}"

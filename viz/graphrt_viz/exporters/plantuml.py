@@ -7,11 +7,13 @@ preprocessor nor its markup finds anything in a name.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from graphrt_viz import story
-from graphrt_viz.looks import TAGS, tag
-from graphrt_viz.wording import shorten, visible
+from graphrt_viz.looks import BARS, TAGS, tag
+from graphrt_viz.outline import Outline
+from graphrt_viz.wording import is_word, shorten, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -28,9 +30,8 @@ _MOST: Final = 80
 def export(picture: Picture, theme: Theme, direction: Direction = "TB", room: Room | None = None) -> str:
     """Return the picture as a PlantUML state diagram; `room` has no meaning here."""
     del room
-    ids = {n.id: f"n{i}" for i, n in enumerate(picture.nodes, 1)}
-    ids |= {c.id: f"c{i}" for i, c in enumerate(picture.clusters, 1)}
-    ids |= {n.id: "[*]" for n in picture.nodes if n.kind == "start" and not n.name}
+    outline = Outline(picture, dot="[*]")
+    ids = outline.ids
     starts = {
         frame: [_edge(e, picture, ids, theme) for e in edges] for frame, edges in story.beginnings(picture).items()
     }
@@ -42,7 +43,7 @@ def export(picture: Picture, theme: Theme, direction: Direction = "TB", room: Ro
         *(["left to right direction"] if direction == "LR" else []),
         f"title {safe(shorten(picture.title, _MOST)) or '<U+0020>'}",
         *_skin(theme),
-        *_inside(picture, None, ids, starts, ""),
+        *_inside(picture, None, outline, starts, ""),
         *(_edge(e, picture, ids, theme) for e in picture.edges if ids[e.source] != "[*]"),
         "@enduml",
     ]
@@ -51,6 +52,8 @@ def export(picture: Picture, theme: Theme, direction: Direction = "TB", room: Ro
 
 def safe(text: str) -> str:
     """Return `text` as PlantUML shows it, whatever it holds."""
+    if is_word(text):
+        return text.replace("_", "<U+005F>")
     return _UNSAFE.sub(lambda m: f"<U+{ord(m[0]):04X}>", visible(text))
 
 
@@ -71,41 +74,54 @@ def _skin(theme: Theme) -> Iterable[str]:
 def _inside(
     picture: Picture,
     cluster: str | None,
-    ids: Mapping[str, str],
+    outline: Outline,
     starts: Mapping[str | None, Sequence[str]],
     indent: str,
 ) -> Iterable[str]:
+    ids = outline.ids
     for text in starts.get(cluster, ()):
         yield indent + text
-    for node in picture.nodes:
-        if node.cluster == cluster and ids[node.id] != "[*]":
-            yield indent + _node(node, picture, ids)
-    for frame in picture.clusters:
-        if frame.parent == cluster:
-            yield f'{indent}state "{safe(shorten(frame.name, _MOST)) or "<U+0020>"}" as {ids[frame.id]} {{'
-            yield from _inside(picture, frame.id, ids, starts, indent + "  ")
-            yield f"{indent}}}"
+    for node in outline.within(cluster):
+        if (key := ids[node.id]) != "[*]":
+            yield indent + _node(node, picture, key)
+    for frame in outline.inside(cluster):
+        yield f'{indent}state "{safe(shorten(frame.name, _MOST)) or "<U+0020>"}" as {ids[frame.id]} {{'
+        yield from _inside(picture, frame.id, outline, starts, indent + "  ")
+        yield f"{indent}}}"
 
 
-def _node(node: PNode, picture: Picture, ids: Mapping[str, str]) -> str:
-    key = ids[node.id]
-    if node.kind in {"join", "fork"} and not node.name:
+def _node(node: PNode, picture: Picture, key: str) -> str:
+    if node.kind in BARS and not node.name:
         return f"state {key} <<{node.kind}>>"
+    label = "\\n".join([safe(text) or "<U+0020>" for text in _lines(node, picture)])
+    kind = tag(node, run=picture.shows == "run") if node.kind in TAGS else node.kind.replace("_", " ").upper()
+    return f'state "<size:9>{_safe_tag(kind)}</size>\\n{label}" as {key}{_colour(node, picture)}'
+
+
+def _lines(node: PNode, picture: Picture) -> list[str]:
+    """Return what a node's label says, below its kind."""
     lines = [shorten(node.name or node.kind.replace("_", " "), _MOST)]
-    if picture.shows == "flow" and node.subtitle:
+    if node.subtitle and picture.shows == "flow":
         lines.append(shorten(node.subtitle, _MOST))
     if node.tools:
         lines.append(shorten(", ".join(node.tools), _MOST))
     if node.mark is not None:
         lines += [text for text in (story.brief(node.mark), shorten(node.mark.error or "", _MOST)) if text]
-    lines += [shorten(text, _MOST) for text in (*node.notes, *story.badges(node))]
-    label = "\\n".join(safe(text) or "<U+0020>" for text in lines)
-    kind = tag(node, run=picture.shows == "run") if node.kind in TAGS else node.kind.replace("_", " ").upper()
-    return f'state "<size:9>{safe(kind)}</size>\\n{label}" as {key}{_colour(node, picture)}'
+    if node.notes or node.remarks:
+        lines += [shorten(text, _MOST) for text in (*node.notes, *story.badges(node))]
+    return lines
+
+
+@lru_cache(256)
+def _safe_tag(text: str) -> str:
+    """Return the word above a name; they are the same few in a whole picture."""
+    return safe(text)
 
 
 def _colour(node: PNode, picture: Picture) -> str:
     """Return how a node that stands out is painted; the others keep the common look."""
+    if picture.shows == "flow" and not node.change:
+        return ""
     if story.is_ghost(node, picture) or node.change in {"removed", "second"}:
         return " #line.dashed"
     failed = node.mark is not None and node.mark.status == "failed"
@@ -113,6 +129,8 @@ def _colour(node: PNode, picture: Picture) -> str:
 
 
 def _edge(edge: PEdge, picture: Picture, ids: Mapping[str, str], theme: Theme) -> str:
+    if picture.shows == "flow" and story.is_bare(edge):
+        return f"{ids[edge.source]} --> {ids[edge.target]}"
     taken = edge.mark is not None and edge.mark.taken > 0
     style = [theme.bad.stroke] if edge.error else [theme.path] if taken else []
     style += ["dashed"] if story.is_dashed(edge, picture) else ["bold"] if taken or edge.change or edge.level else []

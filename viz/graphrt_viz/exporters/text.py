@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import replace
 
 from graphrt_viz import story
+from graphrt_viz.outline import Outline
 from graphrt_viz.wording import shorten, visible
 
 if TYPE_CHECKING:
@@ -46,29 +47,32 @@ def export(picture: Picture, theme: Theme, direction: Direction = "TB", room: Ro
     for edge in picture.edges:
         leaving.setdefault(edge.source, []).append(edge)
     lines = [" · ".join(visible(t) for t in (picture.title, picture.subtitle) if t)]
-    lines += _inside(picture, None, names, leaving, "")
+    lines += _inside(picture, None, Outline(picture), names, leaving, "")
     lines += _remarks(picture)
     lines += ["", f"graphrt-picture sha256:{picture.digest}"]
     return "\n".join(text.rstrip() for text in lines) + "\n"
 
 
 def _inside(
-    picture: Picture, cluster: str | None, names: Mapping[str, str], leaving: Mapping[str, list[PEdge]], indent: str
+    picture: Picture,
+    cluster: str | None,
+    outline: Outline,
+    names: Mapping[str, str],
+    leaving: Mapping[str, list[PEdge]],
+    indent: str,
 ) -> Iterable[str]:
-    for node in picture.nodes:
-        if node.cluster == cluster:
-            yield indent
-            yield indent + _node(node, names, picture)
-            yield from _edges(leaving.get(node.id, ()), names, picture, indent)
-    for frame in picture.clusters:
-        if frame.parent == cluster:
-            yield indent
-            facts = "".join(f" · {visible(text)}" for text in (*story.compared(frame), *story.badges(frame)))
-            facts += f" · {_story(frame.mark)}" if frame.mark is not None else ""
-            yield f"{indent}┌ {names[frame.id]} · {visible(frame.tag or 'subgraph').lower()}{facts}"
-            yield from _inside(picture, frame.id, names, leaving, indent + "│ ")
-            yield indent + "└"
-            yield from _edges(leaving.get(frame.id, ()), names, picture, indent)
+    for node in outline.within(cluster):
+        yield indent
+        yield indent + _node(node, names, picture)
+        yield from _edges(leaving.get(node.id, ()), names, picture, indent)
+    for frame in outline.inside(cluster):
+        yield indent
+        facts = "".join(f" · {visible(text)}" for text in (*story.compared(frame), *story.badges(frame)))
+        facts += f" · {_story(frame.mark)}" if frame.mark is not None else ""
+        yield f"{indent}┌ {names[frame.id]} · {visible(frame.tag or 'subgraph').lower()}{facts}"
+        yield from _inside(picture, frame.id, outline, names, leaving, indent + "│ ")
+        yield indent + "└"
+        yield from _edges(leaving.get(frame.id, ()), names, picture, indent)
 
 
 def _node(node: PNode, names: Mapping[str, str], picture: Picture) -> str:
@@ -84,7 +88,7 @@ def _node(node: PNode, names: Mapping[str, str], picture: Picture) -> str:
     elif picture.shows == "heat" and node.level is None and node.kind != "start":
         parts.append("not visited")
     parts += [visible(text) for text in (*story.compared(node), *story.badges(node))]
-    return " · ".join(p for p in parts if p)
+    return " · ".join([p for p in parts if p])
 
 
 def _remarks(picture: Picture) -> Iterable[str]:
@@ -105,11 +109,14 @@ def _edges(edges: Iterable[PEdge], names: Mapping[str, str], picture: Picture, i
     listed = list(edges)
     for i, edge in enumerate(listed):
         branch = "└" if i == len(listed) - 1 else "├"
+        if picture.shows == "flow" and story.is_bare(edge):
+            yield f"{indent}{branch}──▶ {names[edge.target]}"
+            continue
         strong = edge.level is not None or (edge.mark is not None and edge.mark.taken > 0)
         stroke, head = ("╌", "▷") if story.is_dashed(edge, picture) else ("═" if strong else "─", "▶")
         label = _label(edge)
         middle = f" {label} " if label else ""
-        said = "".join(f"   ({visible(text)})" for text in story.badges(edge))
+        said = "".join([f"   ({visible(text)})" for text in story.badges(edge)])
         yield f"{indent}{branch}{stroke}{middle}{stroke}{head} {names[edge.target]}{_crossed(edge, picture)}{said}"
 
 
