@@ -54,6 +54,12 @@ def check_run_id(run: str) -> str:
     return run
 
 
+def in_use(run: str, fork: str) -> UseError:
+    """Say that a run cannot be deleted, because another one begins with its records."""
+    message = f"run {run!r} cannot be deleted without its fork {fork!r}, which begins with its records"
+    return UseError(message, run=run, fork=fork)
+
+
 class RunInfo(msgspec.Struct, frozen=True):
     """One line of a list of runs."""
 
@@ -191,6 +197,28 @@ class Store(Protocol):
 
         Of a flow, with a status, forked from `parent`, with a deadline up to `due_before`. `before` is the run that the
         page before ended with; `limit` bounds the page.
+        """
+        ...
+
+    def delete(self, runs: Sequence[str]) -> Awaitable[None] | None:
+        """Forget runs for good, each whole or not at all, the first one first; see `graphrt.stores.pruning`.
+
+        Refused before anything is deleted, but where a run is taken up in the same moment.
+
+        Raises:
+            RunNotFound: there is no such run.
+            RunLocked: somebody owns one of them, and lives.
+            UseError: one that is not among them is a fork of one of them, and would lose its beginning.
+            StoreFault: the store cannot be written.
+        """
+        ...
+
+    def compact(self) -> None:
+        """Give the room that deleted runs have left back to the system, as far as it was not given back already.
+
+        Raises:
+            RunLocked: somebody owns a run, and would have to wait for too long.
+            StoreFault: the store cannot be written.
         """
         ...
 

@@ -145,6 +145,15 @@ PAGES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "endpoint": tuple(f"graphrt.testing.endpoint:{name}" for name in ("Endpoint", "Answer", "Received")),
     "stores": ("graphrt.stores:open_store", "graphrt.ports:Store", "graphrt.ports:RunInfo"),
+    "pruning": (
+        "graphrt.stores.pruning:to_prune",
+        "graphrt.stores.pruning:prune",
+        "graphrt.stores.pruning:Pruning",
+        "graphrt.stores.pruning:Kept",
+        "graphrt.stores.pruning:to_delete",
+        "graphrt.stores.pruning:turns_of",
+        "graphrt.stores.pruning:carry_out",
+    ),
     "store-kinds": (
         "graphrt.stores.sqlite:SqliteStore",
         "graphrt.stores.jsonl:JsonlStore",

@@ -91,6 +91,8 @@ class Conversation:
 
     def last(self) -> int:
         """Return the number of the last turn that has begun; 0 if none has."""
+        if self._last and self.info(self._last) is None:
+            self._forget()
         low, step = self._last, 1
         while self.info(low + step) is not None:  # the next ones, then ever further on
             low += step
@@ -101,6 +103,12 @@ class Conversation:
             low, high = (middle, high) if self.info(middle) is not None else (low, middle)
         self._last = low
         return low
+
+    def _forget(self) -> None:
+        """Know nothing: turns that we knew of were deleted."""
+        self._last = self._told_to = 0
+        self._seen = (0, Past())
+        self._told = []
 
     def past(self) -> Past:
         """Return what the completed turns left."""
@@ -119,9 +127,10 @@ class Conversation:
 
     def messages(self) -> tuple[Message, ...]:
         """Return all messages since the conversation began, or was cleared."""
+        last = self.last()
         fresh: list[list[Message]] = []
         told_to = self._told_to
-        for turn in range(self.last(), self._told_to, -1):
+        for turn in range(last, told_to, -1):
             info = self.info(turn)
             if info is None or info.status != "completed":
                 continue

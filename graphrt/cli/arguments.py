@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, TypeAlias, get_args
 
 import typer
 
@@ -33,6 +33,20 @@ def complete_runs(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     from graphrt.cli.completion import runs
 
     return runs(line_of(ctx), incomplete)
+
+
+def complete_flows(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Complete the name of a flow of which the store has runs."""
+    from graphrt.cli.completion import flows
+
+    return flows(line_of(ctx), incomplete)
+
+
+def complete_statuses(incomplete: str) -> list[str]:
+    """Complete how a run stands."""
+    from graphrt.ports import RunStatus
+
+    return [status for status in get_args(RunStatus) if status.startswith(incomplete)]
 
 
 def complete_targets(incomplete: str) -> list[str]:

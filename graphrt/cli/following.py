@@ -232,5 +232,13 @@ class Watched:
             flow=flow, status=status, parent=parent, due_before=due_before, before=before, limit=limit
         )
 
+    def delete(self, runs: Sequence[str]) -> Awaitable[None] | None:
+        """Forget runs."""
+        return self._store.delete(runs)
+
+    def compact(self) -> None:
+        """Give room back to the system."""
+        self._store.compact()
+
     def close(self) -> None:
         """Nothing: whoever opened the store closes it."""

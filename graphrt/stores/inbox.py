@@ -16,7 +16,7 @@ from typing import BinaryIO, Final
 from graphrt import codec
 from graphrt.errors import TraceInvalid
 from graphrt.inputs import Input
-from graphrt.stores.lock import hold
+from graphrt.stores.lock import hold, is_at
 
 _STRUCK: Final = b"-"
 
@@ -97,7 +97,6 @@ def _locked(path: Path, mode: str) -> Generator[BinaryIO]:
     while True:
         with path.open(mode) as file:
             hold(file)
-            with suppress(FileNotFoundError):
-                if path.stat().st_ino == os.fstat(file.fileno()).st_ino:
-                    yield file  # type: ignore[misc]  # the modes are binary
-                    return
+            if is_at(file, path):
+                yield file  # type: ignore[misc]  # the modes are binary
+                return

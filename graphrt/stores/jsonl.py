@@ -19,9 +19,9 @@ from typing import Any, BinaryIO, Final, cast
 from graphrt import codec
 from graphrt.errors import GraphrtError, RunLocked, RunNotFound, StoreFault, TraceInvalid, UseError
 from graphrt.events import VisitCancelled, VisitCompleted, VisitFailed, VisitWaiting
-from graphrt.ports import Lease, Request, RunInfo, RunStatus, check_run_id, status_after
+from graphrt.ports import Lease, Request, RunInfo, RunStatus, check_run_id, in_use, status_after
 from graphrt.stores import inbox
-from graphrt.stores.lock import is_held, lock
+from graphrt.stores.lock import is_at, is_held, lock
 from graphrt.stores.writer import Job, Writer
 from graphrt.trace import Header, Record, Trace
 
@@ -164,6 +164,8 @@ class JsonlStore:
                 raise RunLocked(message, run=run)
             try:
                 file = _File(path, path.open("rb+", buffering=0))
+            except FileNotFoundError:
+                raise self._missing(run) from None
             except OSError as error:
                 raise _fault("write", path, error) from error
             try:
@@ -256,6 +258,27 @@ class JsonlStore:
 
         return self._submit(action)
 
+    def delete(self, runs: Sequence[str]) -> Awaitable[None]:
+        """Remove the files of runs, one after the other; a fork that was written with its parent's part needs none."""
+
+        def action() -> None:
+            for run in runs:
+                self._existing(run)
+                if self._is_locked(run):
+                    raise _driven(run, self._path(run))
+            for path in self._files():
+                fork, parent = self._lineage(path)
+                if parent is not None and parent in runs and fork not in runs:
+                    raise in_use(parent, fork)
+            for run in runs:
+                self._remove(run)
+            _sync_folder(self.path.parent if self._single else self.path)
+
+        return self._submit(action)
+
+    def compact(self) -> None:
+        """Do nothing: a file that is removed gives its room back."""
+
     def watch(self, lease: Lease, wake: Callable[[], object]) -> None:
         """Call `wake` soon after something was posted for the run, by whatever process."""
         self._watched[lease.run] = _Watch(inbox.path_of(self._path(lease.run)), wake)
@@ -271,13 +294,10 @@ class JsonlStore:
 
         An incomplete last line was never acknowledged; it is left out, and the log says so.
         """
-        path = self._existing(run)
-        lines, rest = codec.split_lines(_contents(path))
-        if not lines:
-            message = f"{path} has no complete header; it is no trace, or was cut off as it began"
-            raise TraceInvalid(message, kind="torn", line=1, run=run)
-        if rest and run not in self._open:
-            _log.warning("%s: line %d is incomplete (%d bytes); it is left out", path, len(lines) + 1, len(rest))
+        yield from self._records(self._lines(run), start)
+
+    def _records(self, lines: Sequence[bytes], start: int) -> Iterator[Record]:
+        """Return the records from number `start` on of the run that a file with these lines has."""
         header, last = codec.decode_header(lines[0])
         base = header.parent_seq or 0
         whole = len(lines) > 1 and codec.decode_record(lines[1], last, number=2)[0].seq == 0
@@ -292,12 +312,24 @@ class JsonlStore:
 
     def trace(self, run: str) -> Trace:
         """Return header and records."""
-        return Trace(self.header(run), list(self.records(run)))
+        lines = self._lines(run)
+        return Trace(codec.decode_header(lines[0])[0], list(self._records(lines, 0)))
+
+    def _lines(self, run: str) -> list[bytes]:
+        """Return the whole lines of a run's file, read at once: it may be another run's in the next moment."""
+        path = self._existing(run)
+        lines, rest = codec.split_lines(_contents(path))
+        if not lines:
+            message = f"{path} has no complete header; it is no trace, or was cut off as it began"
+            raise TraceInvalid(message, kind="torn", line=1, run=run)
+        if rest and run not in self._open:
+            _log.warning("%s: line %d is incomplete (%d bytes); it is left out", path, len(lines) + 1, len(rest))
+        return lines
 
     def info(self, run: str) -> RunInfo:
         """Return the run's line of the list; reads its whole trace."""
-        header = self.header(run)
-        records = list(self.records(run))
+        trace = self.trace(run)
+        header, records = trace.header, trace.records
         status = status_after(records)
         return RunInfo(
             run=run,
@@ -328,6 +360,8 @@ class JsonlStore:
         for path in self._files():
             try:
                 found.append(self.info(self._header_of(path).run if self._single else path.stem))
+            except RunNotFound:
+                continue  # it was deleted just now
             except UseError as error:
                 _log.warning("%s is left out of the list: %s", path, error)
         found.sort(key=lambda i: (-i.created, i.run))
@@ -389,26 +423,57 @@ class JsonlStore:
             raise UseError(message, path=str(path)) from error
         return codec.decode_header(line.removesuffix(b"\n"))[0]
 
+    def _lineage(self, path: Path) -> tuple[str, str | None]:
+        """Return the run of a file, and the run whose records it needs before its own; of no sound trace, none."""
+        try:
+            with path.open("rb") as file:
+                line, first = file.readline(codec.MAX_LINE + 2), file.readline(codec.MAX_LINE + 2)
+            header, last = codec.decode_header(line.removesuffix(b"\n"))
+            if header.parent is None:
+                return header.run, None
+            whole = first.endswith(b"\n") and codec.decode_record(first[:-1], last, number=2)[0].seq == 0
+        except (OSError, TraceInvalid):
+            return path.stem, None
+        return header.run, None if whole else header.parent
+
+    def _remove(self, run: str) -> None:
+        """Remove a trace, then what was asked of it: a crash in between leaves nothing that anybody would read."""
+        path = self._existing(run)
+        try:
+            with path.open("rb") as file:
+                if not lock(file):
+                    raise _driven(run, path)
+                if is_at(file, path):
+                    path.unlink()
+                    inbox.path_of(path).unlink(missing_ok=True)
+        except FileNotFoundError:
+            return  # somebody else has deleted it
+        except OSError as error:
+            raise _fault("remove", path, error) from error
+
     def _new_file(self, path: Path, run: str) -> _File:
         """Make and lock the file of a run; one that was cut off before its first record makes room."""
-        try:
-            file = _File(path, path.open("xb+", buffering=0))
-            file.lock(run)
-        except FileExistsError:
-            try:
-                file = _File(path, path.open("rb+", buffering=0))
-            except OSError as error:
-                raise _fault("write", path, error) from error
-        except OSError as error:
-            raise _fault("write", path, error) from error
-        else:
-            return file
-        if not (lock(file.handle) and self._is_unbegun(path)):
+        while True:
+            file, is_new = self._opened(path)
+            locked = lock(file.handle)
+            if locked and not file.is_there():  # it was deleted before we had the lock
+                file.close()
+                continue
+            if locked and (is_new or self._is_unbegun(path)):
+                file.truncate(0)
+                return file
             file.close()
             message = f"{path} exists already; give the new run another id"
             raise UseError(message, run=run, path=str(path))
-        file.truncate(0)
-        return file
+
+    def _opened(self, path: Path) -> tuple[_File, bool]:
+        """Open the file at a path, and say whether it was made by that."""
+        try:
+            with suppress(FileExistsError):
+                return _File(path, path.open("xb+", buffering=0)), True
+            return _File(path, path.open("rb+", buffering=0)), False
+        except OSError as error:
+            raise _fault("write", path, error) from error
 
     def _is_unbegun(self, path: Path) -> bool:
         """Say whether a file is a trace that was cut off before its first record: nothing of it was acknowledged."""
@@ -433,6 +498,8 @@ class JsonlStore:
 
     def _end(self, run: str, file: _File) -> tuple[int, str]:
         """Return the next number and the last hash; mend what a crash left of the last line."""
+        if not file.is_there():  # it was deleted before we had the lock
+            raise self._missing(run)
         data = _contents(file.path)
         lines, rest = codec.split_lines(data)
         if not lines:
@@ -513,6 +580,11 @@ class JsonlStore:
         self._open.clear()
 
 
+def _driven(run: str, path: Path) -> RunLocked:
+    message = f"run {run!r} ({path}) is being driven by another process; wait for it, or cancel it there"
+    return RunLocked(message, run=run)
+
+
 class _Watch:
     """Who wants to know when something is posted for a run."""
 
@@ -546,8 +618,11 @@ class _File:
 
     def lock(self, run: str) -> None:
         if not lock(self.handle):
-            message = f"run {run!r} ({self.path}) is being driven by another process; wait for it, or cancel it there"
-            raise RunLocked(message, run=run)
+            raise _driven(run, self.path)
+
+    def is_there(self) -> bool:
+        """Say whether the file is still the one of its name."""
+        return is_at(self.handle, self.path)
 
     def write(self, data: bytes) -> None:
         """Write all of it at the end, or cut back and raise."""

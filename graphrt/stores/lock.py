@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
+from pathlib import Path
 from typing import Protocol
 
 from graphrt.errors import StoreFault
@@ -18,6 +20,14 @@ class HasFileno(Protocol):
     def fileno(self) -> int:
         """Return the number by which the system knows it."""
         ...
+
+
+def is_at(file: HasFileno, path: Path) -> bool:
+    """Say whether an open file is the one that has this name now, and not one that was removed meanwhile."""
+    try:
+        return path.stat().st_ino == os.fstat(file.fileno()).st_ino
+    except FileNotFoundError:
+        return False
 
 
 if sys.platform == "win32":

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import cast
 
 from graphrt.errors import RunLocked, RunNotFound, UseError
-from graphrt.ports import Lease, Request, RunInfo, RunStatus, check_run_id
+from graphrt.ports import Lease, Request, RunInfo, RunStatus, check_run_id, in_use
 from graphrt.trace import Header, Record, Trace
 
 
@@ -24,6 +25,10 @@ class _Run:
     requests: list[tuple[int, Request]] | None = None
     posted: int = 0
     wake: Callable[[], object] | None = None
+
+    def stands_as(self, lease: Lease) -> bool:
+        """Say whether it ends, and is owned, as the lease says."""
+        return self.owned and self.epoch == lease.epoch and self.base + len(self.records) == lease.next_seq
 
 
 class MemoryStore:
@@ -60,8 +65,8 @@ class MemoryStore:
 
     def append(self, lease: Lease, records: Sequence[Record], status: RunStatus, due: float | None = None) -> None:
         """Add records behind the last one."""
-        kept = self._runs[lease.run]
-        if lease.lost or kept.epoch != lease.epoch or kept.base + len(kept.records) != lease.next_seq or not kept.owned:
+        kept = self._runs.get(lease.run)
+        if kept is None or lease.lost or not kept.stands_as(lease):
             lease.lost = True
             message = f"run {lease.run!r} was taken over; nothing was added"
             raise RunLocked(message, run=lease.run)
@@ -72,8 +77,8 @@ class MemoryStore:
 
     def release(self, lease: Lease) -> None:
         """Give the run up."""
-        kept = self._runs[lease.run]
-        if kept.epoch == lease.epoch:
+        kept = self._runs.get(lease.run)
+        if kept is not None and kept.epoch == lease.epoch and not lease.lost:
             kept.owned = False
             kept.wake = None
         lease.lost = True
@@ -160,6 +165,21 @@ class MemoryStore:
             self._run(before)
             names = names[names.index(before) + 1 :]
         return list(islice((info for info in map(self.info, names) if fits(info)), limit))
+
+    def delete(self, runs: Sequence[str]) -> None:
+        """Forget runs."""
+        for run in runs:
+            if self._run(run).owned:
+                message = f"run {run!r} is being driven in this process; wait for it or cancel it"
+                raise RunLocked(message, run=run)
+        for run, kept in self._runs.items():
+            if kept.header.parent in runs and run not in runs:
+                raise in_use(cast("str", kept.header.parent), run)
+        for run in runs:
+            self._runs.pop(run, None)
+
+    def compact(self) -> None:
+        """Do nothing: what was deleted takes no room."""
 
     def close(self) -> None:
         """Keep everything: another part of the process may still want to read it."""

@@ -10,8 +10,10 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+import time
 from functools import cache
 from pathlib import Path
+from typing import TypeGuard
 
 LEASE_S = 30.0
 """Seconds after which a lease that was not renewed may be taken."""
@@ -40,6 +42,11 @@ def is_dead(owner: str) -> bool:
         return False
     now = _started(int(pid))
     return now == _ENDED or (now is not None and started not in {"-", now})
+
+
+def lives(owner: str | None, until: float) -> TypeGuard[str]:
+    """Say whether a run has an owner whose lease (seconds since the epoch) has not run out, and who has not ended."""
+    return owner is not None and until > time.time() and not is_dead(owner)
 
 
 def process_of(owner: str) -> str:

@@ -13,8 +13,9 @@ import sqlite3
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -24,11 +25,21 @@ from graphrt.packing import hash_of, pack, unpack
 from graphrt.ports import Lease, Request, RunInfo, RunStatus, check_run_id
 from graphrt.stores import owner as owners
 from graphrt.stores.sqlite_commits import RELEASE, Append, Commits, End, missing, row_of
-from graphrt.stores.sqlite_file import Synchronous, connect, faults, prepare
+from graphrt.stores.sqlite_deleting import delete, forget
+from graphrt.stores.sqlite_file import Synchronous, connect, empty_log, faults, prepare
 from graphrt.stores.writer import Job, Writer
 from graphrt.trace import Header, Record, Trace
 
+_Head: TypeAlias = tuple[Header, int, bytes, int, bytes]
+"""Header, number, seed of the chain, number of the next record, last hash."""
+
 _PAGE = 500
+_CREATE = """
+    insert into runs (no, run, flow, digest, graph, header, hash, created, updated, status, target, parent, next_seq,
+        last_hash, epoch, owner, until)
+    values ((select max(no, coalesce((select max(no) from runs), 0)) + 1 from deleted),
+        ?, ?, ?, ?, ?, ?, ?, ?, 'running', ?, ?, ?, ?, 1, ?, ?)
+"""
 _INFO = """
     select no, run, flow, digest, status, owner, until, created, updated, next_seq, due, target, parent from runs
 """
@@ -60,6 +71,7 @@ class SqliteStore:
             StoreFault: it cannot be opened, is no store of graphrt, or is one of a later release.
         """
         self.path = Path(path)
+        self._synchronous: Synchronous = synchronous
         self._lease_s = lease_s
         self._owner = owners.new_owner()
         self._reading = threading.Lock()
@@ -110,12 +122,7 @@ class SqliteStore:
             db.execute("insert or ignore into graphs values (?, ?)", (key, text))
             row = (header.run, _plain(header.flow), header.digest, key, small, digest, header.created, header.created)
             lead = (_plain(header.target), header.parent, base, seed, self._owner, time.time() + self._lease_s)
-            cursor = db.execute(
-                "insert into runs (run, flow, digest, graph, header, hash, created, updated, status,"
-                " target, parent, next_seq, last_hash, epoch, owner, until)"
-                " values (?, ?, ?, ?, ?, ?, ?, ?, 'running', ?, ?, ?, ?, 1, ?, ?)",
-                (*row, *lead),
-            )
+            cursor = db.execute(_CREATE, (*row, *lead))
             return self._own(_lease(header.run, 1, base, seed, cursor.lastrowid))
 
         return self._submit(action)
@@ -126,7 +133,7 @@ class SqliteStore:
         def action() -> Lease:
             db = self._writing
             no, epoch, owner, until, seq, last, seed = row_of(db, run, self.path)
-            if _lives(owner, until):
+            if owners.lives(owner, until):
                 message = f"run {run!r} is being driven by {owners.process_of(owner)}; wait for it, or cancel it"
                 raise RunLocked(message, run=run, owner=owner, until=until)
             self._check_end(db, run, no, seq, last, seed)
@@ -198,6 +205,30 @@ class SqliteStore:
 
         return self._submit(action)
 
+    def delete(self, runs: Sequence[str]) -> Awaitable[None]:
+        """Forget runs, all of them or none; the file keeps its size, and what they took is free for new ones."""
+
+        def action() -> None:
+            delete(self._writing, runs, self.path)
+            self._commits.log_is_long()
+
+        return self._submit(action)
+
+    def compact(self) -> None:
+        """Write the file anew without the room that is free in it; as long as that takes, nobody else can write."""
+        with faults(self.path, "compact"), closing(connect(self.path, self._synchronous)) as db:
+            for run, owner, until in db.execute("select run, owner, until from runs where owner is not null"):
+                if owners.lives(owner, until):
+                    message = f"{self.path} cannot be compacted while run {run!r} is being driven"
+                    raise RunLocked(message, run=run, owner=owner)
+            db.execute("vacuum")
+            empty_log(db)
+
+    def free_bytes(self) -> int:
+        """Return how much of the file is free for new runs, in bytes."""
+        ((pages,),), ((size,),) = self._read("pragma freelist_count", ()), self._read("pragma page_size", ())
+        return int(pages) * int(size)
+
     def watch(self, lease: Lease, wake: Callable[[], object]) -> None:
         """Call `wake` soon after something was posted for the run, by whatever process."""
         self._commits.watched[lease.run] = wake
@@ -216,7 +247,19 @@ class SqliteStore:
 
     def records(self, run: str, start: int = 0) -> Iterator[Record]:
         """Return the records from number `start` on; of a fork, its share of the parent's first."""
-        header, no, seed, end, final = self._head(run)
+        yield from self._records(run, self._head(run), start)
+
+    def _records(self, run: str, head: _Head, start: int) -> Iterator[Record]:
+        """Return the records of the run that `head` is of, unless it is deleted meanwhile."""
+        try:
+            yield from self._read_records(run, head, start)
+        except TraceInvalid:
+            if not self._read("select 1 from runs where no = ?", (head[1],)):
+                raise missing(run, self.path) from None
+            raise
+
+    def _read_records(self, run: str, head: _Head, start: int) -> Iterator[Record]:
+        header, no, seed, end, final = head
         base = header.parent_seq or 0
         if header.parent is not None and start < base:
             for record in self.records(header.parent, start):
@@ -247,7 +290,8 @@ class SqliteStore:
 
     def trace(self, run: str) -> Trace:
         """Return header and records."""
-        return Trace(self.header(run), list(self.records(run)))
+        head = self._head(run)
+        return Trace(head[0], list(self._records(run, head, 0)))
 
     def info(self, run: str) -> RunInfo:
         """Return the run's line of the list."""
@@ -329,7 +373,7 @@ class SqliteStore:
             self._graphs[id(graph)] = kept
         return kept[1], kept[2]
 
-    def _head(self, run: str) -> tuple[Header, int, bytes, int, bytes]:
+    def _head(self, run: str) -> _Head:
         """Return the header, the run's number, the seed of its chain, the next record's number and the last hash."""
         rows = self._read(
             "select no, cast(header as blob), cast(json as blob), hash, next_seq, cast(last_hash as blob)"
@@ -360,10 +404,9 @@ class SqliteStore:
         if row is None:
             return True
         no, owner, until = row
-        if _lives(owner, until) or db.execute("select 1 from records where no = ?", (no,)).fetchone():
+        if owners.lives(owner, until) or db.execute("select 1 from records where no = ?", (no,)).fetchone():
             return False
-        db.execute("delete from requests where no = ?", (no,))
-        db.execute("delete from runs where no = ?", (no,))
+        forget(db, [no])
         return True
 
     def _read(self, sql: str, values: tuple[object, ...] | dict[str, object]) -> list[Any]:
@@ -378,13 +421,8 @@ def _plain(text: str | None) -> str | None:
 
 def _info(row: tuple[Any, ...]) -> RunInfo:
     _, run, flow, digest, status, owner, until, created, updated, records, due, target, parent = row
-    live = _lives(owner, until)
+    live = owners.lives(owner, until)
     return RunInfo(run, flow, digest, status, live, created, updated, records, due, target, parent)
-
-
-def _lives(owner: str | None, until: float) -> TypeGuard[str]:
-    """Say whether a run has an owner whose lease has not run out, and who has not ended."""
-    return owner is not None and until > time.time() and not owners.is_dead(owner)
 
 
 def _lease(run: str, epoch: int, next_seq: int, last: bytes, no: int | None) -> Lease:

@@ -198,6 +198,10 @@ class Commits:
         with suppress(sqlite3.Error):  # the next batch meets the same fault, and has somebody to tell
             self.db.execute("pragma wal_checkpoint(passive)")
 
+    def log_is_long(self) -> None:
+        """Have the log copied into the file soon: much was written to it, how much is not known."""
+        self._logged = _LOG_BYTES
+
     def look_after(self) -> None:
         """Renew the leases in time; see whether something was posted, here or by another process."""
         now = time.monotonic()
@@ -223,7 +227,11 @@ class Commits:
 
     def _not_appended(self, lease: Lease) -> RunLocked | StoreFault:
         """Say why a run does not stand where its owner believes."""
-        _, epoch, owner, *_ = row_of(self.db, lease.run, self._path)
+        row = self.db.execute("select epoch, owner from runs where no = ?", (lease.extra.no,)).fetchone()
+        if row is None:
+            message = f"run {lease.run!r} was given up, and has been deleted since; nothing was added"
+            return RunLocked(message, run=lease.run)
+        epoch, owner = row
         if epoch == lease.epoch and owner == self._owner:
             message = f"run {lease.run!r}: records before these could not be written to {self._path}; nothing was added"
             return StoreFault(message, store=str(self._path), run=lease.run)

@@ -64,6 +64,12 @@ MIGRATIONS = (
     );
     create index requests_by_run on requests (no, id);
     """,
+    """
+    create table deleted (          -- one row
+        no integer not null         -- highest number of a run that was deleted: no other run gets it
+    );
+    insert into deleted values (0)
+    """,
 )
 """Statements that lead from each version of the schema to the next; the version stands in `user_version`."""
 
@@ -161,6 +167,13 @@ def begin(db: sqlite3.Connection, *, waiting: bool) -> bool:
             pause = min(2 * pause, 5 * _PAUSE_S)
         else:
             return True
+
+
+def empty_log(db: sqlite3.Connection) -> None:
+    """Copy the write-ahead log into the file, which gets its size by that; some time later, if somebody reads now."""
+    patience = time.monotonic() + _BUSY_S / 10
+    while db.execute("pragma wal_checkpoint(truncate)").fetchone()[0] and time.monotonic() < patience:
+        time.sleep(_PAUSE_S)
 
 
 def _statements(script: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -371,3 +372,117 @@ def test_a_closed_store_says_so(tmp_path: Path) -> None:
                 await ready(store.create(header()))
 
         asyncio.run(scenario())
+
+
+async def _ended(store: Store, run: str, count: int = 3, **more: Any) -> None:
+    await ready(store.release(await filled(store, run, count, "completed", **more)))
+
+
+def test_a_deleted_run_is_gone(opened: Open) -> None:
+    """Its records and what was asked of it are gone, for every reader; the others stay, and its id is free again."""
+
+    async def scenario() -> None:
+        store = opened()
+        for run in ("r1", "r2", "r3"):
+            await _ended(store, run)
+        await ready(store.post("r2", Cancelled("bob")))
+        await ready(store.delete(["r2"]))
+        for reader in (store, opened()):
+            assert {i.run for i in reader.runs()} == {"r3", "r1"}
+            assert list(reader.records("r3")) == steps(0, 3, "r3")
+            asked: tuple[Callable[[str], Any], ...] = (reader.trace, reader.info, reader.acquire)
+            for ask in asked:
+                with pytest.raises(RunNotFound, match="'r2'"):
+                    await ready(ask("r2"))
+            with pytest.raises(RunNotFound, match="'r2'"):
+                await ready(reader.delete(["r2"]))
+        lease = await filled(store, "r2", 1)
+        assert store.requests(lease) == []
+        assert list(opened().records("r2")) == steps(0, 1, "r2")
+
+    asyncio.run(scenario())
+
+
+def test_what_is_owned_or_built_on_is_not_deleted(opened: Open) -> None:
+    """A run that is driven, and one whose fork would lose its beginning, stay: then nothing of the list is deleted."""
+
+    async def scenario() -> None:
+        store = opened()
+        await _ended(store, "r1", 6)
+        await _ended(store, "r2")
+        child = await ready(store.create(header("c1", parent="r1", parent_seq=3)))
+        await ready(store.append(child, steps(3, 2), "running"))
+        for other in (store, opened()):
+            with pytest.raises(RunLocked, match="'c1'"):
+                await ready(other.delete(["r2", "c1"]))
+            with pytest.raises(UseError, match="'r1' cannot be deleted without its fork 'c1'"):
+                await ready(other.delete(["r2", "r1"]))
+            with pytest.raises(RunNotFound, match="'nope'"):
+                await ready(other.delete(["r2", "nope"]))
+        assert {i.run for i in store.runs()} == {"r1", "r2", "c1"}
+        await ready(store.append(child, steps(5, 1), "completed"))
+        await ready(store.release(child))
+        await ready(opened().delete(["c1", "r1"]))
+        assert [i.run for i in store.runs()] == ["r2"]
+
+    asyncio.run(scenario())
+
+
+def test_an_owner_of_old_appends_nothing_to_who_comes_after(opened: Open) -> None:
+    """A lease that was given up is of no use on a new run of the same id, nor on any that was made since."""
+
+    async def scenario() -> None:
+        store = opened()
+        old = await filled(store, "r1")
+        await ready(store.release(old))
+        await ready(store.delete(["r1"]))
+        await filled(store, "r1")
+        await filled(store, "r2")
+        for _ in range(2):
+            with pytest.raises(RunLocked):
+                await ready(store.append(old, steps(3, 1), "running"))
+            await ready(store.release(old))
+        assert list(store.records("r1")) == steps(0, 3)
+        assert list(store.records("r2")) == steps(0, 3, "r2")
+        assert all(i.live for i in store.runs())
+
+    asyncio.run(scenario())
+
+
+def test_a_reader_in_the_middle_of_a_deleted_run_is_told(opened: Open) -> None:
+    """Whoever reads while a run is deleted gets it whole, or hears that it is gone; never another run's records."""
+
+    async def scenario() -> None:
+        store = opened()
+        await ready(store.release(lease := await filled(store, "r1", 1)))
+        lease = await ready(store.acquire("r1"))
+        for start in range(1, 1201, 300):
+            await ready(store.append(lease, steps(start, 300), "completed"))
+        await ready(store.release(lease))
+        reading = iter(opened().records("r1"))
+        seen = [next(reading)]
+        await ready(store.delete(["r1"]))
+        await filled(store, "r2", 3)
+        with suppress(RunNotFound):
+            seen += reading
+            assert len(seen) == 1201
+        assert seen == steps(0, len(seen))
+
+    asyncio.run(scenario())
+
+
+def test_compacting_loses_nothing(opened: Open) -> None:
+    """What is there is the same afterwards; while somebody drives a run, a store that would block it refuses."""
+
+    async def scenario() -> None:
+        store = opened()
+        for run in ("r1", "r2", "r3"):
+            await _ended(store, run, 50)
+        await ready(store.delete(["r1", "r3"]))
+        store.compact()
+        for reader in (store, opened()):
+            assert list(reader.records("r2")) == steps(0, 50, "r2")
+        await _ended(store, "r4")
+        assert {i.run for i in store.runs()} == {"r4", "r2"}
+
+    asyncio.run(scenario())

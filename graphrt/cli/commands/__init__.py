@@ -11,11 +11,13 @@ from graphrt.cli.commands import (
     cancel,
     chat,
     check,
+    delete,
     diff,
     explain,
     export,
     fork,
     import_,
+    prune,
     render,
     replay,
     resume,
@@ -71,6 +73,8 @@ GROUPS: Final[Mapping[str, tuple[Command, ...]]] = {
         Command("answer", "Answer the question of a run.", answer.answer, answer.EXAMPLES),
         Command("cancel", "Stop a run.", cancel.cancel, cancel.EXAMPLES),
         Command("fork", "Begin a new run from the middle of an old one.", fork.fork, fork.EXAMPLES),
+        Command("delete", "Delete runs.", delete.delete, delete.EXAMPLES),
+        Command("prune", "Delete the runs that are old.", prune.prune, prune.EXAMPLES),
     ),
     "Carry runs around": (
         Command(

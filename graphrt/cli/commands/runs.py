@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Final, get_args
 
 import typer
 
-from graphrt.cli.arguments import DEFAULT_STORE, JsonOption, StoreOption, complete_runs, line_of
+from graphrt.cli.arguments import (
+    DEFAULT_STORE,
+    JsonOption,
+    StoreOption,
+    complete_flows,
+    complete_runs,
+    complete_statuses,
+)
 
 if TYPE_CHECKING:
     from graphrt.cli.screen import Part
@@ -22,22 +29,10 @@ EXAMPLES = (
 )
 
 
-def _flows(ctx: typer.Context, incomplete: str) -> list[str]:
-    from graphrt.cli.completion import flows
-
-    return flows(line_of(ctx), incomplete)
-
-
-def _statuses(incomplete: str) -> list[str]:
-    from graphrt.ports import RunStatus
-
-    return [status for status in get_args(RunStatus) if status.startswith(incomplete)]
-
-
 def runs(
     flow: Annotated[
         str | None,
-        typer.Option("--flow", metavar="NAME", help="Only runs of this flow.", autocompletion=_flows),
+        typer.Option("--flow", metavar="NAME", help="Only runs of this flow.", autocompletion=complete_flows),
     ] = None,
     status: Annotated[
         str | None,
@@ -45,7 +40,7 @@ def runs(
             "--status",
             metavar="STATUS",
             help="Only runs that are: running, suspended, completed, failed, cancelled.",
-            autocompletion=_statuses,
+            autocompletion=complete_statuses,
         ),
     ] = None,
     parent: Annotated[
