@@ -10,9 +10,23 @@ from graphrt.errors import ResourceMissing, UseError
 from graphrt.inputs import Mark
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
+    from contextlib import AbstractAsyncContextManager
+    from typing import Protocol
 
     from graphrt.inputs import Json, Usage
+
+    class Opens(Protocol):
+        """What a run has opened, as a driver keeps it."""
+
+        def is_here(self) -> bool:
+            """Say whether something can be opened from where this is called."""
+            ...
+
+        def open(self, make: Callable[[], AbstractAsyncContextManager[T]]) -> Awaitable[T]:
+            """Open it, or return what it opened before."""
+            ...
+
 
 T = TypeVar("T")
 Kind: TypeAlias = "type[T] | Callable[..., T]"
@@ -24,13 +38,15 @@ class Context:
 
     A function uses it to tell where it is (`run`, `visit`, `attempt`), to make its effect idempotent (`idempotency_key`
     is the same for every attempt of a visit), to stream text (`emit`), to report what it consumed (`report`), to notice
-    cancellation in long synchronous work (`cancelled`), and to reach clients and handles (`resource`).
+    cancellation in long synchronous work (`cancelled`), to reach clients and handles (`resource`), and to open what is
+    to be closed with the run (`open`).
     """
 
     __slots__ = (
         "_cancelled",
         "_emit",
         "_key",
+        "_opened",
         "_resources",
         "_retract",
         "attempt",
@@ -56,6 +72,7 @@ class Context:
         resources: Mapping[type, Any],
         policies: tuple[Any, ...] = (),
         retract: Callable[[], None] | None = None,
+        opened: Opens | None = None,
     ) -> None:
         """Bind the facts of one attempt; drivers call this."""
         self.run = run
@@ -74,6 +91,7 @@ class Context:
         self._retract = retract
         self._cancelled = cancelled
         self._resources = resources
+        self._opened = opened
 
     @property
     def idempotency_key(self) -> str:
@@ -163,6 +181,30 @@ class Context:
             " then resume the run"
         )
         raise ResourceMissing(message, node=self.node, visit=self.visit)
+
+    async def open(self, make: Callable[[], AbstractAsyncContextManager[T]]) -> T:
+        """Return what `make()` opens, for all nodes of this run the same: a connection, a session, a browser.
+
+        It is opened by the first who asks, and closed when the run ends or waits for an answer; what was opened last is
+        closed first. A run that is resumed opens it again. `make` is a function without parameters that returns an
+        async context manager, or a method: that of the same object is the same.
+
+            session = await context.open(context.resource(Desk).session)
+
+        Raises:
+            UseError: there is no run around it, or this is not the event loop that drives it.
+            Exception: whatever opening it raises; the next who asks tries again.
+        """
+        if self._opened is None:
+            raise UseError(
+                f"node {self.node!r}: this context belongs to no run, so there is nobody to close what opens"
+            )
+        return await self._opened.open(make)
+
+    @property
+    def can_open(self) -> bool:
+        """Whether `open` works here: in the event loop that drives the run, until the run ends."""
+        return self._opened is not None and self._opened.is_here()
 
 
 CURRENT: Final[ContextVar[Context | None]] = ContextVar("graphrt.context", default=None)

@@ -8,8 +8,9 @@ Tools are named one by one: a server that has others, or gets more, adds nothing
 model is to be shown the tools, so a flow is defined, checked, drawn and replayed without any server. The server says
 how its tools are described and which arguments they take; it is asked once for each connection.
 
-A connection belongs to the event loop that opened it and is shared by all runs there. It is closed when nobody has used
-it for a while, with ``aclose`` or ``async with``, and at the latest with its loop; then the process of a command ends.
+A connection is shared by all runs of an event loop. A run that uses it holds it until it ends or waits for an answer.
+It is closed ``idle_s`` after that, with ``aclose`` or ``async with``, and at the latest with its loop; then the process
+of a command ends. With ``shared=False`` each run has a connection of its own, which is closed with the run.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from __future__ import annotations
 import asyncio
 import shlex
 import tempfile
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, suppress
-from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias, TypeVar, cast
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
@@ -30,6 +31,7 @@ from graphrt.agents.imports import imported
 from graphrt.agents.model import ToolSpec, encodable
 from graphrt.agents.secrets import Secrets
 from graphrt.agents.tools import Tool, untitled
+from graphrt.context import CURRENT
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -46,6 +48,8 @@ _CLOSED = -32000
 """The code of the protocol's library for a connection that is gone."""
 _LATE = -32001
 """… and for an answer that took too long."""
+CLOSE_S: Final = 8.0
+"""How long it may take to close a connection. A process is killed long before that."""
 
 
 class MCPServer:
@@ -62,6 +66,7 @@ class MCPServer:
         connect_timeout_s: float = 30.0,
         timeout_s: float = 60.0,
         idle_s: float = 300.0,
+        shared: bool = True,
     ) -> None:
         """Say where it is; nothing is opened yet.
 
@@ -73,7 +78,10 @@ class MCPServer:
             headers: sent with each request to an address.
             connect_timeout_s: longest time until it is ready.
             timeout_s: longest time of one answer.
-            idle_s: how long a connection stays open unused.
+            idle_s: how long a connection stays open when no run uses it any more; 0 closes it with the last one.
+            shared: whether all runs of an event loop use one connection. Say False where the server remembers what was
+                done in it (a browser, a shell), so that runs do not meet there; each then has a process or a session of
+                its own, which lasts until the run ends or waits.
         """
         self._url = where if isinstance(where, str) and where.startswith(("http://", "https://")) else None
         self._command = [] if self._url else shlex.split(where) if isinstance(where, str) else list(where)
@@ -88,7 +96,8 @@ class MCPServer:
         self.connect_timeout_s = connect_timeout_s
         self.timeout_s = timeout_s
         self.idle_s = idle_s
-        self._open: WeakKeyDictionary[asyncio.AbstractEventLoop, _Connection] = WeakKeyDictionary()
+        self.shared = shared
+        self._lines: WeakKeyDictionary[asyncio.AbstractEventLoop, _Line] = WeakKeyDictionary()
 
     def __repr__(self) -> str:
         return f"MCPServer({self.name!r})"
@@ -118,9 +127,9 @@ class MCPServer:
         return tuple(await self._specs())
 
     async def aclose(self) -> None:
-        """Close the connection of this event loop; the next use opens another."""
-        if (connection := self._open.get(asyncio.get_running_loop())) is not None:
-            await self._lost(connection)
+        """Close the shared connection of this event loop; the next use opens another."""
+        if (line := self._lines.get(asyncio.get_running_loop())) is not None:
+            await line.close()
 
     async def __aenter__(self) -> Self:
         """Connect, so that what is wrong shows now.
@@ -140,7 +149,7 @@ class MCPServer:
     # -- what is asked of the server ----------------------------------------------------------------------------------
 
     async def _call(self, tool: str, arguments: dict[str, JsonValue]) -> str:
-        result = await self._ask(lambda client: client.call_tool(tool, arguments))
+        result = await self._ask(lambda connection: connection.client.call_tool(tool, arguments))
         text = _text(result)
         if result.is_error:
             raise ToolReported(text or f"tool {tool} failed and did not say why", tool=tool, server=self.name)
@@ -155,58 +164,72 @@ class MCPServer:
 
     async def _specs(self) -> dict[str, ToolSpec]:
         try:
-            connection = await self._connected()
-            if connection.specs is None:
-                connection.specs = await self._ask(_listed)
+            return await self._ask(_Connection.described)
         except ToolServerFailed:
             # A process that died since its last use is started again; asking for its tools twice harms nobody.
-            connection = await self._connected()
-            if connection.specs is None:
-                connection.specs = await self._ask(_listed)
-        return connection.specs
+            return await self._ask(_Connection.described)
 
-    async def _ask(self, work: Callable[[Client], Awaitable[T]]) -> T:
-        connection = await self._connected()
-        from mcp import MCPError  # noqa: PLC0415 - two seconds to import, and loaded by now
+    async def _ask(self, work: Callable[[_Connection], Awaitable[T]]) -> T:
+        line = await self._line()
+        with line.connection() as connection:
+            await self._opened(line, connection)
+            from mcp import MCPError  # noqa: PLC0415 - two seconds to import, and loaded by now
 
-        try:
-            with connection:
-                return await work(connection.client)
-        except MCPError as error:
-            if error.code == _LATE:
-                raise self._failed(f"did not answer within {self.timeout_s:g} s") from error
-            if error.code != _CLOSED:
-                raise ToolReported(
-                    f"the tool's server refused the call: {self._secrets.clean(error.message)}"
-                ) from error
-            await self._lost(connection)
-            raise self._failed("closed the connection", said=connection.said()) from error
-        except (ToolReported, ToolServerFailed):
-            raise
-        except Exception as error:
-            await self._lost(connection)
-            raise self._failed(f"failed with {self._told(error)}", said=connection.said()) from error
+            try:
+                return await work(connection)
+            except MCPError as error:
+                if error.code == _LATE:
+                    raise self._failed(f"did not answer within {self.timeout_s:g} s") from error
+                if error.code != _CLOSED:
+                    said = self._secrets.clean(error.message)
+                    raise ToolReported(f"the tool's server refused the call: {said}") from error
+                await line.lost(connection)
+                raise self._failed("closed the connection", said=connection.said()) from error
+            except (ToolReported, ToolServerFailed):
+                raise
+            except Exception as error:
+                await line.lost(connection)
+                raise self._failed(f"failed with {self._told(error)}", said=connection.said()) from error
 
-    async def _lost(self, connection: _Connection) -> None:
+    # -- connections --------------------------------------------------------------------------------------------------
+
+    async def _line(self) -> _Line:
+        """Return where the connection is kept that is used here: by the run, or by all of this event loop."""
+        context = CURRENT.get()
+        if context is not None and context.can_open:
+            return await context.open(self._used if self.shared else self._own)
+        return self._shared_line()
+
+    def _shared_line(self) -> _Line:
         loop = asyncio.get_running_loop()
-        await connection.close()
-        if self._open.get(loop) is connection:
-            del self._open[loop]
+        line = self._lines.get(loop)
+        if line is None:
+            line = self._lines[loop] = _Line(self._enter, self.idle_s)
+        return line
 
-    async def _connected(self) -> _Connection:
-        loop = asyncio.get_running_loop()
-        connection = self._open.get(loop)
-        if connection is None or connection.over:
-            connection = self._open[loop] = _Connection(self._enter, self.idle_s)
+    @asynccontextmanager
+    async def _used(self) -> AsyncGenerator[_Line]:
+        """Hold the shared connection for the time of a run."""
+        line = self._shared_line()
+        async with line.held():
+            yield line
+
+    @asynccontextmanager
+    async def _own(self) -> AsyncGenerator[_Line]:
+        """Keep a connection of its own for the time of a run."""
+        line = _Line(self._enter, 0.0)
+        async with line.held():
+            yield line
+
+    async def _opened(self, line: _Line, connection: _Connection) -> None:
+        """Wait until a connection is open."""
         try:
             await asyncio.shield(connection.ready)
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # whatever a library raises where a process or an address is not what it should
-            if self._open.get(loop) is connection:
-                del self._open[loop]
+            line.forget(connection)
             raise self._failed(self._reason(error), said=connection.said()) from error
-        return connection
 
     async def _enter(self, stack: AsyncExitStack, log: TextIO) -> Client:
         """Open a connection; what it needs is closed with the stack."""
@@ -249,54 +272,121 @@ class MCPServer:
         return ToolServerFailed(f"{message}; check {where}", server=self.name, tool=tool)
 
 
+Enter: TypeAlias = "Callable[[AsyncExitStack, TextIO], Awaitable[Client]]"
+"""Opens a connection; what it needs is closed with the stack."""
+
+
+class _Line:
+    """Where one connection at a time is kept, for those who hold it."""
+
+    def __init__(self, enter: Enter, idle_s: float) -> None:
+        self.enter = enter
+        self.idle_s = idle_s
+        self.holders = 0
+        """How many runs use it, whether they ask something just now or not."""
+        self._connection: _Connection | None = None
+
+    def connection(self) -> _Connection:
+        """Return the connection; another one if it is over."""
+        if self._connection is None or self._connection.over:
+            self._connection = _Connection(self)
+        return self._connection
+
+    def forget(self, connection: _Connection) -> None:
+        """Use it no more."""
+        if self._connection is connection:
+            self._connection = None
+
+    async def lost(self, connection: _Connection) -> None:
+        """Close what is left of a connection that is of no use any more, and forget it."""
+        await connection.close()
+        self.forget(connection)
+
+    async def close(self) -> None:
+        """Close the connection."""
+        if self._connection is not None:
+            await self.lost(self._connection)
+
+    @asynccontextmanager
+    async def held(self) -> AsyncGenerator[None]:
+        """Keep the connection from being idle; who holds it last closes it, if it is not to stay open unused."""
+        self.holders += 1
+        try:
+            yield
+        finally:
+            self.holders -= 1
+            if not self.holders and not self.idle_s:
+                await self.close()
+            elif self._connection is not None:
+                self._connection.touch()
+
+
 class _Connection:
     """One open connection: a task enters and leaves it, as the protocol's library demands, others use it."""
 
-    def __init__(self, enter: Callable[[AsyncExitStack, TextIO], Awaitable[Client]], idle_s: float) -> None:
+    def __init__(self, line: _Line) -> None:
+        self._line = line
         self._loop = asyncio.get_running_loop()
         self.ready: asyncio.Future[None] = self._loop.create_future()
         self.client: Client
-        self.specs: dict[str, ToolSpec] | None = None
         self.over = False
         self._log = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - until it is over
         self._said = ""
-        self._enter_client = enter
-        self._idle_s = idle_s
-        self._users = 0
-        self._wanted = asyncio.Event()
-        self._wanted.set()
-        self._closing = asyncio.Event()
+        self._specs: dict[str, ToolSpec] | None = None
+        self._calls = 0
+        self._used = 0.0
+        self._is_closing = False
+        self._stirred = asyncio.Event()
         self._task = self._loop.create_task(self._hold())
+        self._task.add_done_callback(_heard)
 
-    def __enter__(self) -> None:
-        self._users += 1
+    def __enter__(self) -> Self:
+        self._calls += 1
+        return self
 
     def __exit__(self, *_: object) -> None:
-        self._users -= 1
+        self._calls -= 1
+        self.touch()
+
+    def touch(self) -> None:
+        """Take note that it was in use until now."""
         self._used = self._loop.time()
+        self._stirred.set()
+
+    async def described(self) -> dict[str, ToolSpec]:
+        """Return the tools of the server by their names, asked for once."""
+        if self._specs is None:
+            self._specs = await _listed(self.client)
+        return self._specs
 
     def said(self) -> str:
         """Return the last line that the process wrote on its standard error."""
         return self._said
 
     async def close(self) -> None:
-        """Close, and wait until that is done; nobody new gets it from now on."""
-        self.over = True
-        self._closing.set()
-        await asyncio.wait((self._task,))  # not the task itself: whoever waits may be cancelled, and then is
+        """Close, and wait until that is done, but not for ever; nobody new gets it from now on."""
+        self.over = self._is_closing = True
+        if not self.ready.done():
+            self._task.cancel()  # it is not open yet, and nobody shall wait for that
+        self._stirred.set()
+        # Not the task itself: whoever waits may be cancelled, and then is.
+        await asyncio.wait((self._task,), timeout=CLOSE_S)
+        if not self._task.done():
+            self._task.cancel()
+            await asyncio.wait((self._task,), timeout=CLOSE_S)
 
     async def _hold(self) -> None:
         try:
             async with AsyncExitStack() as stack:
-                self.client = await self._enter_client(stack, self._log)
-                self._used = self._loop.time()
+                self.client = await self._line.enter(stack, self._log)
+                self.touch()
                 self.ready.set_result(None)
                 await self._until_idle()
         except BaseException as error:
             self._note()
             if not self.ready.done():
                 self.ready.set_exception(
-                    ConnectionAbortedError("the event loop ended")
+                    ConnectionAbortedError("it was given up while it was opened")
                     if isinstance(error, asyncio.CancelledError)
                     else error
                 )
@@ -305,23 +395,33 @@ class _Connection:
                 raise
         finally:
             self.over = True
+            self._line.forget(self)  # it keeps the event loop alive, which may be over as well
             self._note()
             self._log.close()
 
     async def _until_idle(self) -> None:
-        while not self._closing.is_set():
-            left = self._used + self._idle_s - self._loop.time()
-            if left <= 0 and not self._users:
+        while not self._is_closing:
+            is_used = self._calls > 0 or self._line.holders > 0
+            left = self._used + self._line.idle_s - self._loop.time()
+            if left <= 0 and not is_used:
                 self.over = True
                 return
+            self._stirred.clear()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._closing.wait(), max(left, 0.05) if not self._users else self._idle_s)
+                async with asyncio.timeout(None if is_used else left):
+                    await self._stirred.wait()
 
     def _note(self) -> None:
         if not self._log.closed:
             self._log.seek(0)
             lines = [line for line in self._log.read()[-20_000:].splitlines() if line.strip()]
             self._said = lines[-1] if lines else ""
+
+
+def _heard(task: asyncio.Task[None]) -> None:
+    """Take note of how a connection ended, so that nobody is told a second time."""
+    if not task.cancelled():
+        task.exception()
 
 
 async def _listed(client: Client) -> dict[str, ToolSpec]:

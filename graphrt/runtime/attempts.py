@@ -29,6 +29,7 @@ from graphrt.errors import NodeTimeout
 from graphrt.inputs import AttemptFailed, AttemptSucceeded, Input
 from graphrt.runtime.calls import Call, calls_of
 from graphrt.runtime.listeners import Delta
+from graphrt.runtime.opened import Opened
 from graphrt.runtime.recording import facts_as_json, marks_as_json, recorded
 from graphrt.runtime.threads import NODE_THREADS
 
@@ -87,6 +88,7 @@ class Attempts:
         "failure",
         "inline",
         "live",
+        "opened",
     )
 
     def __init__(
@@ -108,6 +110,8 @@ class Attempts:
         """The others, by their visit, until `take_ended` has told of them."""
         self.ended: list[tuple[Attempt, Input | None]] = []
         """Those that have ended, and how; None if nobody wants to know."""
+        self.opened = Opened(run)
+        """What nodes have opened; closed by who drives."""
         self._run = run
         self._stepper = stepper
         self._clock = clock
@@ -372,6 +376,7 @@ class Attempts:
             resources=self._resources,
             policies=(*self._policies, *command.policies),
             retract=partial(self._retract, visit, node) if self._subscribers else None,
+            opened=self.opened,
         )
 
     def _emit(self, visit: str, node: Node, text: str) -> None:

@@ -24,6 +24,7 @@ from graphrt.inputs import AttemptStarted, Cancelled, Input, TimerFired
 from graphrt.ports import Clock, Lease, Request, Store, Wake
 from graphrt.runtime.attempts import Attempt, Attempts
 from graphrt.runtime.listeners import Subscribers
+from graphrt.runtime.opened import Opened
 from graphrt.stepper import Stepper
 from graphrt.trace import Record
 
@@ -125,6 +126,11 @@ class Driver:
     def failure(self) -> BaseException | None:
         """The exception behind the last failed attempt."""
         return self._attempts.failure
+
+    @property
+    def opened(self) -> Opened:
+        """What nodes have opened."""
+        return self._attempts.opened
 
     # -- from outside -------------------------------------------------------------------------------------------------
 

@@ -384,6 +384,7 @@ async def _drive(driver: Driver, store: Store, given: Input | None) -> Result[An
         await driver.drive(given)
     finally:
         del _live[key]
+        await driver.opened.close()
         await driver.subscribers.close()
     stepper = driver.stepper
     result = Result(stepper, store, stepper.graph.state_type, driver.failure)

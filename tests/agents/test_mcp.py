@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import socket
 import subprocess
 import sys
 import traceback
+import weakref
 from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +86,30 @@ async def server(kind: str, **options: Any) -> AsyncGenerator[MCPServer]:
 def kind(request: pytest.FixtureRequest) -> str:
     """Return how the server is reached."""
     return str(request.param)
+
+
+async def is_gone(pid: int) -> bool:
+    """Tell whether a process is there no more, not even as a zombie, within a few seconds."""
+    for _ in range(100):
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+        await asyncio.sleep(0.05)
+    return False
+
+
+def _reads(mark: Path) -> str:
+    return mark.read_text("utf-8") if mark.exists() else ""
+
+
+async def is_written(mark: Path, text: str) -> None:
+    """Wait until a server has written so, but not for ever."""
+    for _ in range(600):
+        if await asyncio.to_thread(_reads, mark) == text:
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"{mark} never said {text}")
 
 
 def told(model: ScriptedModel) -> list[str]:
@@ -176,7 +202,7 @@ async def test_a_tool_that_the_server_lacks_is_named() -> None:
         result = await run(desk(Agent("I.", tools=tools.tools("subtract"))).freeze(), Desk(), resources=[model])
     assert result.error is not None
     assert result.error.type == "ToolServerFailed"
-    assert "has no tool 'subtract'; its tools are: add, where, fail, wait, die, picture" in result.error.message
+    assert "has no tool 'subtract'; its tools are: add, where, fail, wait, die, big, picture" in result.error.message
     assert model.requests == []
 
 
@@ -194,7 +220,7 @@ async def test_a_server_that_is_not_there_is_one_clear_error() -> None:
         await MCPServer(silent, connect_timeout_s=0.3).names()
 
 
-async def test_a_server_that_dies_in_the_middle_of_a_call(kind: str) -> None:
+async def test_a_server_that_dies_in_the_middle_of_a_call() -> None:
     """The model is told that the call failed, people what the server said last; the next call starts it again."""
     async with server("stdio") as tools:
         agent = Agent("Try.", tools=tools.tools("die", "add"))
@@ -214,11 +240,7 @@ async def test_a_call_that_takes_too_long_or_is_cancelled_is_stopped(kind: str, 
         model = ScriptedModel([Turn.call("wait", mark=str(mark)), Turn.call("add", left=1, right=2), "done"])
         await run(desk(Agent("W.", tools=[slow, *tools.tools("add")])).freeze(), Desk(), resources=[model])
         assert told(model) == ["tool wait took longer than 1 s", "3"]
-        for _ in range(100):
-            if mark.read_text("utf-8") == "stopped":
-                break
-            await asyncio.sleep(0.05)
-        assert mark.read_text("utf-8") == "stopped"
+        await is_written(mark, "stopped")
 
 
 async def test_an_idle_connection_is_closed_and_opened_again() -> None:
@@ -283,6 +305,182 @@ async def test_who_is_cancelled_while_a_slow_process_closes_is_cancelled() -> No
     with pytest.raises(asyncio.CancelledError):
         await closing
     await made.aclose()
+
+
+# -- whose connection it is, and how it ends ---------------------------------------------------------------------------
+
+
+async def asks(tools: MCPServer, **options: Any) -> int:
+    """Run an agent that asks where its tool runs; return that process."""
+    model = ScriptedModel([Turn.call("where"), "done"])
+    flow = desk(Agent("Where?", tools=tools.tools("where")))
+    result = await run(flow.freeze(), Desk(), resources=[model], **options)
+    assert result.status == "completed"
+    return int(told(model)[0].split(" ")[0])
+
+
+async def test_a_run_may_have_a_server_of_its_own() -> None:
+    """With `shared=False` runs do not meet in a process, and it is gone when the run has ended."""
+    tools = MCPServer([sys.executable, str(SCRIPT)], name="tools", shared=False)
+    pids = await asyncio.gather(asks(tools), asks(tools))
+    assert pids[0] != pids[1]
+    assert [await is_gone(pid) for pid in pids] == [True, True]
+
+
+async def test_a_server_of_its_own_is_the_same_in_all_of_a_run() -> None:
+    """What a first call did is there for the second; while the run waits for a person there is no process."""
+    tools = MCPServer([sys.executable, str(SCRIPT)], name="tools", shared=False)
+    flow = desk(Agent("W.", tools=[*tools.tools("where"), tools.tool("add", approval="always")]))
+    where, add = Turn.call("where"), Turn.call("add", left=1, right=1)
+    turns = [where, where, add, where, Turn.say("done")]
+    model, store = ScriptedModel(turns), MemoryStore()
+    result = await run(flow.freeze(), Desk(), store=store, resources=[model])
+    assert result.status == "suspended"
+    first, second = told(model)[-2:]
+    assert first == second
+    assert await is_gone(int(first.split(" ")[0]))
+    await answer(store, result.run, result.questions[0].visit, "approve")
+    result = await resume(store, result.run, flow.freeze(), resources=[model])
+    assert result.status == "completed"
+    assert told(model)[2] == "2"
+    assert told(model)[3] != first
+
+
+async def test_without_idle_time_the_last_run_closes_it() -> None:
+    """With `idle_s=0` a shared connection lives as long as any run uses it, and not a moment longer."""
+    tools = MCPServer([sys.executable, str(SCRIPT)], name="tools", idle_s=0)
+    pids = await asyncio.gather(*(asks(tools) for _ in range(3)))
+    assert len(set(pids)) == 1
+    assert await is_gone(pids[0])
+    assert await asks(tools) != pids[0]
+
+
+async def test_a_run_holds_its_connection_between_two_calls() -> None:
+    """However long its model thinks, the process that it used is not taken away as idle."""
+    tools = MCPServer([sys.executable, str(SCRIPT)], name="tools", idle_s=0.05)
+    model = ScriptedModel(
+        [Turn.call("where"), Turn(tool_calls=(ToolCall(id="2", name="where"),), delay_s=0.4), "done"],
+        sleep=asyncio.sleep,
+    )
+    await run(desk(Agent("Where?", tools=tools.tools("where"))).freeze(), Desk(), resources=[model])
+    first, second = told(model)
+    assert first == second
+    assert await is_gone(int(first.split(" ")[0]))
+
+
+async def test_event_loops_come_and_go() -> None:
+    """Each loop has a connection of its own, and neither its process nor the loop itself is kept when it is over."""
+    tools = MCPServer([sys.executable, str(SCRIPT)], name="tools")
+    loops: list[weakref.ref[asyncio.AbstractEventLoop]] = []
+
+    async def once() -> int:
+        loops.append(weakref.ref(asyncio.get_running_loop()))
+        return await asks(tools)
+
+    pids = [await asyncio.to_thread(asyncio.run, once()) for _ in range(2)]
+    assert pids[0] != pids[1]
+    assert [await is_gone(pid) for pid in pids] == [True, True]
+    gc.collect()
+    assert [loop() for loop in loops] == [None, None]
+
+
+async def test_a_loop_that_is_closed_without_a_word_leaves_no_process() -> None:
+    """Closing an event loop under an open connection brings an error at most, never a process that stays."""
+    code = f"""
+import asyncio, sys
+from graphrt.agents.mcp import MCPServer
+tools = MCPServer([sys.executable, {str(SCRIPT)!r}])
+loop = asyncio.new_event_loop()
+print(loop.run_until_complete(tools.tool("where").fn()), flush=True)
+loop.close()
+other = asyncio.new_event_loop()
+print(other.run_until_complete(tools.tool("where").fn()), flush=True)
+"""
+    done = await asyncio.to_thread(subprocess.run, [sys.executable, "-c", code], capture_output=True, timeout=60)
+    pids = [int(line.split(b" ")[0]) for line in done.stdout.splitlines()]
+    assert len(pids) == 2, done.stderr
+    assert pids[0] != pids[1]
+    assert [await is_gone(pid) for pid in pids] == [True, True]
+
+
+# -- servers at their worst --------------------------------------------------------------------------------------------
+
+
+async def test_ten_megabytes_are_cut_and_say_so(kind: str) -> None:
+    """What a tool returns is read whole and shown in part; the connection serves the next call."""
+    async with server(kind) as tools:
+        agent = Agent("Read.", tools=tools.tools("big", "add"))
+        model = ScriptedModel([Turn.call("big", chars=10_000_000), Turn.call("add", left=1, right=2), "done"])
+        result = await run(desk(agent).freeze(), Desk(), resources=[model])
+    assert result.status == "completed"
+    text, three = told(model)
+    assert text.endswith("… [9980000 more characters cut]")
+    assert len(text) < 20_100
+    assert three == "3"
+
+
+async def test_a_slow_start_is_waited_for_once() -> None:
+    """Runs that begin while a process starts wait for that one."""
+    async with server("stdio", env={"START_S": "1"}) as tools:
+        pids = await asyncio.gather(*(asks(tools) for _ in range(3)))
+    assert len(set(pids)) == 1
+
+
+@pytest.mark.parametrize("how", ["stdio", "http"])
+async def test_a_server_that_is_killed_in_the_middle_of_a_call(how: str, tmp_path: Path) -> None:
+    """The call fails with one clear error on record, at once. A process is started again; an address is gone."""
+    mark = tmp_path / "mark"
+    with listening() if how == "http" else nullcontext() as address:
+        where = address or [sys.executable, str(SCRIPT)]
+        async with MCPServer(where, name="tools", timeout_s=20) as tools:
+            pid = int((await tools.tool("where").fn()).split(" ")[0])
+            model = ScriptedModel([Turn.call("wait", mark=str(mark)), "done"])
+            flow = desk(Agent("W.", tools=tools.tools("wait")))
+            running = asyncio.ensure_future(run(flow.freeze(), Desk(), resources=[model]))
+            await is_written(mark, "waiting")
+            begun = asyncio.get_running_loop().time()
+            os.kill(pid, signal.SIGKILL)
+            result = await running
+            assert asyncio.get_running_loop().time() - begun < 10, "nobody waits for the time of an answer to pass"
+    if how == "stdio":
+        assert result.status == "completed"
+        assert told(model) == ["tool wait failed; its arguments were in order, so calling it again may not help"]
+    else:
+        assert result.error is not None
+        assert (
+            "ToolServerFailed: tool server 'tools' cannot be reached" in f"{result.error.type}: {result.error.message}"
+        )
+    (noted,) = [v.notes["error"] for v in account(result.trace).visits.values() if "error" in v.notes]
+    assert noted.startswith("ToolServerFailed: tool server 'tools' ")
+    assert "Group" not in noted, "one error, not a group of them"
+
+
+async def test_a_run_that_is_cancelled_during_a_call_tells_the_server(kind: str, tmp_path: Path) -> None:
+    """The server stops its work, and serves the next run over the same connection; no task is left."""
+    mark = tmp_path / "mark"
+    async with server(kind) as tools:
+        before = await asks(tools)
+        tasks = asyncio.all_tasks()
+        model = ScriptedModel([Turn.call("wait", mark=str(mark))])
+        flow = desk(Agent("W.", tools=tools.tools("wait")))
+        running = asyncio.ensure_future(run(flow.freeze(), Desk(), resources=[model]))
+        await is_written(mark, "waiting")
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        await is_written(mark, "stopped")
+        assert await asks(tools) == before
+        assert {task for task in asyncio.all_tasks() if not task.done()} <= tasks
+
+
+async def test_a_process_that_does_not_even_stop_is_killed() -> None:
+    """One that hangs as a whole ends a call by its time, and does not outlive the connection."""
+    async with server("stdio", timeout_s=1) as tools:
+        pid = int((await tools.tool("where").fn()).split(" ")[0])
+        os.kill(pid, signal.SIGSTOP)
+        with pytest.raises(ToolServerFailed, match=r"did not answer within 1 s"):
+            await tools.tool("where").fn()
+    assert await is_gone(pid)
 
 
 async def test_mistakes() -> None:

@@ -2,6 +2,8 @@
 
 python tool_server.py          speaks over standard input and output
 python tool_server.py PORT     listens on 127.0.0.1
+
+START_S in its environment is how long it takes to start.
 """
 
 from __future__ import annotations
@@ -57,12 +59,19 @@ def die() -> str:
 
 
 @server.tool()
+def big(chars: int) -> str:
+    """Return a long text."""
+    return "0123456789" * (chars // 10)
+
+
+@server.tool()
 def picture() -> Image:
     """Return what is no text."""
     return Image(data=b"\x89PNG", format="png")
 
 
 if __name__ == "__main__":
+    time.sleep(float(os.environ.get("START_S", "0")))
     if len(sys.argv) > 1:
         server.run("streamable-http", host="127.0.0.1", port=int(sys.argv[1]))
     else:
