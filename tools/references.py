@@ -119,6 +119,7 @@ REMEDY: dict[str, str] = {
     "Refused": "Ask differently, or lead an edge `on=Refused` to a person.",
     "OutputRefused": "Give examples, raise `repairs`, or make the field's type easier to meet.",
     "CallRefused": "Describe the tool better, give examples of calls, raise `repairs`, or catch it by an edge.",
+    "GuardrailTimeout": "Make the guardrail faster, or give it more time (`timeout=`).",
     "GuardrailTripped": "Lead an edge `on=GuardrailTripped` away; the message says which guardrail blocked, and why.",
     "GuardrailDefinitionError": "Give the guardrail a name, and a function that takes one text.",
     "TurnLimit": "Raise `max_turns`, or lead an edge `on=TurnLimit` away from the agent.",

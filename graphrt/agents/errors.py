@@ -28,6 +28,7 @@
     │   └── ToolResultRefused          the result is neither text nor JSON
     ├── TurnLimit                      an agent wanted to call tools more often than it may
     └── GuardrailTripped               a guardrail blocked what goes into an agent, or what comes out of it
+        └── GuardrailTimeout           it did not judge in time, so nothing passes
     graphrt.errors.UseError
     ├── ToolDefinitionError            a function cannot serve as a tool
     └── GuardrailDefinitionError       a function cannot serve as a guardrail
@@ -266,6 +267,12 @@ class GuardrailTripped(RunError):
     code = "guardrail-tripped"
 
 
+class GuardrailTimeout(GuardrailTripped, TimeoutError):
+    """A guardrail did not judge in time; what it should have judged does not pass."""
+
+    code = "guardrail-timeout"
+
+
 class GuardrailDefinitionError(UseError):
     """A function cannot serve as a guardrail: it has no usable name, or does not take one text."""
 
@@ -282,6 +289,14 @@ def after(usage: Usage, error: E) -> E:
     """Return an error that says what was spent before it."""
     error.usage = usage
     return error
+
+
+def unpaid(error: E) -> E:
+    """Return a copy of an error for who shares it with another, who is told what was spent."""
+    made = type(error).__new__(type(error), *error.args)
+    made.__dict__.update(error.__dict__)
+    made.usage = None
+    return made
 
 
 def excerpt(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
@@ -321,6 +322,109 @@ async def test_a_judge_that_fails_lets_nothing_pass() -> None:
         result = await run(desk(agent, catches=True).freeze(), Desk(message="m"), resources=[ScriptedModel(["x"])])
         assert result.error is not None
         assert result.error.type == kind
+
+
+@pytest.mark.parametrize("kind", ["async", "in a thread"])
+@pytest.mark.parametrize("side", ["beside", "first", "output"])
+async def test_a_judge_that_hangs_lets_nothing_pass(kind: str, side: str) -> None:
+    """After its time the agent ends with an error that is a tripped guardrail too; the request beside it is stopped."""
+    release = threading.Event()
+
+    async def stuck(text: str) -> str | None:
+        await asyncio.Event().wait()
+        return text
+
+    def stuck_in_a_thread(text: str) -> str | None:
+        release.wait(30)
+        return text
+
+    judge: Any = stuck if kind == "async" else stuck_in_a_thread
+    rail = (
+        on_output(judge, timeout="50ms") if side == "output" else on_input(judge, timeout=0.05, first=side == "first")
+    )
+    model: Model = ScriptedModel(["Gladly."]) if side == "output" else Endless()
+    try:
+        result = await played(desk(Agent("Help.", guardrails=[rail]), catches=True), model, message="Hi")
+    finally:
+        release.set()
+    assert (result.status, result.state.stopped, result.state.reply) == ("completed", True, "")
+    visits = {v.node.name: v for v in account(result.trace).visits.values()}
+    assert visits["clerk"].caught == "GuardrailTimeout"
+    error = visits[f"check {rail.name}"].error
+    assert error is not None
+    where = "output" if side == "output" else "input"
+    assert f"did not judge the {where} of agent 'clerk' within 0.05 s, so nothing passes" in error.message
+    assert error.detail == {"node": "clerk", "guardrail": rail.name, "side": where, "timeout_s": 0.05}
+    if isinstance(model, Endless):
+        assert model.cancelled == model.asked.is_set() == (side == "beside")
+
+
+async def test_a_judge_that_runs_out_of_a_time_of_its_own_fails_with_that() -> None:
+    """A `TimeoutError` that the function raises is its error, not one of the guardrail's time."""
+
+    async def asks(_text: str) -> str | None:
+        raise TimeoutError("the service did not answer")
+
+    result = await played(desk(Agent("Help.", guardrails=[on_input(asks)])), Endless())
+    assert result.error is not None
+    assert (result.error.type, result.error.message) == ("TimeoutError", "the service did not answer")
+
+
+class Stop(BaseException):
+    """What is no Exception."""
+
+
+@pytest.mark.parametrize("wrong", [Stop("enough"), asyncio.CancelledError("of its own"), GeneratorExit("odd")])
+@pytest.mark.parametrize("kind", ["async", "in a thread"])
+async def test_a_judge_may_raise_whatever_it_likes(wrong: BaseException, kind: str) -> None:
+    """What is no Exception fails the run like any other, the request beside it is stopped, and nothing passes."""
+
+    async def raises(_text: str) -> str | None:
+        raise wrong
+
+    def raises_in_a_thread(_text: str) -> str | None:
+        raise wrong
+
+    judge: Any = raises if kind == "async" else raises_in_a_thread
+    model = Endless()
+    result = await asyncio.wait_for(played(desk(Agent("Help.", guardrails=[on_input(judge)])), model), 10)
+    assert result.status == "failed"
+    assert result.error is not None
+    expected = "RuntimeError" if kind != "async" and isinstance(wrong, GeneratorExit) else type(wrong).__name__
+    assert result.error.type == expected
+    assert model.cancelled == model.asked.is_set()
+    assert result.partial["reply"] == ""
+
+
+async def test_a_judge_that_trips_late_stops_a_stream() -> None:
+    """What was streamed until then was said; the rest is not, the model is stopped, and nothing is written."""
+    heard: list[str] = []
+    enough = asyncio.Event()
+
+    class Talkative(Endless):
+        async def respond(self, request: ModelRequest, emit: Emit = discard) -> Reply:
+            for n in range(1000):
+                emit(f"word {n} ")
+                if n == 5:
+                    enough.set()
+                await asyncio.sleep(0)
+            return await super().respond(request, emit)
+
+    async def late(_text: str) -> str | None:
+        await enough.wait()
+        return "that goes too far"
+
+    def listen(item: Item) -> None:
+        if isinstance(item, Delta):
+            heard.append(item.text)
+
+    flow = desk(Agent("Help.", guardrails=[on_input(late)]), catches=True)
+    result = await run(flow.freeze(), Desk(message="Hi"), resources=[Talkative()], on_event=listen)
+    assert (result.state.stopped, result.state.reply) == (True, "")
+    assert heard[:6] == [f"word {n} " for n in range(6)]
+    assert len(heard) < 100, "it was stopped, not heard to the end"
+    visits = {v.node.name: v.status for v in account(result.trace).visits.values()}
+    assert visits["model"] == "cancelled"
 
 
 async def test_calls_with_guardrails_are_bounded_by_turns_as_ever() -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from pydantic_core import to_jsonable_python
 
-from graphrt.agents.errors import GuardrailTripped
+from graphrt.agents.errors import GuardrailTimeout, GuardrailTripped
 from graphrt.agents.guardrails import ALLOW, BLOCK, Guardrail, parameters_of
 from graphrt.agents.inside.requests import Requests
 from graphrt.agents.messages import AssistantMessage
 from graphrt.agents.tools import is_async
+from graphrt.runtime.threads import NODE_THREADS
 from graphrt.values import brief
 
 if TYPE_CHECKING:
@@ -50,28 +54,42 @@ class Judge:
         self.place = place
         self.guardrail = guardrail
 
-    @property
-    def is_async(self) -> bool:
-        """Whether the function is one to be awaited."""
-        return is_async(cast("Callable[..., Any]", self.guardrail.judge))
+    async def judge(self, context: Context, judged: str) -> dict[str, str]:
+        """Let the function look at the text, for as long as it may.
 
-    def judge(self, context: Context, judged: str) -> dict[str, str]:
-        """Let the function look at the text."""
-        return self._ruling(self._called(context, judged))
-
-    async def judge_async(self, context: Context, judged: str) -> dict[str, str]:
-        """Do the same with a function to be awaited."""
-        return self._ruling(await self._called(context, judged))
-
-    def _called(self, context: Context, judged: str) -> Any:  # noqa: ANN401 - a function returns what it likes
-        fn = cast("Callable[..., Any]", self.guardrail.judge)
-        text, wants = parameters_of(fn, self.guardrail.name)
-        return fn(**{text: judged}, **({wants: context} if wants else {}))
-
-    def _ruling(self, said: object) -> dict[str, str]:
+        Raises:
+            GuardrailTimeout: it took longer; nothing passes.
+        """
+        clock = asyncio.timeout(self.guardrail.timeout_s)
+        try:
+            async with clock:
+                said = await self._said(context, judged)
+        except TimeoutError:
+            if not clock.expired():
+                raise
+            raise self._late() from None
         if said is not None and not isinstance(said, str):
             raise TypeError(f"guardrail {self.guardrail.name!r} returned {brief(said)}; expected the reason, or None")
         return {"ruling": ALLOW if said is None else BLOCK, "because": said or ""}
+
+    async def _said(self, context: Context, judged: str) -> object:
+        fn = cast("Callable[..., Any]", self.guardrail.judge)
+        text, wants = parameters_of(fn, self.guardrail.name)
+        call = partial(fn, **{text: judged}, **({wants: context} if wants else {}))
+        said: object = call() if is_async(fn) else await NODE_THREADS.call(call)
+        return await said if inspect.isawaitable(said) else said
+
+    def _late(self) -> GuardrailTimeout:
+        rail, node = self.guardrail, self.place.spec.node
+        return GuardrailTimeout(
+            f"guardrail {rail.name!r} did not judge the {rail.side} of agent {node!r} within {rail.timeout_s:g} s, so"
+            " nothing passes; make it faster, give it more time (timeout=…), or lead an edge away from the agent with"
+            " on=GuardrailTripped",
+            node=node,
+            guardrail=rail.name,
+            side=rail.side,
+            timeout_s=rail.timeout_s,
+        )
 
     def stop(self, because: str = "") -> None:
         """End the agent: this guardrail has blocked."""

@@ -217,8 +217,7 @@ class Shape:
         stop = f"stop {guardrail.name}"
         edges = (To(then, on=ALLOW), To(stop, on=BLOCK))
         if (agent := guardrail.agent) is None:
-            fn = judge.judge_async if judge.is_async else judge.judge
-            work = Work(fn, (("judged", text),), "context", is_async=judge.is_async)
+            work = Work(judge.judge, (("judged", text),), "context", is_async=True)
             writes = ("ruling", "because")
             sketch.add(Node(0, guardrail.node, "router", (text,), writes, answers=outcomes, work=work), *edges)
             sketch.add(Node(0, stop, "task", ("because",), work=Work(judge.stop, (("because", "because"),))))
