@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pydantic import ValidationError
 
-from graphrt.agents.errors import ModelBehavior
+from graphrt.agents.errors import ModelBehavior, ModelError, unpaid
 from graphrt.agents.messages import Usage
 from graphrt.agents.model import Emit, Model, ModelRequest, Reply, discard, match_label, parse_json
 from graphrt.agents.pulse import listeners, listening
@@ -81,7 +81,12 @@ class Cache(Policy):
             flight = self._flights[place] = _Flight(emit)
             flight.begin(self._answer(flight, request, model, key), partial(self._landed, place, flight))
         if_refused(lambda: self._work(lambda: self.replies.drop(key)))
-        reply, is_kept = await flight.answer()
+        try:
+            reply, is_kept = await flight.answer()
+        except ModelError as error:
+            if error.usage is None or flight.pays():
+                raise
+            raise unpaid(error) from error
         pays = not is_kept and flight.pays()
         if pays:
             self.misses += 1

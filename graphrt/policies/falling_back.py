@@ -9,7 +9,7 @@ from graphrt.agents.agent import Agent
 from graphrt.agents.errors import ModelError, NoModel
 from graphrt.agents.model import Emit, Missing, Model, ModelRequest, Reply, discard, resolve_model
 from graphrt.errors import UseError
-from graphrt.policies.policy import Around, Policy, mark, partial_of, priced, retract
+from graphrt.policies.policy import Around, Bill, Policy, mark, partial_of, priced, retract
 from graphrt.values import brief
 
 Next: TypeAlias = "str | Model | Agent"
@@ -70,7 +70,7 @@ class _Backed(Around):
 
     async def respond(self, request: ModelRequest, emit: Emit = discard) -> Reply:
         """Ask one after the other until somebody answers."""
-        asked, model = request, self.inner
+        asked, model, bill = request, self.inner, Bill()
         for other in (*self._policy.others, None):
             said: list[str] = []
 
@@ -81,7 +81,9 @@ class _Backed(Around):
             try:
                 reply = await model.respond(asked, hear)
             except self._policy.on as error:
+                bill.failed(model, error)
                 if other is None:
+                    bill.charged(error)
                     raise
                 before, kind = asked.model or model.name, type(error).__name__
                 model, asked = _next(other, request)
@@ -99,7 +101,7 @@ class _Backed(Around):
                     retract()
             else:
                 named = reply if reply.model is not None else reply.model_copy(update={"model": model.name})
-                return reply if model is self.inner else priced(model, named)
+                return reply if model is self.inner else bill.paid(model, priced(model, named))
         raise AssertionError("the last one either answers or raises")
 
 

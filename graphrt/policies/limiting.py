@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from graphrt.agents.errors import UsageLimit
+from graphrt.agents.errors import ModelError, UsageLimit
+from graphrt.agents.messages import Usage
 from graphrt.agents.model import Emit, Model, ModelRequest, Reply, discard
 from graphrt.errors import UseError
 from graphrt.policies.policy import Around, Policy, mark, spelled
@@ -75,15 +76,23 @@ class Limit(Policy):
         """How many requests wait to begin."""
         return len(self._queue)
 
+    @property
+    def counts(self) -> bool:
+        """Whether it must know about how many tokens a request has before that is made."""
+        return self.tokens is not None or self.tokens_per_minute is not None
+
+    def expected(self, request: ModelRequest, model: str) -> tuple[int, float]:
+        """Return how many tokens a request may have: the plain estimate, and as the model's endpoint would count."""
+        plain = tokens_of(request)
+        return plain, plain * self._scale.of(model)
+
     async def begin(self, request: ModelRequest, model: str) -> tuple[_Begun, float, int]:
         """Wait until a request may begin; return what to `end` it with, the seconds waited, and its plain estimate.
 
         Raises:
             UsageLimit: a budget is used up.
         """
-        counts = self.tokens is not None or self.tokens_per_minute is not None
-        plain = tokens_of(request) if counts else 0
-        expected = plain * self._scale.of(model)
+        plain, expected = self.expected(request, model) if self.counts else (0, 0.0)
         begun = _Begun(0.0, expected)
 
         def attempt() -> float | None:
@@ -220,11 +229,17 @@ class _Limited(Around):
             raise
         if waited:
             mark("limit", "waited", f"waited {spelled(waited)} for the limit", wait_s=round(waited, 3))
-        held, tokens, cost = begun.tokens, None, None
+        held, answered = begun.tokens, Reply()
         try:
-            reply = await self.inner.respond(request, emit)
-            tokens, cost = reply.usage.total_tokens, self.cost_usd(reply)
-            policy.learn(model, estimated, reply.usage.input_tokens)
+            answered = reply = await self.inner.respond(request, emit)
+        except ModelError as error:
+            answered = Reply(usage=error.usage or Usage())
+            raise
         finally:
-            policy.end(begun, held, tokens, cost)
+            counted = answered.usage
+            policy.learn(model, estimated, counted.input_tokens)
+            tokens = counted.total_tokens
+            if tokens is None and not policy.counts:
+                tokens = round(policy.expected(request, model)[1])
+            policy.end(begun, held, tokens, self.cost_usd(answered))
         return reply

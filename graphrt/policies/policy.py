@@ -13,6 +13,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
+from graphrt.agents.errors import ModelBehavior, ModelError, after
+from graphrt.agents.messages import Usage
 from graphrt.agents.model import Choice, Model, Reply
 from graphrt.context import CURRENT
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from graphrt.inputs import Json
 
 T = TypeVar("T")
+E = TypeVar("E", bound=BaseException)
 
 
 class Policy(ABC):
@@ -66,6 +69,42 @@ def priced(model: Model, reply: Reply) -> Reply:
     cost = model.cost_usd(reply)
     usage = reply.usage.model_copy(update={"cost_usd": "unknown" if cost is None else cost})
     return reply.model_copy(update={"usage": usage})
+
+
+class Bill:
+    """What was spent for one request beside the reply that it gets: on answers of no use, on a summary."""
+
+    __slots__ = ("_spent",)
+
+    def __init__(self) -> None:
+        self._spent: Usage | None = None
+
+    def __bool__(self) -> bool:
+        return self._spent is not None
+
+    def add(self, model: Model, usage: Usage) -> None:
+        """Add what a model was paid."""
+        usage = priced(model, Reply(usage=usage)).usage
+        self._spent = usage if self._spent is None else self._spent + usage
+
+    def failed(self, model: Model, error: BaseException) -> None:
+        """Add what a failed request has cost: what the error says; of a broken answer that nobody counted, unknown."""
+        usage = getattr(error, "usage", None)
+        if isinstance(usage, Usage):
+            self.add(model, usage)
+        elif isinstance(error, ModelBehavior):
+            self.add(model, Usage())
+
+    def paid(self, model: Model, reply: Reply) -> Reply:
+        """Return the reply of a model with all of it in its usage."""
+        if self._spent is None:
+            return reply
+        whole = priced(model, reply)
+        return whole.model_copy(update={"usage": self._spent + whole.usage})
+
+    def charged(self, error: E) -> E:
+        """Return an error that says all of it, if it can; its own share was added before."""
+        return after(self._spent, error) if self._spent is not None and isinstance(error, ModelError) else error
 
 
 def mark(by: str, what: str, text: str, **facts: Json) -> None:

@@ -13,7 +13,7 @@ from graphrt.agents.agent import passing_faults
 from graphrt.agents.model import Emit, Model, ModelRequest, Reply, discard
 from graphrt.errors import UseError
 from graphrt.graph import Retry
-from graphrt.policies.policy import Around, Policy, mark, partial_of, retract, spelled
+from graphrt.policies.policy import Around, Bill, Policy, mark, partial_of, retract, spelled
 from graphrt.recorded import error_info
 from graphrt.retrying import is_worth_retrying, wait_s
 from graphrt.runtime.clock import SYSTEM_CLOCK
@@ -57,7 +57,7 @@ class _Retried(Around):
 
     async def respond(self, request: ModelRequest, emit: Emit = discard) -> Reply:
         """Ask the model inside, until it answers, fails for good, or the attempts are used up."""
-        policy, seed = self._policy, random.getrandbits(32)
+        policy, seed, bill = self._policy, random.getrandbits(32), Bill()
         attempt = 0
         while True:
             attempt += 1
@@ -68,8 +68,9 @@ class _Retried(Around):
                 emit(piece)
 
             try:
-                return await self.inner.respond(request, hear)
+                return bill.paid(self.inner, await self.inner.respond(request, hear))
             except Exception as error:
+                bill.failed(self.inner, error)
                 info = error_info(error)
                 is_last = attempt >= policy.retry.attempts or not is_worth_retrying(policy.retry, info)
                 wait = 0.0
@@ -87,6 +88,7 @@ class _Retried(Around):
                     **partial_of(error),
                 )
                 if is_last:
+                    bill.charged(error)
                     raise
             if said:
                 retract()

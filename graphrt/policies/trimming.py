@@ -31,7 +31,7 @@ from graphrt.agents.messages import (
 )
 from graphrt.agents.model import Emit, Model, ModelRequest, Reply, discard, resolve_model
 from graphrt.errors import UseError
-from graphrt.policies.policy import Around, Policy, mark, priced
+from graphrt.policies.policy import Around, Bill, Policy, mark
 from graphrt.policies.tokens import Scale, tokens_of, tokens_of_message, tokens_of_rest
 from graphrt.values import brief
 
@@ -226,9 +226,9 @@ class _Shown(Around):
         policy, name = self._policy, request.model or self.name
         units = units_of(request.messages)
         cut = policy.cut(request, units, name) if units else 0
-        spent: Reply | None = None
+        bill = Bill()
         if cut:
-            summary, spent = await self._summary(request, units[:cut])
+            summary = await self._summary(request, units[:cut], bill)
             messages = shown(request.messages, units, cut, summary)
             left_out = len(request.messages) - len(messages) + (summary is not None)
             request = request.asking(messages=tuple(messages))
@@ -239,25 +239,28 @@ class _Shown(Around):
                 text,
                 messages=left_out,
                 shown=len(messages),
-                asked=spent is not None,
+                asked=bool(bill),
             )
         estimated = tokens_of(request)
-        reply = await self.inner.respond(request, emit)
+        try:
+            reply = await self.inner.respond(request, emit)
+        except Exception as error:
+            if bill:
+                bill.failed(self.inner, error)
+                bill.charged(error)
+            raise
         policy.learn(name, estimated, reply.usage.input_tokens)
-        if spent is None:
-            return reply
-        whole = priced(self, reply)
-        return whole.model_copy(update={"usage": spent.usage + whole.usage})
+        return bill.paid(self.inner, reply)
 
-    async def _summary(self, request: ModelRequest, units: Sequence[Unit]) -> tuple[str | None, Reply | None]:
-        """Return the summary of these units, and the reply it was asked for by, if it was."""
+    async def _summary(self, request: ModelRequest, units: Sequence[Unit], bill: Bill) -> str | None:
+        """Return the summary of these units; what it has cost, if it was asked for now, is put on the bill."""
         policy = self._policy
         if not policy.summarises:
-            return None, None
+            return None
         model = self._summariser()
         end, before, hashes = policy.known(units, model)
         if end == len(units):
-            return before, None
+            return before
         lines = [] if before is None else [SUMMARY + before]
         lines += [_line(message) for unit in units[end:] for message in unit.messages]
         who = policy.summary
@@ -269,9 +272,10 @@ class _Shown(Around):
             seed=None if who is None else who.seed,
             max_tokens=None if who is None else who.max_tokens,
         )
-        reply = priced(model, await model.respond(asked))
+        reply = await model.respond(asked)
+        bill.add(model, reply.usage)
         policy.remember(hashes[-1], reply.text)
-        return reply.text, reply
+        return reply.text
 
     def _summariser(self) -> Model:
         who = self._policy.summary

@@ -57,7 +57,8 @@ class Queue:
                 await self._until(stirred, again)
         finally:
             with self.lock:
-                self._line.remove(place)
+                with suppress(ValueError):  # nobody was left to wait in this place, and it was taken away
+                    self._line.remove(place)
                 self._stir()
 
     def stir(self) -> None:
@@ -66,8 +67,8 @@ class Queue:
             self._stir()
 
     def _stir(self) -> None:
-        if self._line:
-            self._line[0].stir()
+        while self._line and not self._line[0].stir():
+            self._line.popleft()
 
     async def _until(self, stirred: asyncio.Future[None], seconds: float | None) -> None:
         """Wait until something has changed, or for so long."""
@@ -93,12 +94,15 @@ class _Place:
         self._stirred = self._loop.create_future()
         return self._stirred
 
-    def stir(self) -> None:
-        """Tell that something has changed; from any thread."""
+    def stir(self) -> bool:
+        """Tell that something has changed, from any thread; say if anybody can wait here still."""
+        if self._loop.is_closed():
+            return False
         stirred, self._stirred = self._stirred, None
         if stirred is not None:
-            with suppress(RuntimeError):  # its loop was closed: nobody waits there any more
+            with suppress(RuntimeError):  # its loop was closed just now
                 self._loop.call_soon_threadsafe(_done, stirred)
+        return True
 
 
 def _done(future: asyncio.Future[None]) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from graphrt import Flow, Limits, Retry
 from graphrt.agents import Model, ModelRequest, Reply, Usage
 from graphrt.agents.agent import Agent
-from graphrt.agents.errors import UsageLimit
+from graphrt.agents.errors import ModelBehavior, UsageLimit, after
 from graphrt.agents.model import Emit, discard
 from graphrt.errors import UseError
 from graphrt.policies import cache, fallback, limit
@@ -234,3 +234,94 @@ def test_what_is_no_limit_is_refused() -> None:
         limit()
     with pytest.raises(UseError, match=r"limit\(per_minute=0\)"):
         limit(per_minute=0)
+
+
+async def test_money_alone_is_limited_and_tokens_are_counted_all_the_same() -> None:
+    """`used_tokens` is what endpoints counted, also where only money is bounded; where they did not, an estimate."""
+    clock = ManualClock()
+    policy = limit(cost_usd=5, clock=clock)
+    busy = Busy(clock, usage=Usage(input_tokens=30, output_tokens=10))
+    await clock.run_out(asyncio.ensure_future(ask(policy.wrap(busy))))
+    assert policy.used_tokens == 40
+    await clock.run_out(asyncio.ensure_future(ask(policy.wrap(Busy(clock)))))
+    assert policy.used_tokens > 40
+
+
+async def test_a_broken_answer_is_paid_too() -> None:
+    """What an error says was spent counts against the budget: tokens and money."""
+    spent = Usage(input_tokens=6, output_tokens=4, cost_usd=2.0)
+    policy = limit(cost_usd=3)
+    limited = policy.wrap(ScriptedModel(lambda _: after(spent, ModelBehavior("it babbled"))))
+    for _ in range(2):
+        with pytest.raises(ModelBehavior):
+            await ask(limited)
+    assert (policy.used_tokens, policy.used_usd) == (20, 4.0)
+    with pytest.raises(UsageLimit, match="cost_usd=3 is used up"):
+        await ask(limited)
+
+
+async def test_a_hundred_wait_and_those_in_the_middle_give_up() -> None:
+    """Who stays is served in the order of arrival, in the minute that is theirs: who left takes nobody's place."""
+    clock = ManualClock()
+    model = Busy(clock, 1)
+    policy = limit(at_once=2, per_minute=10, clock=clock)
+    limited = policy.wrap(model)
+    asking = [asyncio.ensure_future(ask(limited, str(n))) for n in range(100)]
+    await settle()
+    assert policy.waiting == 98
+    for task in asking[20:80]:
+        task.cancel()
+    await settle()
+    assert policy.waiting == 38
+    await clock.run_out(asyncio.gather(*asking, return_exceptions=True))
+    assert [text for _, text in model.began] == [str(n) for n in (*range(20), *range(80, 100))]
+    assert [int(at // 60) for at, _ in model.began] == [n // 10 for n in range(40)]
+    assert (policy.running, policy.waiting) == (0, 0)
+
+
+async def test_who_leads_the_line_and_gives_up_wakes_the_next() -> None:
+    """Cancelling again and again whoever is first starves nobody behind."""
+    clock = ManualClock()
+    model = Busy(clock, 1000)
+    policy = limit(at_once=1, clock=clock)
+    limited = policy.wrap(model)
+    busy = asyncio.ensure_future(ask(limited, "busy"))
+    await settle()
+    asking = [asyncio.ensure_future(ask(limited, str(n))) for n in range(5)]
+    await settle()
+    for task in asking[:4]:
+        task.cancel()
+        await settle()
+    busy.cancel()
+    await settle()
+    assert [text for _, text in model.began] == ["busy", "4"]
+    asking[4].cancel()
+    await asyncio.gather(busy, *asking, return_exceptions=True)
+
+
+def test_a_loop_that_was_closed_keeps_nobody_waiting() -> None:
+    """Whoever waited in an event loop that is gone has lost their place; those of other loops move up."""
+    clock = ManualClock()
+    policy = limit(at_once=1, clock=clock)
+    model = Busy(clock, 10)
+    limited = policy.wrap(model)
+
+    async def first() -> None:
+        running = asyncio.ensure_future(ask(limited, "running"))
+        await settle()
+        gone = asyncio.new_event_loop()
+        waiting = gone.create_task(ask(limited, "gone"))
+        await asyncio.to_thread(gone.run_until_complete, a_moment())
+        assert policy.waiting == 1
+        waiting._log_destroy_pending = False  # type: ignore[attr-defined]  # that it is lost is what happens here
+        gone.close()
+        behind = asyncio.ensure_future(ask(limited, "behind"))
+        await clock.run_out(asyncio.gather(running, behind))
+
+    async def a_moment() -> None:
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+    asyncio.run(first())
+    assert [text for _, text in model.began] == ["running", "behind"]
+    assert policy.waiting == 0

@@ -24,6 +24,7 @@ from graphrt.agents import (
     tool_result,
     user,
 )
+from graphrt.agents.errors import ModelUnavailable
 from graphrt.agents.messages import SystemMessage
 from graphrt.agents.model import Emit, Model, discard
 from graphrt.errors import UseError
@@ -235,6 +236,20 @@ async def test_a_summary_counts_in_the_usage() -> None:
     assert window.cost_usd(reply) == pytest.approx(2 * one)
     assert window.cost_usd(again) == pytest.approx(one)
     assert [mark.facts["asked"] for mark in heard.context.marks] == [True, False]
+
+
+async def test_a_summary_is_paid_also_where_the_answer_fails() -> None:
+    """What it has cost stands in the error, and so in the record of the attempt; the next attempt knows it already."""
+    clerk = ScriptedModel(["They greeted."], name="clerk", usage=Usage(input_tokens=50, output_tokens=7))
+    down = ModelUnavailable("found no connection", endpoint="here", model="m")
+    model = ScriptedModel([down, "Fine."])
+    window = context(messages=2, summary=Agent("Minutes, please.", model=clerk)).wrap(model)
+    with pytest.raises(ModelUnavailable) as raised:
+        await window.respond(ModelRequest(messages=LONG))
+    assert raised.value.usage is not None
+    assert raised.value.usage.total_tokens == 57
+    reply = await window.respond(ModelRequest(messages=LONG))
+    assert reply.usage.total_tokens == 15
 
 
 async def test_an_agent_summarises() -> None:
