@@ -6,6 +6,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from graphrt.codec import decode_trace
+from graphrt.events import VisitWaiting
+from graphrt.trace import Trace
 from graphrt_viz import chronicle_of, difference_of_runs, picture_of_heat, render
 from graphrt_viz.exporters.html import report
 from graphrt_viz.picture import PEdge, Picture, PNode
@@ -13,12 +16,20 @@ from graphrt_viz.theme import AUTO
 from graphrt_viz.wording import visible
 from tests.viz.browser import Open, browsed
 from tests.viz.exemplars import ALL_TOPOLOGIES, nasty_pictures, topology
-from tests.viz.runs import FIELDS, long_run, nasty_run
+from tests.viz.runs import FIELDS, SUPPORT, long_run, nasty_run, trace_of
 from tests.viz.test_chronicle import CANCELLED, FAILED, WAITING
 from tests.viz.test_overlay import BRANCHED, COMPLETED
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
+
+TALKED = decode_trace((Path(__file__).parents[2] / "graphs" / "runs" / "magentic.jsonl").read_bytes())
+"""A run in which agents talk with models, call tools, and ask whether they may."""
+ASKED = Trace(
+    TALKED.header,
+    TALKED.records[: 1 + next(r.seq for r in TALKED.records if any(isinstance(e, VisitWaiting) for e in r.events))],
+)
+"""The same, up to the question."""
 
 
 def _current(page: Page) -> str:
@@ -116,6 +127,121 @@ def test_searching_leaves_the_steps_that_were_found(opened: Open) -> None:
 
 
 @browsed
+def test_a_conversation_is_told_as_one(opened: Open) -> None:
+    """Who says what, which tool is called with which arguments, what came back; what is new stands apart."""
+    page = opened(render(TALKED, "html"), "#step=2/4")
+    assert page.evaluate(_BUBBLES) == ["system", "user", "assistant", "tool", "assistant"]
+    asked = page.inner_text(".bubble.assistant >> nth=0")
+    for said in ("search", "words", "tea leaves made"):
+        assert said in asked
+    assert "{" not in asked
+    assert page.inner_text(".chat .rule") == "new in this step"
+    assert "Find out what the order wants" in page.inner_text(".bubble.system")
+    page.evaluate("location.hash = '#step=2/1'")
+    _wait_until(page, "document.querySelector('#panel h2').textContent.startsWith('model ')")
+    assert page.evaluate(_BUBBLES) == ["system", "user", "assistant"]
+
+
+@browsed
+def test_who_answers_sees_what_is_asked_about(opened: Open) -> None:
+    """A question stands with the values it showed: the call with its arguments, and what can be answered."""
+    page = opened(render(ASKED, "html"), "#step=5/4")
+    card = page.inner_text(".question")
+    for said in (
+        "May 'files' call write_file",
+        "write_file",
+        "tea.txt",
+        "Tea is made from leaves.",
+        "approve",
+        "decline",
+    ):
+        assert said in card
+    page = opened(render(TALKED, "html"), "#step=5/4")
+    assert "approve" in page.inner_text(".question b >> nth=-1")
+
+
+@browsed
+def test_a_long_text_opens_where_it_stands(opened: Open) -> None:
+    """Of 90 000 characters the beginning is shown, and all of them on demand."""
+    long = "One line of many. " * 5000
+    page = opened(render(trace_of(SUPPORT, {"triage": {"topic": "bug"}, "draft": {"draft": long}}), "html"), "#step=3")
+    assert len(page.inner_text(".state ins")) < 1000
+    page.click(".state .small")
+    assert len(page.inner_text(".state ins .text")) >= len(long.strip())
+
+
+@browsed
+def test_the_back_button_leads_back(opened: Open) -> None:
+    """A jump is a place to come back to; steps one after the other are not."""
+    page = opened(render(COMPLETED, "html"))
+    page.click("#steps button >> nth=3")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    page.click("#steps button >> nth=8")
+    page.go_back()
+    _wait_until(page, "document.querySelector('#steps [aria-current] .label')?.textContent === '6'")
+    page.go_back()
+    _wait_until(page, "document.querySelector('#steps [aria-current]') === null")
+
+
+@browsed
+def test_buttons_are_pressed_by_key(opened: Open) -> None:
+    """Whoever walks with the tab key reaches all; the space bar presses what has the focus and plays nothing."""
+    page = opened(render(COMPLETED, "html"))
+    page.focus("#help")
+    page.keyboard.press("Space")
+    assert page.is_visible("#keys")
+    page.keyboard.press("Escape")
+    assert not page.is_visible("#keys")
+    page.focus("#steps button >> nth=2")
+    page.keyboard.press("Enter")
+    page.keyboard.press("ArrowDown")
+    assert _current(page) == "4"
+    assert page.evaluate("document.activeElement.closest('[aria-current]') !== null")
+    page.focus("#tab-flow")
+    page.keyboard.press("ArrowRight")
+    assert page.is_visible("[data-view=timeline]")
+    assert page.evaluate("document.activeElement.id") == "tab-timeline"
+
+
+@browsed
+def test_what_is_dimmed_can_still_be_read(opened: Open) -> None:
+    """Beside a step, texts of nodes that the run has not reached keep a contrast of 4.5, light and dark."""
+    page = opened(render(COMPLETED, "html"), "#step=1")
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        found: list[float] = page.evaluate(_CONTRASTS)
+        assert len(found) > 10
+        assert min(found) >= 4.5, scheme
+
+
+@browsed
+def test_edges_not_taken_are_not_drawn_as_if_they_were(opened: Open) -> None:
+    """At a step the way that was taken is solid; those looked at and not tried are broken lines."""
+    page = opened(render(COMPLETED, "html"), "#step=5")
+    dashes = """(which) => [...document.querySelectorAll('.definition ' + which + ' > path[stroke-width]')].map(
+        (line) => getComputedStyle(line).strokeDasharray)"""
+    assert page.evaluate(dashes, ".out") == ["none"]
+    assert page.evaluate(dashes, ".refused") == ["5px, 3px"]
+
+
+@browsed
+def test_a_phone_shows_one_pane_at_a_time(opened: Open) -> None:
+    """Picture, step and list by the buttons at the foot; choosing in the list leads to the step; nothing sticks out."""
+    page = opened(render(TALKED, "html"))
+    page.set_viewport_size({"width": 390, "height": 844})
+    for pane, shown in (("picture", "main"), ("step", "#panel"), ("list", "#side")):
+        page.click(f"#panes [data-pane={pane}]")
+        assert [s for s in ("main", "#panel", "#side") if page.is_visible(s)] == [shown]
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+    page.click("#steps button >> nth=4")
+    assert page.is_visible("#panel")
+    assert "2/1" in page.inner_text(".where")
+    page.click(".player button >> nth=3")
+    assert "2/2" in page.inner_text(".where")
+
+
+@browsed
 def test_the_state_at_each_step_is_whole(opened: Open) -> None:
     """All fields on demand, with what changed marked: what was, and what is."""
     page = opened(render(COMPLETED, "html"), "#step=6")
@@ -123,7 +249,7 @@ def test_the_state_at_each_step_is_whole(opened: Open) -> None:
     assert page.inner_text(".state del >> nth=0") == '"a"'
     assert page.inner_text(".state ins >> nth=0") == '"b"'
     page.click("#panel .small")
-    fields = page.evaluate("[...document.querySelectorAll('.state th')].map(e => e.textContent)")
+    fields = page.evaluate("[...document.querySelectorAll('.state th')].map(e => e.firstChild.textContent)")
     assert fields == [f.name for f in FIELDS]
 
 
@@ -148,6 +274,28 @@ def test_light_and_dark_can_be_chosen_and_follow_the_system(chromium: Browser, t
     assert seen == [light, light, dark, dark, light, dark]
 
 
+_BUBBLES = "[...document.querySelectorAll('#panel .bubble')].map((b) => b.className.split(' ')[1])"
+_CONTRASTS = """() => {
+    const channel = (v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    const light = (colour) => {
+      const [r, g, b] = colour.match(/\\d+/g).map((v) => channel(v / 255));
+      return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const fill = (e) => getComputedStyle(e).fill;
+    const page = light(getComputedStyle(document.body).backgroundColor);
+    return [...document.querySelectorAll('.definition :is(.node, .transition) text')].map((text) => {
+      const at = text.getBoundingClientRect();
+      const around = (e) => {
+        const box = e.getBoundingClientRect();
+        const across = box.left <= at.left + 1 && box.right >= at.right - 1;
+        return across && box.top <= at.top + 4 && box.bottom >= at.bottom - 4;
+      };
+      const shapes = [...text.parentNode.querySelectorAll('path, polygon, ellipse')];
+      const under = shapes.filter((e) => fill(e) !== 'none' && around(e)).pop();
+      const [a, b] = [light(fill(text)), under ? light(fill(under)) : page];
+      return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    });
+}"""
 _LOOSE = """(which) => [...document.querySelectorAll(which + ' .node')].flatMap(g => {
     const shape = g.querySelector('path,polygon,ellipse').getBoundingClientRect();
     return [...g.querySelectorAll('text')].filter(t => {
@@ -287,14 +435,19 @@ def test_no_nasty_text_runs_in_a_browser(opened: Open) -> None:
 
 
 @browsed
-def test_a_report_prints_the_picture_and_the_steps(opened: Open) -> None:
-    """On paper: the flow, the list of steps, and none of what is only for the screen."""
+def test_a_report_prints_a_page_for_each_view(opened: Open) -> None:
+    """On paper: every drawing whole, then the step that is shown and the list; none of what is for the screen."""
     page = opened(render(COMPLETED, "html"))
     page.emulate_media(media="print")
     assert page.is_visible(".asrun")
+    assert page.is_visible("[data-view=timeline] svg")
+    assert page.is_visible("[data-view=unrolled] svg")
     assert page.is_visible("#steps")
     assert not page.is_visible("#scrubber")
     assert not page.is_visible("#panel")
-    tops = "['header', 'main', '#side'].map((s) => document.querySelector(s).getBoundingClientRect().top)"
+    page.keyboard.press("Home")
+    assert page.is_visible("#panel")
+    tops = "['header', 'main', '#panel', '#side'].map((s) => document.querySelector(s).getBoundingClientRect().top)"
     assert sorted(page.evaluate(tops)) == page.evaluate(tops)
-    assert page.pdf().startswith(b"%PDF")
+    printed = page.pdf(prefer_css_page_size=True)
+    assert len(re.findall(rb"/Type\s*/Page\b", printed)) == 5

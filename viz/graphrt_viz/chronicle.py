@@ -9,23 +9,19 @@ The state is what replay folds from the trace; nothing here decides anything ane
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
-
-import msgspec
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from graphrt import events as ev
 from graphrt import inputs as inp
 from graphrt.account import Reader
 from graphrt.errors import GraphrtError
-from graphrt.fields import plain
 from graphrt.replay import states
 from graphrt_viz import story
 from graphrt_viz.course import Course, counterpart
 from graphrt_viz.extract import edge_of, start_of, step_into, tools_of
 from graphrt_viz.overlay import picture_of_run
+from graphrt_viz.values import LONG_VALUE, plain_value, shown_value
 from graphrt_viz.verdicts import error_text, reason_text, values_text
 from graphrt_viz.wording import shorten
 
@@ -35,16 +31,15 @@ if TYPE_CHECKING:
     from graphrt.account import Account, VisitAccount
     from graphrt.fields import Field
     from graphrt.graph import Edge, Graph, Node
-    from graphrt.inputs import Json
     from graphrt.stepper import Stepper
     from graphrt.trace import Record, Trace
     from graphrt_viz.extract import Opened
     from graphrt_viz.picture import NodeKind, Picture, Status
 
-LONG_VALUE: Final = 2000
-"""Characters of a state value that are kept."""
-_FEW_ITEMS: Final = 12
-"""Items up to which a collection of the state is written out; of more, the last ones and their number."""
+_LARGE_VALUE: Final = 100_000
+"""Characters of a value of the state that are kept, until all together are as many as …"""
+_LARGE_RUN: Final = 4_000_000
+"""… these; then `LONG_VALUE` of each are."""
 What: TypeAlias = Literal["attempt", "visit", "arrival"]
 
 
@@ -60,6 +55,20 @@ class Exit:
     """`taken`, `false`, `used up`, `not tried`, `other answer`."""
     reason: str
     """The values that decided, or why it was not tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """What the definition says of a node: what its work is made from."""
+
+    reads: tuple[str, ...] = ()
+    doc: str = ""
+    instructions: str = ""
+    """Of an agent, and of the nodes inside it that ask its model."""
+    tools: tuple[str, ...] = ()
+
+
+_NO_BRIEF: Final = Brief()
 
 
 @dataclass(slots=True)
@@ -95,7 +104,12 @@ class Step:
     marks: tuple[str, ...] = ()
     """What happened besides, such as a cache hit."""
     item: str = ""
+    brief: Brief = _NO_BRIEF
     question: str = ""
+    answers: tuple[str, ...] = ()
+    """What can be answered."""
+    asked: dict[str, str] = field(default_factory=dict[str, str])
+    """The fields that the question showed, with their values."""
     by: str = ""
     """Who answered."""
     via: tuple[int, ...] = ()
@@ -201,6 +215,10 @@ class _Writer:
         self.shown = {n.id for n in picture.nodes} | {c.id for c in picture.clusters}
         self.edges = _edge_places(picture)
         self.conditions: dict[tuple[str, str, int], str] = {}
+        self.briefs: dict[tuple[str, str], Brief] = {}
+        """By the digest of the definition and the id of the node."""
+        self.kept = 0
+        """Characters of all values so far."""
 
     # -- places -------------------------------------------------------------------------------------------------------
 
@@ -260,6 +278,7 @@ class _Writer:
             known.kind,
             self.at,
             item=known.item,
+            brief=known.brief,
             definition=self.definition,
             causes=(self.latest[visit],),
             base=self.latest[visit],
@@ -316,7 +335,8 @@ class _Writer:
             visit.name,
             _kind(visit.node),
             self.at,
-            item=shown_value(event.item) if event.item is not None else "",
+            item=self.valued(event.item) if event.item is not None else "",
+            brief=self.brief(visit, ident),
             via=via,
             definition=self.definition,
             causes=causes or ((self.latest[outer],) if outer in self.latest else ()),
@@ -329,6 +349,20 @@ class _Writer:
         else:
             self.steps[place] = step
         self.latest[event.visit] = place
+
+    def brief(self, visit: VisitAccount, ident: str) -> Brief:
+        """Return what the definition in force says of a visit's node."""
+        key = self.course.digest, ident
+        if key not in self.briefs:
+            node = self.course.node(visit.path, visit.node)
+            around = self.told.visits.get(visit.id.rpartition("/")[0])
+            asker = node
+            if around is not None and around.node.kind == "agent":
+                asker = self.course.node(around.path, around.node)
+            self.briefs[key] = Brief(
+                node.reads, _said(node.about.get("doc")), _said(asker.about.get("instructions")), tools_of(asker)
+            )
+        return self.briefs[key]
 
     def crossed_to(self, event: ev.VisitStarted, ident: str) -> tuple[int, ...]:
         """Return by which edges of the picture a visit was reached."""
@@ -359,7 +393,9 @@ class _Writer:
         step = self.step_of(event.visit)
         if step.status == "lost":
             step = self.next_of(event.visit, self.told.visits[event.visit].asked)
-        step.status, step.question = "waiting", event.question
+        step.status, step.question, step.answers = "waiting", event.question, event.answers
+        shown = self.told.visits[event.visit].reads
+        step.asked = {name: self.valued(value) for name, value in shown.items()}
 
     def attempt_retried(self, event: ev.AttemptRetried) -> None:
         self.step_of(event.visit).retried = True
@@ -447,6 +483,12 @@ class _Writer:
         self.waiting.setdefault(f"{outer}/{target.name}", []).append(len(self.steps))
         self.steps.append(arrival)
 
+    def valued(self, value: object) -> str:
+        """Return a value as text: whole, as long as the run is not too large for that."""
+        text = shown_value(value, _LARGE_VALUE if self.kept < _LARGE_RUN else LONG_VALUE)
+        self.kept += len(text)
+        return text
+
     # -- states -------------------------------------------------------------------------------------------------------
 
     def look(self, record: Record, stepper: Stepper) -> None:
@@ -483,12 +525,14 @@ class _Writer:
         for name, value in state.items():
             if name in writes and base is not None:
                 known = fields.get(name)
-                if (known is not None and known.reducer is not None and not merged) or _plain(value) == writes[name]:
-                    base.wrote[name] = shown_value(value)
+                if (known is not None and known.reducer is not None and not merged) or plain_value(value) == writes[
+                    name
+                ]:
+                    base.wrote[name] = self.valued(value)
                 else:
-                    step.entered[name] = shown_value(value)
+                    step.entered[name] = self.valued(value)
             elif name not in before or (before[name] is not value and before[name] != value):
-                step.entered[name] = shown_value(value)
+                step.entered[name] = self.valued(value)
 
     def wrote(self, visit: str, step: Step) -> None:
         """Note what a visit wrote: values as they are, or what a reducer was handed."""
@@ -496,9 +540,9 @@ class _Writer:
         for name, value in self.told.visits[visit].writes.items():
             known = fields.get(name)
             if known is not None and known.reducer is not None:
-                step.added[name] = shown_value(value)
+                step.added[name] = self.valued(value)
             else:
-                step.wrote[name] = shown_value(value)
+                step.wrote[name] = self.valued(value)
 
     def fields(self, visit: str) -> dict[str, Field]:
         graph: Graph = self.told.graph
@@ -543,29 +587,8 @@ _EVENTS: Final[Mapping[type, Callable[[_Writer, Any], None]]] = {
 # ---- words
 
 
-def shown_value(value: object) -> str:
-    """Return a state value as JSON text; of a long collection the last items and their number."""
-    if isinstance(value, (str, int, float, bool)) or value is None:
-        return _short(json.dumps(value, ensure_ascii=False))
-    if not isinstance(value, Sequence):
-        return _short(_json(value))
-    items = cast("Sequence[object]", value)
-    if len(items) <= _FEW_ITEMS:
-        return _short(_json(items))
-    last = ", ".join(_short(_json(items[k]), LONG_VALUE // 8) for k in range(len(items) - 3, len(items)))
-    return f"[… {len(items) - 3} more, {last}]"
-
-
-def _json(value: object) -> str:
-    return json.dumps(_plain(value), ensure_ascii=False, default=str)
-
-
-def _plain(value: object) -> Json:
-    return msgspec.to_builtins(plain(value), enc_hook=str)
-
-
-def _short(text: str, most: int = LONG_VALUE) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
+def _said(text: object) -> str:
+    return text.strip() if isinstance(text, str) else ""
 
 
 def _kind(node: Node) -> NodeKind:

@@ -16,10 +16,10 @@ from graphrt.account import account, verdict_text
 from graphrt.replay import fold
 from graphrt.trace import graph_of
 from graphrt_viz import story
-from graphrt_viz.chronicle import shown_value
 from graphrt_viz.extract import picture_of, step_into
 from graphrt_viz.overlay import picture_of_run
 from graphrt_viz.picture import NodeMark, PCluster, PEdge, Picture, PNode
+from graphrt_viz.values import shown_value
 from graphrt_viz.verdicts import error_text
 from graphrt_viz.wording import count, shorten
 

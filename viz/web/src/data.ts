@@ -1,4 +1,5 @@
 // What the page is given: the run as graphrt wrote it down. Short keys, for there are many steps.
+import { Json, read } from "./values";
 
 /** An edge that was considered when a visit was left: its place in the picture (-1 if not drawn), then texts. */
 export type Exit = [edge: number, target: number, condition: number, result: number, reason: number];
@@ -25,7 +26,10 @@ export interface RawStep {
   c?: number; // US dollars
   md?: number; // model
   it?: string; // item
+  br: number; // what the definition says of its node
   q?: string; // question
+  an?: string[]; // what can be answered
+  as?: Record<string, string>; // the fields that the question showed
   by?: string;
   via?: number[]; // edges crossed to it
   ex?: Exit[];
@@ -37,14 +41,24 @@ export interface RawStep {
   df?: number; // digest of its definition, if the run had more than one
 }
 
+/** What the definition says of a node: the fields that it reads, and what its work is made from. */
+export interface Brief {
+  r?: string[]; // fields
+  d?: string; // the documentation of its function
+  i?: string; // instructions
+  t?: string[]; // tools
+}
+
 export interface Data {
   version: number;
   flow: string;
   run: string;
   status: string;
+  error?: string;
   facts: string;
   states: boolean;
   texts: string[];
+  briefs: Brief[];
   /** Key in the drawing (`n1`, `c1`) and name of each node and frame. */
   nodes: [key: string, name: string][];
   steps: RawStep[];
@@ -132,6 +146,36 @@ export class Run {
     const after = new Map(before);
     set(after, step.wr);
     return { before, after };
+  }
+
+  brief(step: RawStep): Brief {
+    return this.data.briefs[step.br] ?? {};
+  }
+
+  /** A list in the state that a step left, and how many items before those are not known.
+   *
+   * A long list is written down by its last items; what was added to it stands at the steps that added it.
+   */
+  list(place: number, field: string): { items: Json[]; before: number } {
+    const back: Json[][] = [];
+    for (let at: number | undefined = place; at !== undefined; at = this.step(at).p) {
+      const step: RawStep = this.step(at);
+      const added = this.items(step.ad?.[field]);
+      const after = this.items(step.wr?.[field]);
+      if (after !== undefined && (after.before === 0 || added === undefined)) {
+        return { items: [...after.items, ...back.reverse().flat()], before: after.before };
+      }
+      if (added !== undefined) back.push(added.items);
+      const entered = this.items(step.en?.[field]);
+      if (entered !== undefined) return { items: [...entered.items, ...back.reverse().flat()], before: entered.before };
+    }
+    return { items: back.reverse().flat(), before: 0 };
+  }
+
+  private items(text: string | undefined): { items: Json[]; before: number } | undefined {
+    const known = text === undefined ? undefined : read(text);
+    if (known === undefined) return undefined;
+    return { items: Array.isArray(known.value) ? known.value : [known.value], before: known.before };
   }
 
   /** The state that a step left. It is folded from the nearest step before that is still remembered. */

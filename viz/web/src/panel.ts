@@ -1,10 +1,16 @@
 // What is known of one step: what it did, why it went on where it did, and the state.
 import { RawStep, Run, took } from "./data";
-import { make } from "./dom";
+import { button, make, opening } from "./dom";
+import { asCalls, asMessages, bubble, callCard, conversation, Message } from "./messages";
+import { long, read, visible, written } from "./values";
 import { count, duration, money, said } from "./words";
+
+const MANY_LINKS = 12;
+const EMPTY = new Set(["[]", "{}", '""', "null"]);
 
 export class Panel {
   private all = false;
+  private place = -1;
 
   constructor(
     private readonly root: HTMLElement,
@@ -13,63 +19,255 @@ export class Panel {
   ) {}
 
   show(place: number): void {
+    if (place !== this.place) this.root.scrollTop = 0;
+    this.place = place;
     this.root.replaceChildren(...(place < 0 ? this.whole() : this.step(place)));
   }
 
-  private whole(): Node[] {
-    const wrong = (status: string) => this.run.data.steps.filter((s) => this.run.status(s) === status).length;
-    const words = ["failed", "lost"].flatMap((s) => (wrong(s) ? [`${count(wrong(s))} ${said(s)}`] : []));
-    const listed = `${count(this.run.size)} in the list, one for each visit, attempt and arrival`;
-    const hint = make("p", { class: "muted" }, "The whole run. Step through it with the arrow keys; press ? for all keys.");
-    return [make("h2", {}, this.run.data.flow), make("p", { class: "muted" }, [this.run.data.facts, listed, ...words].join(" · ")), hint];
-  }
+  // -- the whole run ------------------------------------------------------------------------------------------------
 
-  private step(place: number): Node[] {
-    const step = this.run.step(place);
-    const status = this.run.status(step);
-    const line = this.run.size === this.run.numbered ? "" : ` · line ${count(place + 1)} of the list`;
-    const number = `step ${step.l} of ${count(this.run.numbered)}${line}`;
-    const seconds = took(step);
-    const time = seconds !== undefined ? ` · ${duration(seconds)}` : "";
-    const kind = this.run.text(step.k).replace("_", " ").replace("tool agent", "agent with tools");
-    const parts: Node[] = [
-      make("h2", {}, step.w === "arrival" ? `${this.run.name(step)} ←` : this.run.name(step)),
-      make("p", { class: "muted" }, `${step.w === "arrival" ? "arrival at a join" : kind} · ${number}${time}`),
-      make("p", {}, make("span", { class: `status ${status}` }, said(status) + (step.r ? ", tried again" : ""))),
+  private whole(): Node[] {
+    const { run } = this;
+    const ill = (status: string) => run.data.steps.filter((s) => run.status(s) === status).length;
+    const words = ["failed", "lost", "waiting"].flatMap((s) => (ill(s) ? [`${count(ill(s))} ${said(s)}`] : []));
+    const rows: [string, string][] = [
+      ["run", run.data.run],
+      ["steps", count(run.numbered)],
+      ["in the list", `${count(run.size)}, one for each visit, attempt and arrival`],
+      ["of these", words.join(", ")],
     ];
-    if (step.x) parts.push(make("pre", { class: "error" }, step.x));
-    parts.push(this.facts(step));
-    if (step.ex?.length) parts.push(make("h3", {}, "Why this exit"), this.exits(step));
-    parts.push(...this.state(place));
+    const parts: Node[] = [
+      make("p", { class: "kind" }, "the whole run"),
+      make("h2", { dir: "auto" }, visible(run.data.flow), " ", make("span", { class: `status ${run.data.status.replace(" ", "-")}` }, run.data.status)),
+    ];
+    if (run.data.error) parts.push(make("div", { class: "error" }, long(run.data.error, "text")));
+    parts.push(facts(rows.filter(([, value]) => value)));
+    parts.push(this.ways(), ...this.ends());
     return parts;
   }
 
-  private facts(step: RawStep): Node {
+  private ways(): HTMLElement {
+    const { run } = this;
+    const first = run.data.steps.findIndex((s) => run.wrong(s));
+    const ways = [button("First step", () => this.go(0))];
+    if (first >= 0) ways.push(button("First failure", () => this.go(first)));
+    const waiting = run.data.steps.findIndex((s) => run.status(s) === "waiting");
+    if (waiting >= 0) ways.push(button("Open question", () => this.go(waiting)));
+    return make("p", { class: "ways" }, ...ways);
+  }
+
+  /** What the run began with, and what has become of it. */
+  private ends(): Node[] {
+    const { run } = this;
+    const outer = run.data.steps.map((s, i) => (s.v.includes("/") ? -1 : i)).filter((i) => i >= 0);
+    const [first, last] = [outer[0], outer[outer.length - 1]];
+    if (!run.data.states || first === undefined || last === undefined) return [];
+    const [began, ended] = [run.state(first).before, run.state(last).after];
+    const became = [...ended].filter(([name, text]) => began.get(name) !== text);
+    const over = ["completed", "failed", "cancelled"].includes(run.data.status);
+    const state = (title: string, fields: [string, string][], place: number) =>
+      fields.length ? [make("h3", {}, title), ...this.fields(fields, place)] : [];
+    return [...state("Began with", [...began], -1), ...state(over ? "Ended with" : "Now", became, last)];
+  }
+
+  /** Fields with their values; of those without one only the names. */
+  private fields(fields: [string, string][], place: number): Node[] {
+    const full = fields.filter(([, text]) => !EMPTY.has(text));
+    const empty = fields.filter(([, text]) => EMPTY.has(text)).map(([name]) => visible(name));
+    const parts: Node[] = full.map(([name, text]) => this.field(name, text, place));
+    if (empty.length) parts.push(make("p", { class: "muted" }, `empty: ${empty.join(", ")}`));
+    return parts;
+  }
+
+  // -- one step -----------------------------------------------------------------------------------------------------
+
+  private step(place: number): Node[] {
+    const step = this.run.step(place);
+    return [
+      ...this.head(place, step),
+      ...(step.x ? [make("div", { class: "error" }, long(step.x, "text"))] : []),
+      ...this.question(step),
+      ...this.talk(place, step),
+      ...this.given(place, step),
+      ...(step.ex?.length ? [make("h3", {}, "Why this exit"), this.exits(step)] : []),
+      ...this.state(place, step),
+      ...this.details(step),
+    ];
+  }
+
+  private head(place: number, step: RawStep): Node[] {
+    const { run } = this;
+    const status = run.status(step);
+    const kind = run.text(step.k);
+    const word = step.w === "arrival" ? "arrival at a join" : kind.replace("tool_agent", "agent with tools").replace("_", " ");
+    const line = run.size === run.numbered ? "" : ` · line ${count(place + 1)} of ${count(run.size)}`;
+    const seconds = took(step);
+    const facts = [`step ${step.l} of ${count(run.numbered)}${line}`];
+    if (step.T !== undefined) facts.push(`attempt ${step.t ?? 1} of ${step.T}`);
+    if (seconds !== undefined) facts.push(duration(seconds));
+    if (step.tk !== undefined) facts.push(`${count(step.tk)} tokens`);
+    if (step.c !== undefined) facts.push(money(step.c));
+    const pill = make("span", { class: `status ${run.refused(step) ? "failed" : status}` }, run.refused(step) ? "told the model" : said(status) + (step.r ? ", tried again" : ""));
+    const outer = run.data.steps.find((s) => s.v === step.v.slice(0, step.v.lastIndexOf("/")));
+    const inside = outer && step.v.includes("/") ? [" in ", make("bdi", {}, run.name(outer))] : [];
+    return [
+      make("p", { class: `kind ${kind}` }, word, ...inside),
+      make("h2", { dir: "auto" }, run.name(step), " ", pill),
+      make("p", { class: "muted" }, facts.join(" · ")),
+    ];
+  }
+
+  /** A question with what it showed: whoever answers decides by that. */
+  private question(step: RawStep): Node[] {
+    if (!step.q) return [];
+    const card = make("div", { class: "question" }, make("p", { dir: "auto" }, visible(step.q)));
+    for (const [field, text] of Object.entries(step.as ?? {})) card.append(this.field(field, text));
+    if (step.o !== undefined) {
+      card.append(make("p", {}, make("b", {}, visible(step.o)), step.by ? make("span", { class: "muted" }, ` said ${visible(step.by)}`) : ""));
+    } else if (step.an?.length) {
+      card.append(make("p", { class: "muted" }, "answers: ", ...step.an.map((answer) => make("code", { class: "choice" }, visible(answer)))));
+    }
+    return [make("h3", {}, "Question"), card];
+  }
+
+  /** A value with its name: messages and calls as such. `place` is a step that left it, if one did. */
+  private field(name: string, text: string, place = -1): HTMLElement {
+    const listed = place >= 0 && holdsMessages(text) ? this.run.list(place, name) : undefined;
+    const known = listed === undefined ? read(text) : { value: listed.items, before: listed.before };
+    const messages = known && asMessages(known.value);
+    const calls = known && asCalls(known.value);
+    let shown: HTMLElement;
+    if (messages) shown = conversation(messages, known.before, []);
+    else if (calls) shown = make("div", {}, ...calls.map(callCard));
+    else shown = written(text);
+    return make("div", { class: shown.tagName === "CODE" ? "field short" : "field" }, make("div", { class: "name", dir: "auto" }, visible(name)), shown);
+  }
+
+  /** What was said to a model and what it said, or what a tool was asked for and gave back. */
+  private talk(place: number, step: RawStep): Node[] {
+    const brief = this.run.brief(step);
+    const asks = step.md !== undefined || (this.run.text(step.k).includes("agent") && step.w === "attempt");
+    const { before, after } = this.run.state(place);
+    const parts: Node[] = [];
+    if (asks && brief.i) parts.push(bubble("system", "instructions", long(brief.i, "text")));
+    const fields = [...after.keys()].filter((name) => holdsMessages(after.get(name)) || holdsMessages(step.ad?.[name]));
+    for (const name of [...new Set([...fields, ...Object.keys(step.ad ?? {}).filter((n) => holdsMessages(step.ad![n]))])]) {
+      const reads = brief.r?.includes(name) ?? false;
+      const writes = step.wr?.[name] !== undefined || step.ad?.[name] !== undefined;
+      if (!reads && !writes) continue;
+      const old = step.p === undefined ? this.begun(before, name) : this.run.list(step.p, name);
+      const now = this.run.list(place, name);
+      const kept = Math.max(0, now.items.length - (now.items.length + now.before - (old.items.length + old.before)));
+      const [was, is] = [asMessages(now.items.slice(0, kept)) ?? [], asMessages(now.items.slice(kept)) ?? []];
+      if (fields.length > 1) parts.push(make("div", { class: "name" }, visible(name)));
+      parts.push(conversation(was, now.before, is));
+    }
+    if (parts.length === 0) return [];
+    const title = asks ? "Conversation with the model" : "Messages";
+    return [make("h3", {}, title), ...parts];
+  }
+
+  private begun(before: Map<string, string>, name: string): { items: unknown[]; before: number } {
+    const known = read(before.get(name) ?? "[]");
+    return { items: Array.isArray(known?.value) ? known!.value : [], before: known?.before ?? 0 };
+  }
+
+  /** The fields that it read, with the values it saw. */
+  private given(place: number, step: RawStep): Node[] {
+    if (!this.run.data.states || step.w === "arrival" || step.q) return [];
+    const { before } = this.run.state(place);
+    const told = (name: string) => holdsMessages(before.get(name)) || holdsMessages(step.ad?.[name]) || holdsMessages(step.wr?.[name]);
+    const names = (this.run.brief(step).r ?? []).filter((name) => before.has(name) && !told(name));
+    if (names.length === 0) return [];
+    return [make("h3", {}, "Read"), ...this.fields(names.map((name) => [name, before.get(name)!]), -1)];
+  }
+
+  private exits(step: RawStep): Node {
+    const body = make("tbody");
+    for (const [, target, condition, result, reason] of step.ex ?? []) {
+      const word = this.run.text(result);
+      const row = make(
+        "tr",
+        { class: word === "taken" ? "taken" : "refused" },
+        make("td", { class: "result" }, word),
+        make(
+          "td",
+          {},
+          make("div", { class: "to" }, "→ ", make("bdi", {}, visible(this.run.text(target)))),
+          make("code", {}, visible(this.run.text(condition)) || "always"),
+          make("div", { class: "because" }, visible(this.run.text(reason))),
+        ),
+      );
+      body.append(row);
+    }
+    const head = make("tr", {}, ...["Result", "Edge, when, because"].map((t) => make("th", { scope: "col" }, t)));
+    return make("table", { class: "exits" }, make("thead", {}, head), body);
+  }
+
+  // -- the state ----------------------------------------------------------------------------------------------------
+
+  private state(place: number, step: RawStep): Node[] {
+    if (!this.run.data.states) return [make("p", { class: "muted" }, "The states of this trace are not known.")];
+    const { before, after } = this.run.state(place);
+    const base = step.p !== undefined ? this.run.state(step.p).after : new Map<string, string>();
+    const body = make("tbody");
+    let hidden = 0;
+    for (const field of new Set([...after.keys(), ...Object.keys(step.ad ?? {})])) {
+      const row = this.change(step, field, before, after, base);
+      if (row !== undefined) body.append(row);
+      else hidden++;
+    }
+    const toggle = button(this.all ? "only changes" : `all fields (${hidden} more)`, () => {
+      this.all = !this.all;
+      this.show(place);
+    });
+    toggle.className = "small";
+    const title = make("h3", {}, this.all ? "State " : "What changed ", hidden || this.all ? toggle : "");
+    const table = make("table", { class: "state" }, body);
+    return [title, body.childElementCount ? table : make("p", { class: "muted" }, "Nothing.")];
+  }
+
+  private change(step: RawStep, field: string, before: Map<string, string>, after: Map<string, string>, base: Map<string, string>): Node | undefined {
+    const is = after.get(field);
+    const added = step.ad?.[field];
+    const wrote = step.wr?.[field] !== undefined;
+    const set = step.p !== undefined && step.en?.[field] !== undefined;
+    const changed = wrote || set || added !== undefined;
+    if (!changed && !this.all) return undefined;
+    const old = added !== undefined ? undefined : wrote ? before.get(field) : set ? base.get(field) : undefined;
+    const cell = make("div", { class: "change" });
+    if (changed && old !== undefined && old !== is) cell.append(make("del", {}, summary(old)), "→");
+    if (added !== undefined) cell.append(make("ins", { class: "added" }, summary(added)));
+    else if (is !== undefined) cell.append(changed ? make("ins", {}, summary(is)) : summary(is));
+    if (added !== undefined && wrote && is !== undefined) cell.append(make("div", { class: "whole-value" }, summary(is)));
+    const merged = this.run.text(step.k) === "join" ? "merged" : "set on the way";
+    const how = added !== undefined ? "added" : wrote ? "wrote" : set ? merged : "";
+    return make("tr", {}, make("th", { scope: "row", dir: "auto" }, visible(field), how ? make("span", { class: "how" }, how) : ""), make("td", {}, cell));
+  }
+
+  // -- the rest -----------------------------------------------------------------------------------------------------
+
+  private details(step: RawStep): Node[] {
+    const { run } = this;
+    const brief = run.brief(step);
     const rows: [string, Node | string | undefined][] = [
-      ["visit", step.v],
-      ["definition", this.run.text(step.df).slice(0, 7)],
-      ["attempt", step.T !== undefined ? `${step.t ?? 1} of ${step.T}` : undefined],
       ["began", `after ${duration(step.a)}`],
       ["waited", step.w === "visit" && step.q && step.e !== undefined ? duration(step.e - step.a) : undefined],
-      ["item", step.it],
-      ["question", step.q],
-      ["answer", step.o],
-      ["answered by", step.by],
-      ["model", this.run.text(step.md)],
+      ["answer", step.q ? undefined : step.o],
+      ["item", step.it ? written(step.it) : undefined],
+      ["model", run.text(step.md)],
       ["happened", step.mk],
-      ["tokens", step.tk !== undefined ? count(step.tk) : undefined],
-      ["cost", step.c !== undefined ? money(step.c) : undefined],
       ["follows", step.cs?.length ? this.links(step.cs) : undefined],
+      ["visit", step.v],
+      ["definition", run.text(step.df).slice(0, 7)],
+      ["tools", brief.t?.join(", ")],
+      ["about", brief.d],
     ];
-    const list = make("dl");
-    for (const [name, value] of rows) {
-      if (value) list.append(make("dt", {}, name), make("dd", {}, value));
-    }
-    return list;
+    return [make("h3", {}, "Details"), facts(rows.filter((row): row is [string, Node | string] => Boolean(row[1])))];
   }
 
   private links(places: number[]): Node {
-    const parts = places.slice(0, 12).map((place) => {
+    const parts = places.slice(0, MANY_LINKS).map((place) => {
       const step = this.run.step(place);
       const link = make("a", { href: `#step=${encodeURIComponent(step.l)}` }, `${step.l} ${this.run.name(step)}`);
       link.addEventListener("click", (event) => {
@@ -82,60 +280,28 @@ export class Panel {
     if (places.length > parts.length) line.append(` and ${places.length - parts.length} more`);
     return line;
   }
+}
 
-  private exits(step: RawStep): Node {
-    const body = make("tbody");
-    for (const [, target, condition, result, reason] of step.ex ?? []) {
-      const word = this.run.text(result);
-      const row = make(
-        "tr",
-        {},
-        make("td", {}, this.run.text(target)),
-        make("td", {}, make("code", {}, this.run.text(condition) || "always")),
-        make("td", { class: word === "taken" ? "taken" : "refused" }, word),
-        make("td", {}, this.run.text(reason)),
-      );
-      body.append(row);
-    }
-    const head = make("tr", {}, ...["To", "When", "Result", "Because"].map((t) => make("th", { scope: "col" }, t)));
-    return make("table", {}, make("thead", {}, head), body);
+function facts(rows: [string, Node | string][]): HTMLElement {
+  const list = make("dl", { class: "facts" });
+  for (const [name, value] of rows) {
+    list.append(make("dt", {}, name), make("dd", { dir: "auto" }, typeof value === "string" ? visible(value) : value));
   }
+  return list;
+}
 
-  private state(place: number): Node[] {
-    if (!this.run.data.states) return [make("p", { class: "muted" }, "The states of this trace are not known.")];
-    const step = this.run.step(place);
-    const { before, after } = this.run.state(place);
-    const base = step.p !== undefined ? this.run.state(step.p).after : new Map<string, string>();
-    const body = make("tbody");
-    const fields = [...new Set([...after.keys(), ...Object.keys(step.ad ?? {})])];
-    let hidden = 0;
-    for (const field of fields) {
-      const was = before.get(field);
-      const is = after.get(field);
-      const added = step.ad?.[field];
-      const wrote = step.wr !== undefined && field in step.wr;
-      const set = step.en !== undefined && field in step.en && step.p !== undefined;
-      const changed = wrote || set || added !== undefined;
-      if (!changed && !this.all) {
-        hidden++;
-        continue;
-      }
-      const cell = make("td");
-      const old = wrote ? was : set ? base.get(field) : undefined;
-      if (changed && old !== undefined && old !== is && added === undefined) cell.append(make("del", {}, old), " → ");
-      if (added !== undefined) cell.append(make("ins", {}, `+ ${added}`), " ");
-      if (is !== undefined && (added === undefined || wrote)) cell.append(changed && added === undefined ? make("ins", {}, is) : make("span", {}, is));
-      const merged = this.run.text(step.k) === "join" ? "merged" : "set on the way";
-      const how = wrote || added !== undefined ? "wrote" : set ? merged : "";
-      body.append(make("tr", {}, make("th", { scope: "row" }, field), cell, make("td", { class: "muted" }, how)));
-    }
-    const toggle = make("button", { type: "button", class: "small" }, this.all ? "only changes" : `all fields (${hidden} more)`);
-    toggle.addEventListener("click", () => {
-      this.all = !this.all;
-      this.show(place);
-    });
-    const title = make("h3", {}, this.all ? "State" : "What changed ", toggle);
-    const table = make("table", { class: "state" }, body);
-    return [title, body.childElementCount ? table : make("p", { class: "muted" }, "Nothing.")];
-  }
+/** Whether a field holds messages, by the last of them; without reading the others. */
+function holdsMessages(text: string | undefined): boolean {
+  if (text === undefined || !/^\[?(… \d+ more, )?\{/.test(text) || !text.includes('"role"')) return false;
+  const known = read(text);
+  return known !== undefined && asMessages(known.value) !== undefined;
+}
+
+/** A value in a table of the state: messages, which are shown as such elsewhere, only by their number. */
+function summary(text: string): HTMLElement {
+  if (!holdsMessages(text)) return written(text);
+  const known = read(text)!;
+  const messages = asMessages(known.value)! as Message[];
+  const size = messages.length + known.before;
+  return opening([make("span", { class: "muted" }, `${count(size)} ${size === 1 ? "message" : "messages"}`)], () => [conversation(messages, known.before, [])]);
 }

@@ -1,32 +1,37 @@
 // The report of a run: one page that is opened from a file and asks nobody for anything.
+import { Address } from "./address";
 import { readData, Run } from "./data";
-import { byId, make } from "./dom";
-import { List } from "./list";
+import { button, byId, make } from "./dom";
+import { List, spoken } from "./list";
 import { Panel } from "./panel";
 import { Scrubber } from "./scrubber";
+import { splits } from "./split";
 import { markFlow, Stage } from "./stage";
 
-const KEYS: [string, string][] = [
-  ["← →", "one step back, one on"],
-  ["Home End", "first step, last step"],
-  ["Esc", "the whole run"],
-  ["n N", "next failure, the one before"],
-  ["/", "search; Enter goes to the next step found"],
-  ["Space", "play and pause"],
-  ["1 – 9", "the views, in their order"],
-  ["d", "what differs, if the report compares"],
-  ["+ − 0", "larger, smaller, all of it"],
-  ["t", "light, dark, as the system"],
-  ["?", "these keys"],
+const KEYS: [string[], string][] = [
+  [["←", "→"], "one step back, one on"],
+  [["Home", "End"], "first step, last step"],
+  [["n", "N"], "next failure, the one before"],
+  [["/"], "search; Enter goes to the next step found"],
+  [["Space"], "play and pause"],
+  [["Esc"], "the whole run"],
+  [["1", "…", "9"], "the views, in their order"],
+  [["d"], "what differs, if the report compares"],
+  [["+", "−", "0"], "larger, smaller, all of it"],
+  [["t"], "light, dark, as the system"],
+  [["?"], "these keys"],
 ];
+const PLAY_MS = 900;
+/** Steps that are said aloud only once the reader stands still. */
+const SAID_MS = 250;
+const THEMES: [string, string][] = [["auto", "Auto"], ["light", "Light"], ["dark", "Dark"]];
 
 class Page {
   private place = -1;
   private view = "flow";
   private timer = 0;
-  private writing = 0;
-  private wrote = 0;
-  private writes = 40;
+  private saying = 0;
+  private readonly address = new Address();
   private readonly stages = new Map<string, Stage>();
   private readonly tabs: HTMLButtonElement[];
   private readonly list: List | null = null;
@@ -41,29 +46,29 @@ class Page {
     }
     this.tabs = [...document.querySelectorAll<HTMLButtonElement>("[role=tab]")];
     for (const tab of this.tabs) tab.addEventListener("click", () => this.look(tab.dataset["view"]!));
+    byId("theme").addEventListener("click", () => this.recolour());
+    byId("help").addEventListener("click", () => this.help());
     if (run !== null) {
       const go = (place: number) => this.go(place);
       this.list = new List(run, go);
       this.panel = new Panel(byId("panel"), run, go);
-      this.scrubber = new Scrubber(run, go);
+      this.scrubber = new Scrubber(run, {
+        go: (place) => this.go(place, false),
+        first: () => this.go(0),
+        back: () => this.by(-1),
+        on: () => this.by(1),
+        last: () => this.go(run.size - 1),
+        failure: () => this.fail(1),
+        play: () => this.play(),
+      });
       this.connect(run);
+      this.searching();
+      this.panes();
     }
-    byId("theme").addEventListener("click", () => this.recolour());
-    byId("help").addEventListener("click", () => this.help());
+    splits(() => this.stages.get(this.view)?.rest());
     addEventListener("keydown", (event) => this.pressed(event));
     addEventListener("hashchange", () => this.read());
-    addEventListener("resize", () => this.stages.get(this.view)?.fit());
-    const search = document.getElementById("search") as HTMLInputElement | null;
-    search?.addEventListener("input", () => this.list?.search(search.value));
-    search?.addEventListener("keydown", (event) => {
-      if (event.key === "Enter") this.go(this.list?.next(this.place) ?? this.place);
-      if (event.key === "Escape") {
-        search.value = "";
-        this.list?.search("");
-        search.blur();
-      }
-      event.stopPropagation();
-    });
+    addEventListener("resize", () => this.resized());
     document.body.classList.add("ready");
     this.read();
   }
@@ -87,21 +92,95 @@ class Page {
     }
   }
 
-  go(place: number): void {
-    if (this.run === null) return;
-    this.place = Math.max(-1, Math.min(this.run.size - 1, place));
-    this.draw();
-    this.write();
+  private searching(): void {
+    const search = byId("search") as HTMLInputElement;
+    search.addEventListener("input", () => this.list?.search(search.value));
+    search.addEventListener("keydown", (event) => {
+      event.stopPropagation();
+      if (event.key === "Enter") this.go(this.list?.next(this.place) ?? this.place);
+      if (event.key !== "Escape") return;
+      search.value = "";
+      this.list?.search("");
+      search.blur();
+    });
   }
 
-  private look(view: string): void {
+  /** On a small screen one pane is shown at a time. */
+  private panes(): void {
+    for (const one of document.querySelectorAll<HTMLButtonElement>("#panes button")) {
+      one.addEventListener("click", () => this.pane(one.dataset["pane"]!));
+    }
+    byId("steps").addEventListener("click", () => this.pane("step"));
+    this.pane("picture");
+  }
+
+  private pane(name: string): void {
+    document.body.dataset["pane"] = name;
+    for (const one of document.querySelectorAll<HTMLElement>("#panes button")) {
+      one.setAttribute("aria-pressed", String(one.dataset["pane"] === name));
+    }
+    this.resized();
+    this.list?.show(this.place);
+  }
+
+  private resized(): void {
+    this.stages.get(this.view)?.rest();
+    this.draw();
+  }
+
+  // -- steps --------------------------------------------------------------------------------------------------------
+
+  /** Go to a step; with `remember`, the browser's back button comes back from there. */
+  go(place: number, remember = true): void {
+    if (this.run === null) return;
+    const inList = this.list?.focused ?? false;
+    this.place = Math.max(-1, Math.min(this.run.size - 1, place));
+    this.draw();
+    this.write(remember);
+    if (inList) this.list?.focus();
+    clearTimeout(this.saying);
+    this.saying = setTimeout(() => (byId("said").textContent = spoken(this.run!, this.place)), SAID_MS);
+  }
+
+  private by(direction: 1 | -1): void {
+    if (direction < 0 && this.place <= 0) this.go(-1, false);
+    else this.go(this.list?.neighbour(this.place, direction) ?? 0, false);
+  }
+
+  private fail(direction: 1 | -1): void {
+    this.go(this.run?.failure(this.place, direction) ?? 0);
+  }
+
+  private play(): void {
+    if (this.timer) {
+      clearInterval(this.timer);
+      this.timer = 0;
+      this.scrubber?.playing(false);
+      return;
+    }
+    if (this.run === null || this.run.size === 0) return;
+    if (this.place >= this.run.size - 1) this.go(-1, false);
+    this.scrubber?.playing(true);
+    this.timer = setInterval(() => {
+      this.go(this.place + 1, false);
+      if (this.place >= (this.run?.size ?? 0) - 1) this.play();
+    }, PLAY_MS);
+  }
+
+  // -- views --------------------------------------------------------------------------------------------------------
+
+  private look(view: string, remember = true): void {
     if (!this.stages.has(view)) return;
     this.view = view;
-    for (const tab of this.tabs) tab.setAttribute("aria-selected", String(tab.dataset["view"] === view));
+    for (const tab of this.tabs) {
+      const chosen = tab.dataset["view"] === view;
+      tab.setAttribute("aria-selected", String(chosen));
+      tab.tabIndex = chosen ? 0 : -1;
+    }
     for (const [name, stage] of this.stages) stage.root.hidden = name !== view;
     this.stages.get(view)!.fit();
     this.draw();
-    this.write();
+    this.write(remember);
   }
 
   private draw(): void {
@@ -110,59 +189,54 @@ class Page {
     this.list?.show(place);
     this.panel?.show(place);
     this.scrubber?.show(place);
-    const flow = this.stages.get("flow");
-    if (flow !== undefined && this.view === "flow") markFlow(flow, run, place);
     document.body.classList.toggle("whole", place < 0);
-    if (place < 0) this.stages.get(this.view)?.rest();
-    for (const [view, key] of [
-      ["timeline", `t${place + 1}`],
-      ["unrolled", place < 0 ? "" : (this.keys.get(run.step(place).v) ?? "")],
-    ] as const) {
-      const stage = this.stages.get(view);
-      if (stage === undefined || this.view !== view) continue;
-      stage.clear();
-      if (place >= 0) {
-        const how = run.wrong(run.step(place)) ? "failing" : "well";
-        if (view === "timeline") stage.ring(key, "now", how);
-        else stage.mark(key, "now", how);
-        stage.show(key);
-      }
-    }
+    const stage = this.stages.get(this.view);
+    if (stage === undefined) return;
+    if (place < 0) stage.rest();
+    if (this.view === "flow") markFlow(stage, run, place);
+    if (this.view !== "timeline" && this.view !== "unrolled") return;
+    stage.clear();
+    if (place < 0) return;
+    const key = this.view === "timeline" ? `t${place + 1}` : (this.keys.get(run.step(place).v) ?? "");
+    const how = run.wrong(run.step(place)) ? "failing" : "well";
+    if (this.view === "timeline") stage.ring(key, "now", how);
+    else stage.mark(key, "now", how);
+    stage.show(key);
   }
 
   // -- the address --------------------------------------------------------------------------------------------------
 
-  private write(): void {
+  private write(remember: boolean): void {
     const parts: string[] = [];
     if (this.run !== null && this.place >= 0) parts.push(`step=${encodeURIComponent(this.run.step(this.place).l)}`);
     if (this.view !== "flow") parts.push(`view=${this.view}`);
-    const hash = parts.length ? `#${parts.join("&")}` : "";
-    clearTimeout(this.writing);
-    const put = () => {
-      if (hash !== location.hash) history.replaceState(null, "", hash || location.pathname + location.search);
-    };
-    // Browsers refuse to write the address many times a second, as while a key is held down.
-    const now = performance.now();
-    this.writes = Math.min(40, this.writes + (now - this.wrote) / 400);
-    this.wrote = now;
-    if (this.writes >= 1) {
-      this.writes--;
-      put();
-    } else this.writing = setTimeout(put, 400);
+    this.address.write(parts.length ? `#${parts.join("&")}` : "", remember);
   }
 
   private read(): void {
-    const asked = new URLSearchParams(location.hash.slice(1));
-    const label = asked.get("step");
-    if (this.run !== null) this.place = label === null ? -1 : this.run.find(label);
-    this.look(asked.get("view") ?? "flow");
-    if (!this.stages.has(asked.get("view") ?? "flow")) this.look(this.stages.keys().next().value ?? "flow");
+    const { step, view } = this.address.read();
+    if (this.run !== null) this.place = step === null ? -1 : this.run.find(step);
+    const first = this.stages.keys().next().value ?? "flow";
+    this.look(this.stages.has(view) ? view : first, false);
   }
 
   // -- keys ---------------------------------------------------------------------------------------------------------
 
   private pressed(event: KeyboardEvent): void {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || (byId("keys") as HTMLDialogElement).open) return;
+    const at = event.target instanceof Element ? event.target : document.body;
+    // Whoever stands on a button presses it with the space bar, and walks along tabs with the arrows.
+    if (event.key === " " && at.closest("button, summary, a") !== null) return;
+    const along = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (along !== undefined && at.closest("[role=tablist]") !== null) {
+      const next = this.tabs[this.tabs.findIndex((tab) => tab.dataset["view"] === this.view) + along];
+      if (next !== undefined) {
+        this.look(next.dataset["view"]!);
+        next.focus();
+      }
+      event.preventDefault();
+      return;
+    }
     const act = this.action(event.key);
     if (act === undefined) return;
     event.preventDefault();
@@ -171,59 +245,58 @@ class Page {
 
   private action(key: string): (() => void) | undefined {
     const stage = this.stages.get(this.view);
-    const size = this.run?.size ?? 0;
     const tab = /^[1-9]$/.test(key) ? this.tabs[Number(key) - 1] : undefined;
     if (tab !== undefined) return () => this.look(tab.dataset["view"]!);
+    const inList: Record<string, () => void> = { ArrowDown: () => this.by(1), ArrowUp: () => this.by(-1) };
     const actions: Record<string, () => void> = {
-      ArrowRight: () => this.go(this.list?.neighbour(this.place, 1) ?? 0),
-      ArrowLeft: () => this.go(this.place <= 0 ? -1 : (this.list?.neighbour(this.place, -1) ?? 0)),
+      ...(this.list?.focused ? inList : {}),
+      ArrowRight: () => this.by(1),
+      ArrowLeft: () => this.by(-1),
       Home: () => this.go(0),
-      End: () => this.go(size - 1),
-      Escape: () => (byId("keys").hidden ? this.go(-1) : this.help()),
-      n: () => this.go(this.run?.failure(this.place, 1) ?? 0),
-      N: () => this.go(this.run?.failure(this.place, -1) ?? 0),
-      "/": () => document.getElementById("search")?.focus(),
+      End: () => this.go((this.run?.size ?? 0) - 1),
+      Escape: () => this.go(-1),
+      n: () => this.fail(1),
+      N: () => this.fail(-1),
+      "/": () => this.find(),
       " ": () => this.play(),
       d: () => this.look("difference"),
       t: () => this.recolour(),
       "?": () => this.help(),
       "+": () => stage?.zoom(1.25),
       "-": () => stage?.zoom(0.8),
-      "0": () => stage?.fit(),
+      "0": () => stage?.whole(),
     };
     return actions[key];
   }
 
-  private play(): void {
-    if (this.timer) {
-      clearInterval(this.timer);
-      this.timer = 0;
-      return;
-    }
-    if (this.run === null || this.run.size === 0) return;
-    if (this.place >= this.run.size - 1) this.go(-1);
-    this.timer = setInterval(() => {
-      this.go(this.place + 1);
-      if (this.place >= (this.run?.size ?? 0) - 1) this.play();
-    }, 700);
+  private find(): void {
+    if (this.run === null) return;
+    this.pane("list");
+    byId("search").focus();
   }
 
   private recolour(): void {
-    const order = ["auto", "light", "dark"];
     const now = document.documentElement.dataset["theme"] ?? "auto";
-    const next = order[(order.indexOf(now) + 1) % order.length]!;
-    document.documentElement.dataset["theme"] = next;
-    byId("theme").textContent = next === "auto" ? "as system" : next;
+    const next = THEMES[(THEMES.findIndex(([name]) => name === now) + 1) % THEMES.length]!;
+    document.documentElement.dataset["theme"] = next[0];
+    byId("theme").textContent = next[1];
   }
 
   private help(): void {
-    const box = byId("keys");
+    const box = byId("keys") as HTMLDialogElement;
     if (!box.childElementCount) {
       const list = make("dl");
-      for (const [key, what] of KEYS) list.append(make("dt", {}, make("kbd", {}, key)), make("dd", {}, what));
-      box.append(make("h2", {}, "Keys"), list);
+      for (const [keys, what] of KEYS) {
+        const signs = keys.map((key) => (key === "…" ? " … " : make("kbd", {}, key)));
+        list.append(make("dt", {}, ...signs), make("dd", {}, what));
+      }
+      box.append(make("h2", { id: "keys-title" }, "Keys"), list, button("Close", () => box.close()));
+      box.addEventListener("keydown", (event) => {
+        if (event.key === "?") box.close();
+        event.stopPropagation();
+      });
     }
-    box.hidden = !box.hidden;
+    box.showModal();
   }
 }
 

@@ -1,6 +1,6 @@
 // The drawings. Scrubbing adds classes and moves nothing; panning and zooming are one CSS transform.
 import { Run } from "./data";
-import { make } from "./dom";
+import { button, make } from "./dom";
 
 interface Highlight {
   element: Element;
@@ -8,7 +8,10 @@ interface Highlight {
 }
 
 /** Below the first scale nobody can read the texts of a drawing; at the second one can. */
-const [TOO_SMALL, READABLE] = [0.5, 0.7];
+const [TOO_SMALL, READABLE] = [0.6, 0.8];
+/** A drawing is shown no smaller than this at first, its beginning in sight. */
+const SMALLEST = 0.65;
+const MARGIN = 16;
 
 export class Stage {
   private readonly marked: Highlight[] = [];
@@ -30,6 +33,21 @@ export class Stage {
       const key = part.getAttribute("data-k")!;
       this.parts.set(key, [...(this.parts.get(key) ?? []), part]);
     }
+    // The page itself says what the headline of a flow says, so the room for it is taken away.
+    for (const words of root.querySelectorAll<SVGTextElement>('[data-view="flow"] .headline text:last-child')) {
+      const drawing = words.ownerSVGElement!;
+      const { width, height } = drawing.viewBox.baseVal;
+      const cut = Number(words.getAttribute("y"));
+      drawing.setAttribute("viewBox", `0 ${cut} ${width} ${height - cut}`);
+      drawing.setAttribute("height", `${height - cut}pt`);
+    }
+    const signs: [string, string, () => void][] = [
+      ["+", "Larger (+)", () => this.zoom(1.25)],
+      ["−", "Smaller (−)", () => this.zoom(0.8)],
+      ["⤢", "All of it (0)", () => this.whole()],
+    ];
+    const buttons = signs.map(([sign, title, act]) => button(sign, act, { class: "sign", title, "aria-label": title }));
+    root.append(make("div", { class: "zoom" }, ...buttons));
     this.listen();
   }
 
@@ -78,29 +96,48 @@ export class Stage {
     const element = this.parts.get(key)?.find((part) => part.getClientRects().length > 0);
     if (element === undefined || this.root.hidden) return;
     if (!this.chosen && this.scale < TOO_SMALL) this.zoom(READABLE / this.scale, false);
+    this.reveal(element);
+  }
+
+  private reveal(element: Element, down = true): void {
     const box = element.getBoundingClientRect();
     const frame = this.root.getBoundingClientRect();
+    const near = Math.min(60, frame.height / 8);
     const dx = box.left < frame.left + 20 || box.right > frame.right - 20;
-    const dy = box.top < frame.top + 20 || box.bottom > frame.bottom - 20;
+    const dy = box.top < frame.top + near || box.bottom > frame.bottom - near;
     if (dx) this.x += frame.left + frame.width / 2 - (box.left + box.right) / 2;
+    if (!down) return this.place();
     // A low drawing, such as a timeline of few lanes, stays at the top.
-    if (this.sheet.offsetHeight * this.scale < frame.height - 24) this.y = 12;
+    if (this.sheet.offsetHeight * this.scale < frame.height - 2 * MARGIN) this.y = MARGIN;
     else if (dy) this.y += frame.top + frame.height / 2 - (box.top + box.bottom) / 2;
     this.place();
   }
 
-  /** Show all of the drawing, no larger than it was drawn; a very large one stays large enough to be read. */
+  /** Show the drawing as large as can be read, no larger than it was drawn: all of it, or else its beginning. */
   fit(): void {
+    this.laid((across, down) => Math.max(SMALLEST, Math.min(1, across, Math.max(down, READABLE))));
+    this.chosen = false;
+  }
+
+  /** Show all of the drawing, however small. */
+  whole(): void {
+    this.laid((across, down) => Math.min(1, across, down));
+    this.chosen = true;
+  }
+
+  /** Lay the drawing out by the scales at which it would be as wide and as high as the room for it. */
+  private laid(scaled: (across: number, down: number) => number): void {
     const frame = this.root.getBoundingClientRect();
     const width = this.sheet.offsetWidth;
     const height = this.sheet.offsetHeight;
     if (frame.width === 0 || width === 0) return;
     const top = this.root.querySelector<HTMLElement>(".said")?.offsetHeight ?? 0;
-    this.scale = Math.max(0.25, Math.min(1, (frame.width - 24) / width, (frame.height - top - 24) / height));
-    this.x = Math.max(12, (frame.width - width * this.scale) / 2);
-    this.y = top + 12;
-    this.chosen = false;
+    this.scale = scaled((frame.width - 2 * MARGIN) / width, (frame.height - top - 2 * MARGIN) / height);
+    this.x = Math.max(MARGIN, (frame.width - width * this.scale) / 2);
+    this.y = top + MARGIN;
     this.place();
+    const start = [...this.root.querySelectorAll(".node.start")].find((node) => node.getClientRects().length > 0);
+    if (start !== undefined) this.reveal(start, false);
   }
 
   /** Show all of the drawing again, unless the reader has chosen how near it is. */
@@ -131,22 +168,34 @@ export class Stage {
   }
 
   private listen(): void {
-    let from: { x: number; y: number } | null = null;
+    const fingers = new Map<number, { x: number; y: number }>();
     this.root.addEventListener("pointerdown", (event) => {
-      if (event.button === 0) from = { x: event.clientX - this.x, y: event.clientY - this.y };
-      this.moved = false;
+      if (event.button !== 0 || (event.target as Element).closest(".zoom, .said") !== null) return;
+      if (fingers.size === 0) this.moved = false;
+      fingers.set(event.pointerId, { x: event.clientX, y: event.clientY });
     });
-    this.root.addEventListener("pointermove", (event) => {
-      if (from === null || event.buttons !== 1) return;
-      const [x, y] = [event.clientX - from.x, event.clientY - from.y];
-      this.moved ||= Math.abs(x - this.x) + Math.abs(y - this.y) > 3;
-      [this.x, this.y] = [x, y];
-      this.place();
+    addEventListener("pointermove", (event) => {
+      const was = fingers.get(event.pointerId);
+      if (was === undefined) return;
+      const now = { x: event.clientX, y: event.clientY };
+      if (!this.moved && Math.abs(now.x - was.x) + Math.abs(now.y - was.y) <= 3) return;
+      this.moved = true;
+      fingers.set(event.pointerId, now);
+      const other = [...fingers].find(([id]) => id !== event.pointerId)?.[1];
+      if (other === undefined) {
+        this.x += now.x - was.x;
+        this.y += now.y - was.y;
+        this.place();
+      } else {
+        const apart = (p: { x: number; y: number }) => Math.hypot(p.x - other.x, p.y - other.y);
+        this.zoom(apart(now) / Math.max(1, apart(was)), true, (now.x + other.x) / 2, (now.y + other.y) / 2);
+      }
     });
-    addEventListener("pointerup", () => (from = null));
+    for (const over of ["pointerup", "pointercancel"] as const) addEventListener(over, (event) => fingers.delete(event.pointerId));
     this.root.addEventListener(
       "wheel",
       (event) => {
+        if ((event.target as Element).closest(".said") !== null) return;
         event.preventDefault();
         if (event.ctrlKey || event.metaKey) this.zoom(Math.exp(-event.deltaY / 300), true, event.clientX, event.clientY);
         else {

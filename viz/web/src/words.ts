@@ -29,7 +29,7 @@ export function duration(seconds: number): string {
 
 /** What became of a step, as people say it. */
 export function said(status: string): string {
-  return status === "lost" ? "cut off" : status;
+  return { good: "completed", lost: "cut off" }[status] ?? status;
 }
 
 export function count(number: number): string {
