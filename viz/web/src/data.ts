@@ -78,8 +78,8 @@ export function readData(): Data | null {
 
 type State = Map<string, string>;
 
-/** States that are kept, so that going one step on need not fold the whole run again. */
-const REMEMBERED = 64;
+/** States that are kept, so that going one step on, or anywhere, need not fold the whole run again. */
+const [REMEMBERED, KEY_FRAME] = [64, 128];
 
 function set(state: State, values: Record<string, string> | undefined): void {
   for (const [field, value] of Object.entries(values ?? {})) state.set(field, value);
@@ -87,15 +87,18 @@ function set(state: State, values: Record<string, string> | undefined): void {
 
 export class Run {
   private readonly known = new Map<number, State>();
+  private readonly frames = new Map<number, State>();
   /** For each node and each edge of the picture that was reached, the place of the first step that did. */
   readonly reached = new Map<number, number>();
   readonly crossed = new Map<number, number>();
+  private readonly visits = new Map<string, number>();
   /** The highest number on the edges of the picture: how many steps its headline speaks of. */
   readonly numbered: number;
 
   constructor(readonly data: Data) {
     this.numbered = data.steps.reduce((most, step) => Math.max(most, parseInt(step.l) || 0), 0);
     data.steps.forEach((step, place) => {
+      if (!this.visits.has(step.v)) this.visits.set(step.v, place);
       if (!this.reached.has(step.n)) this.reached.set(step.n, place);
       for (const edge of step.via ?? []) if (!this.crossed.has(edge)) this.crossed.set(edge, place);
     });
@@ -152,6 +155,12 @@ export class Run {
     return this.data.briefs[step.br] ?? {};
   }
 
+  /** The first step of the visit that a step is inside of; undefined for the outermost. */
+  around(step: RawStep): RawStep | undefined {
+    const place = this.visits.get(step.v.slice(0, Math.max(0, step.v.lastIndexOf("/"))));
+    return place === undefined ? undefined : this.step(place);
+  }
+
   /** A list in the state that a step left, and how many items before those are not known.
    *
    * A long list is written down by its last items; what was added to it stands at the steps that added it.
@@ -182,11 +191,12 @@ export class Run {
   private after(place: number): State {
     const way: number[] = [];
     let at: number | undefined = place;
-    for (; at !== undefined && !this.known.has(at); at = this.step(at).p) way.push(at);
-    const state = new Map(at === undefined ? [] : this.known.get(at));
+    for (; at !== undefined && !this.known.has(at) && !this.frames.has(at); at = this.step(at).p) way.push(at);
+    const state = new Map(at === undefined ? [] : (this.known.get(at) ?? this.frames.get(at)));
     for (const each of way.reverse()) {
       set(state, this.step(each).en);
       set(state, this.step(each).wr);
+      if (each % KEY_FRAME === 0) this.frames.set(each, new Map(state));
     }
     this.known.delete(place);
     this.known.set(place, state);

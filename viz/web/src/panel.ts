@@ -11,15 +11,18 @@ const EMPTY = new Set(["[]", "{}", '""', "null"]);
 export class Panel {
   private all = false;
   private place = -1;
+  private scrolled = false;
 
   constructor(
     private readonly root: HTMLElement,
     private readonly run: Run,
     private readonly go: (place: number) => void,
-  ) {}
+  ) {
+    root.addEventListener("scroll", () => (this.scrolled = root.scrollTop > 0), { passive: true });
+  }
 
   show(place: number): void {
-    if (place !== this.place) this.root.scrollTop = 0;
+    if (place !== this.place && this.scrolled) this.root.scrollTop = 0;
     this.place = place;
     this.root.replaceChildren(...(place < 0 ? this.whole() : this.step(place)));
   }
@@ -108,8 +111,8 @@ export class Panel {
     if (step.tk !== undefined) facts.push(`${count(step.tk)} tokens`);
     if (step.c !== undefined) facts.push(money(step.c));
     const pill = make("span", { class: `status ${run.refused(step) ? "failed" : status}` }, run.refused(step) ? "told the model" : said(status) + (step.r ? ", tried again" : ""));
-    const outer = run.data.steps.find((s) => s.v === step.v.slice(0, step.v.lastIndexOf("/")));
-    const inside = outer && step.v.includes("/") ? [" in ", make("bdi", {}, run.name(outer))] : [];
+    const outer = run.around(step);
+    const inside = outer === undefined ? [] : [" in ", make("bdi", {}, run.name(outer))];
     return [
       make("p", { class: `kind ${kind}` }, word, ...inside),
       make("h2", { dir: "auto" }, run.name(step), " ", pill),

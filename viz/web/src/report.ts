@@ -186,22 +186,29 @@ class Page {
   private draw(): void {
     if (this.run === null) return;
     const { run, place } = this;
-    this.list?.show(place);
-    this.panel?.show(place);
-    this.scrubber?.show(place);
     document.body.classList.toggle("whole", place < 0);
     const stage = this.stages.get(this.view);
-    if (stage === undefined) return;
-    if (place < 0) stage.rest();
-    if (this.view === "flow") markFlow(stage, run, place);
-    if (this.view !== "timeline" && this.view !== "unrolled") return;
-    stage.clear();
-    if (place < 0) return;
-    const key = this.view === "timeline" ? `t${place + 1}` : (this.keys.get(run.step(place).v) ?? "");
-    const how = run.wrong(run.step(place)) ? "failing" : "well";
-    if (this.view === "timeline") stage.ring(key, "now", how);
-    else stage.mark(key, "now", how);
-    stage.show(key);
+    if (stage !== undefined) {
+      if (place < 0) stage.rest();
+      if (this.view === "flow") markFlow(stage, run, place);
+      else this.pointTo(stage, place);
+    }
+    this.list?.show(place);
+    // What follows asks the browser for no sizes, so it is laid out once, when it is painted.
+    this.panel?.show(place);
+    this.scrubber?.show(place);
+  }
+
+  /** Show where a step is on the timeline, or among all visits. */
+  private pointTo(stage: Stage, place: number): void {
+    const run = this.run!;
+    const timeline = this.view === "timeline";
+    if (!timeline && this.view !== "unrolled") return;
+    const key = place < 0 ? "" : timeline ? `t${place + 1}` : (this.keys.get(run.step(place).v) ?? "");
+    const how = place >= 0 && run.wrong(run.step(place)) ? "failing" : "well";
+    if (timeline) stage.ring(key, "now", how);
+    else stage.highlight(new Map(key ? [[key, ["now", how]]] : []));
+    if (key) stage.show(key);
   }
 
   // -- the address --------------------------------------------------------------------------------------------------

@@ -2,11 +2,6 @@
 import { Run } from "./data";
 import { button, make } from "./dom";
 
-interface Highlight {
-  element: Element;
-  names: string[];
-}
-
 /** Below the first scale nobody can read the texts of a drawing; at the second one can. */
 const [TOO_SMALL, READABLE] = [0.6, 0.8];
 /** A drawing is shown no smaller than this at first, its beginning in sight. */
@@ -14,7 +9,7 @@ const SMALLEST = 0.65;
 const MARGIN = 16;
 
 export class Stage {
-  private readonly marked: Highlight[] = [];
+  private marked = new Map<Element, string[]>();
   private scale = 1;
   private x = 0;
   private y = 0;
@@ -60,9 +55,10 @@ export class Stage {
     }
   }
 
-  /** Lay a ring around a part. The drawing itself stays as it is, so that a very large one is not painted again. */
+  /** Lay a ring around a part, or around none. The drawing itself stays as it is, so that a very large one is not painted again. */
   ring(key: string, ...names: string[]): void {
     const element = this.parts.get(key)?.[0];
+    if (this.circle !== null) this.circle.className = "ring";
     if (element === undefined) return;
     if (this.circle === null) this.sheet.append((this.circle = make("div")));
     const [box, sheet] = [element.getBoundingClientRect(), this.sheet.getBoundingClientRect()];
@@ -72,23 +68,20 @@ export class Stage {
     this.circle.style.transform = `translate(${x - 3}px,${y - 3}px)`;
   }
 
-  /** Forget what was marked. */
-  clear(): void {
-    if (this.circle !== null) this.circle.className = "ring";
-    for (const { element, names } of this.marked) element.classList.remove(...names);
-    this.marked.length = 0;
-    this.root.classList.remove("scrubbing");
-  }
-
-  mark(key: string, ...names: string[]): void {
-    for (const element of this.parts.get(key) ?? []) {
-      element.classList.add(...names);
-      this.marked.push({ element, names });
+  /** Mark parts, each with its names, and nothing else; only what differs from before is touched. */
+  highlight(marks: Map<string, string[]>): void {
+    const wanted = new Map<Element, string[]>();
+    for (const [key, names] of marks) for (const element of this.parts.get(key) ?? []) wanted.set(element, names);
+    for (const [element, names] of this.marked) {
+      const now = wanted.get(element) ?? [];
+      for (const name of names) if (!now.includes(name)) element.classList.remove(name);
     }
-  }
-
-  scrub(): void {
-    this.root.classList.add("scrubbing");
+    for (const [element, names] of wanted) {
+      const was = this.marked.get(element) ?? [];
+      for (const name of names) if (!was.includes(name)) element.classList.add(name);
+    }
+    this.marked = wanted;
+    this.root.classList.toggle("scrubbing", wanted.size > 0);
   }
 
   /** Bring a part into sight, if it is not, and near enough to be read, unless the reader has chosen how near. */
@@ -211,18 +204,19 @@ export class Stage {
 
 /** Mark on the flow where the run stands at a step: what was reached so far, the step itself, its ways in and out. */
 export function markFlow(stage: Stage, run: Run, place: number): void {
-  stage.clear();
-  if (place < 0) return;
-  stage.scrub();
+  const marks = new Map<string, string[]>();
+  const mark = (key: string, ...names: string[]) => marks.set(key, [...(marks.get(key) ?? []), ...names]);
+  if (place < 0) return stage.highlight(marks);
   const key = (n: number) => run.data.nodes[n]?.[0] ?? "";
-  for (const [n, first] of run.reached) if (first <= place) stage.mark(key(n), "past");
-  for (const [edge, first] of run.crossed) if (first <= place) stage.mark(`e${edge + 1}`, "past");
+  for (const [n, first] of run.reached) if (first <= place) mark(key(n), "past");
+  for (const [edge, first] of run.crossed) if (first <= place) mark(`e${edge + 1}`, "past");
   const step = run.step(place);
-  for (const edge of step.via ?? []) stage.mark(`e${edge + 1}`, "in");
+  for (const edge of step.via ?? []) mark(`e${edge + 1}`, "in");
   for (const [edge, , , result] of step.ex ?? []) {
-    if (edge >= 0) stage.mark(`e${edge + 1}`, run.text(result) === "taken" ? "out" : "refused");
+    if (edge >= 0) mark(`e${edge + 1}`, run.text(result) === "taken" ? "out" : "refused");
   }
-  if (step.lp !== undefined) stage.mark(`e${step.lp + 1}`, "loop");
-  stage.mark(key(step.n), "now", run.wrong(step) ? "failing" : "well");
+  if (step.lp !== undefined) mark(`e${step.lp + 1}`, "loop");
+  mark(key(step.n), "now", run.wrong(step) ? "failing" : "well");
+  stage.highlight(marks);
   stage.show(key(step.n));
 }
