@@ -1,11 +1,13 @@
-"""The short form of a record, as a store keeps it that is read through graphrt: JSON arrays instead of named members.
+"""The short form of records, as a store keeps them that is read through graphrt: JSON arrays instead of named members.
 
     [at, [kind of input, its fields …], [[kind of event, its fields …], …]]
 
 It says what a line of an exported trace says, in less than half the bytes and the time. Kinds are numbers; fields that
-end in defaults are left out, as is the number of the record, by which the store finds it. What `VisitCompleted` says of
-writes and marks is left out where the input has it. The hash of a record is that of the record before it and of these
-bytes.
+end in defaults are left out, as is the number of the record. What `VisitCompleted` says of writes and marks is left out
+where the input has it.
+
+Records that are appended together are one `Row`, a line for each, because a step makes two and a store pays by the row.
+It carries the number of its first record and its hash: of the hash before it, and of its lines.
 
 Files that people read and send around have the long form of `codec`. This module does no I/O.
 """
@@ -13,20 +15,18 @@ Files that people read and send around have the long form of `codec`. This modul
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Final, Union
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, Union
 
 import msgspec
 
 from graphrt import codec, events, inputs
 from graphrt.errors import TraceInvalid
-from graphrt.events import Routed, VisitCompleted, VisitStarted
+from graphrt.events import Routed, Verdict, VisitCompleted, VisitStarted
 from graphrt.inputs import AttemptStarted, AttemptSucceeded
 from graphrt.trace import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from graphrt.events import Verdict
+    from collections.abc import Mapping, Sequence
 
 INPUTS: Final[dict[type[Any], int]] = {
     inputs.Started: 0,
@@ -59,14 +59,23 @@ EVENTS: Final[dict[type[Any], int]] = {
     events.RunFailed: 15,
     events.RunCancelled: 16,
 }
+RESULTS: Final[dict[str, int]] = {"taken": 0, "false": 1, "used up": 2, "not tried": 3}
+"""The number of what became of an edge, likewise; a result that has none stands as text."""
 
 _STARTED, _SUCCEEDED = INPUTS[AttemptStarted], INPUTS[AttemptSucceeded]
+_RESULTS: Final = tuple(RESULTS)
 _VISIT, _COMPLETED, _ROUTED = EVENTS[VisitStarted], EVENTS[VisitCompleted], EVENTS[Routed]
 _HASH_BYTES: Final = 8
+_ROW_BYTES: Final = 16 * 1024
+"""How many bytes a row has at most, if it has several records."""
+_FEW: Final = 4
+"""So many records are looked over together."""
 _fields_of = msgspec.structs.astuple
 
 
-def _read_as(kinds: Mapping[type[Any], int], changed: Mapping[str, Any]) -> tuple[Any, dict[type[Any], type[Any]]]:
+def _read_as(
+    kinds: Mapping[type[Any], int], changed: Mapping[str, tuple[Any, Any]]
+) -> tuple[Any, dict[type[Any], type[Any]]]:
     """Return the type of all packed forms of some kinds, and the kind that each form stands for."""
     made: dict[type[Any], type[Any]] = {}
     for kind, number in kinds.items():
@@ -74,7 +83,7 @@ def _read_as(kinds: Mapping[type[Any], int], changed: Mapping[str, Any]) -> tupl
         for field in msgspec.structs.fields(kind):
             of = changed.get(f"{kind.__name__}.{field.name}")
             if of is not None:
-                fields.append((field.name, of, msgspec.UNSET))
+                fields.append((field.name, *of))
             elif field.default is not msgspec.NODEFAULT:
                 fields.append((field.name, field.type, field.default))
             elif field.default_factory is not msgspec.NODEFAULT:
@@ -85,12 +94,22 @@ def _read_as(kinds: Mapping[type[Any], int], changed: Mapping[str, Any]) -> tupl
     return Union[tuple(made)], made  # noqa: UP007 - made at run time
 
 
+class _Verdict(msgspec.Struct, array_like=True, gc=False):
+    """As `Verdict`, with the number of its result."""
+
+    edge: int
+    result: Annotated[int, msgspec.Meta(ge=0, lt=len(RESULTS))] | str
+    values: dict[str, inputs.Json] | None = None
+    count: int | None = None
+
+
 _input_form, _KIND_OF_INPUT = _read_as(INPUTS, {})
 _event_form, _KIND_OF_EVENT = _read_as(
     EVENTS,
     {
-        "VisitCompleted.writes": dict[str, inputs.Json] | msgspec.UnsetType,
-        "VisitCompleted.marks": tuple[inputs.Mark, ...] | msgspec.UnsetType,
+        "VisitCompleted.writes": (dict[str, inputs.Json] | msgspec.UnsetType, msgspec.UNSET),
+        "VisitCompleted.marks": (tuple[inputs.Mark, ...] | msgspec.UnsetType, msgspec.UNSET),
+        "Routed.verdicts": (tuple[_Verdict, ...], ()),
     },
 )
 _all_events: Any = tuple.__class_getitem__((_event_form, ...))  # as `tuple[…]`, of a type that is made at run time
@@ -103,17 +122,52 @@ _Packed: Any = msgspec.defstruct(
 _decode: Any = msgspec.json.Decoder(_Packed).decode
 
 
-def hash_of(previous: bytes, body: bytes) -> bytes:
-    """Return the hash of a record: eight bytes of SHA-256 over the hash before it and its own bytes."""
-    return sha256(previous + body, usedforsecurity=False).digest()[:_HASH_BYTES]
+class Row(NamedTuple):
+    """Records that follow each other, in short form."""
+
+    seq: int
+    """The number of the first."""
+    lines: bytes
+    """A line for each, without a line end behind the last."""
+    hash: bytes
 
 
-def pack(record: Record, previous: bytes) -> tuple[bytes, bytes]:
-    """Return the short form of a record, and its hash; `previous` is the hash of the record before.
+def hash_of(previous: bytes, lines: bytes) -> bytes:
+    """Return the hash of a row: eight bytes of SHA-256 over the hash before it and its lines."""
+    return sha256(previous + lines, usedforsecurity=False).digest()[:_HASH_BYTES]
+
+
+def pack(records: Sequence[Record], previous: bytes) -> list[Row]:
+    """Return the rows of records; `previous` is the hash of the row before.
 
     Raises:
-        WrongInput: a value in the record is not JSON (also NaN and infinity), is too large or too deeply nested.
+        WrongInput: a value in a record is not JSON (also NaN and infinity), is too large or too deeply nested.
     """
+    if 0 < len(records) <= _FEW:
+        forms = [_form(record) for record in records]
+        lines = codec.dump_few(forms, records)
+        if len(lines) <= _ROW_BYTES or len(records) == 1:
+            return [Row(records[0].seq, lines, hash_of(previous, lines))]
+        return _rows(records, lines.split(b"\n"), previous)
+    return _rows(records, [codec.dump(*_form(record), record) for record in records], previous)
+
+
+def _rows(records: Sequence[Record], lines: Sequence[bytes], previous: bytes) -> list[Row]:
+    """Divide lines into rows that are neither many nor long."""
+    rows: list[Row] = []
+    first = size = 0
+    for at, line in enumerate([*lines, b""]):
+        if at > first and (at == len(lines) or size + len(line) > _ROW_BYTES):
+            body = b"\n".join(lines[first:at])
+            previous = hash_of(previous, body)
+            rows.append(Row(records[first].seq, body, previous))
+            first, size = at, 0
+        size += len(line) + 1
+    return rows
+
+
+def _form(record: Record) -> tuple[tuple[Any, ...], int]:
+    """Return what is encoded of a record, and how many nulls in it are meant."""
     given = record.input
     taken: tuple[Any, ...]
     nulls = 0
@@ -126,31 +180,30 @@ def pack(record: Record, previous: bytes) -> tuple[bytes, bytes]:
         nulls = fields.count(None)
         taken = (INPUTS[type(given)], *fields)
     if not record.events:
-        body = codec.dump((record.at, taken), nulls, record)
-        return body, hash_of(previous, body)
+        return (record.at, taken), nulls
     followed: list[tuple[Any, ...]] = []
     for event in record.events:
         if type(event) is VisitStarted and event.item is None:
             followed.append((_VISIT, event.visit, event.node, event.causes))
         elif type(event) is Routed and event.error is None:
-            followed.append((_ROUTED, event.visit, [_verdict(v) for v in event.verdicts]))
-            nulls += sum([v.values is None and v.count is not None for v in event.verdicts])
+            verdicts: list[tuple[Any, ...]] = []
+            for verdict in event.verdicts:
+                result = RESULTS.get(verdict.result, verdict.result)
+                if verdict.count is not None:
+                    verdicts.append((verdict.edge, result, verdict.values, verdict.count))
+                    nulls += verdict.values is None
+                elif verdict.values is not None:
+                    verdicts.append((verdict.edge, result, verdict.values))
+                else:
+                    verdicts.append((verdict.edge, result))
+            followed.append((_ROUTED, event.visit, verdicts))
         elif type(event) is VisitCompleted:
             followed.append(_completed(record, event))
         else:
             fields = _fields_of(event)
             nulls += fields.count(None)
             followed.append((EVENTS[type(event)], *fields))
-    body = codec.dump((record.at, taken, followed), nulls, record)
-    return body, hash_of(previous, body)
-
-
-def _verdict(verdict: Verdict) -> tuple[Any, ...]:
-    if verdict.count is not None:
-        return (verdict.edge, verdict.result, verdict.values, verdict.count)
-    if verdict.values is not None:
-        return (verdict.edge, verdict.result, verdict.values)
-    return (verdict.edge, verdict.result)
+    return (record.at, taken, followed), nulls
 
 
 def _completed(record: Record, event: VisitCompleted) -> tuple[Any, ...]:
@@ -163,19 +216,26 @@ def _completed(record: Record, event: VisitCompleted) -> tuple[Any, ...]:
     return (_COMPLETED, event.visit, event.node)
 
 
-def unpack(body: bytes, found: bytes, previous: bytes, seq: int) -> Record:
-    """Read a record back; `found` is the hash that stands beside it, `previous` that of the record before.
+def unpack(row: Row, previous: bytes) -> list[Record]:
+    """Read the records of a row back; `previous` is the hash of the row before.
 
     Raises:
         TraceInvalid: it is altered, malformed, or too large.
     """
+    seq, body, found = row
     expected = hash_of(previous, body)
+    lines = body.split(b"\n")
     if found != expected:
+        which = f"record {seq}" if len(lines) == 1 else f"one of the records {seq} to {seq + len(lines) - 1}"
         message = (
-            f"record {seq} was altered: it carries the hash {found.hex()}, its content gives {expected.hex()};"
+            f"{which} was altered: the hash beside it is {found.hex()}, the content gives {expected.hex()};"
             " what stands before is sound"
         )
         raise TraceInvalid(message, kind="altered", seq=seq, expected=expected.hex(), found=found.hex())
+    return [_record(line, seq + at) for at, line in enumerate(lines)]
+
+
+def _record(body: bytes, seq: int) -> Record:
     codec.check_line(body, seq)
     try:
         packed = _decode(body)
@@ -199,7 +259,14 @@ def _event(given: Any, form: Any) -> Any:  # noqa: ANN401 - types that are made 
         writes = codec.shared_writes(given, form.visit) if form.writes is msgspec.UNSET else form.writes
         marks = codec.shared_marks(given, form.visit) if form.marks is msgspec.UNSET else form.marks
         return VisitCompleted(form.visit, form.node, form.outcome, writes, marks)
+    if kind is Routed:
+        verdicts = [Verdict(v.edge, _result(v.result), v.values, v.count) for v in form.verdicts]
+        return Routed(form.visit, tuple(verdicts), form.error)
     return kind(*_fields_of(form))
+
+
+def _result(found: int | str) -> str:
+    return found if isinstance(found, str) else _RESULTS[found]
 
 
 def _malformed(error: Exception, seq: int) -> TraceInvalid:

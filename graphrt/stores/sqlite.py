@@ -2,8 +2,9 @@
 
 Write-ahead log with `synchronous=FULL`: what is acknowledged survives a power cut. One thread writes, in one
 transaction for all that arrived meanwhile. With `synchronous=NORMAL` a commit waits for no disk, so it is made in the
-event loop itself unless another process is writing. Records have their short form (`packing`), sealed by the hash of
-the one before, so damage that SQLite does not notice is named when it is read. Statements are fixed, values bound.
+event loop itself unless another process is writing. Records have their short form (`packing`), in rows sealed by the
+hash of the row before, so damage that SQLite does not notice is named when it is read. Statements are made of fixed
+parts, values bound.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import msgspec
 
 from graphrt import codec
 from graphrt.errors import RunLocked, StoreFault, TraceInvalid, UseError
-from graphrt.packing import hash_of, pack, unpack
+from graphrt.packing import Row, hash_of, pack, unpack
 from graphrt.ports import Lease, Request, RunInfo, RunStatus, check_run_id
 from graphrt.stores import owner as owners
 from graphrt.stores.sqlite_commits import RELEASE, Append, Commits, End, missing, row_of
@@ -35,20 +36,26 @@ _Head: TypeAlias = tuple[Header, int, bytes, int, bytes]
 
 _PAGE = 500
 _CREATE = """
-    insert into runs (no, run, flow, digest, graph, header, hash, created, updated, status, target, parent, next_seq,
-        last_hash, epoch, owner, until)
-    values ((select max(no, coalesce((select max(no) from runs), 0)) + 1 from deleted),
-        ?, ?, ?, ?, ?, ?, ?, ?, 'running', ?, ?, ?, ?, 1, ?, ?)
+    insert into runs (run, flow, digest, graph, header, hash, created, target, parent)
+    values (?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_BEGIN = """
+    insert into ends (no, next_seq, last_hash, updated, epoch, owner, until, status)
+    values (?, ?, ?, ?, 1, ?, ?, 'running')
 """
 _INFO = """
-    select no, run, flow, digest, status, owner, until, created, updated, next_seq, due, target, parent from runs
+    select no, run, flow, digest, status, owner, until, created, updated, next_seq, due, target, parent
+    from runs join ends using (no)
 """
-_LIST = """
-    where (:flow is null or flow = :flow) and (:status is null or status = :status)
-        and (:parent is null or parent = :parent) and (:due_before is null or due <= :due_before)
-        and (:before is null or no < (select no from runs where run = :before))
-    order by no desc limit :limit
-"""
+_OWNED = "select run, owner, until from runs join ends using (no) where owner is not null"
+_WANTED = {
+    "flow": "flow = :flow",
+    "status": "status = :status",
+    "parent": "parent = :parent",
+    "due_before": "due <= :due_before",
+    "before": "no < (select no from runs where run = :before)",
+}
+"""What each condition of a list is in SQL."""
 
 
 class SqliteStore:
@@ -120,10 +127,11 @@ class SqliteStore:
                 message = f"run {header.parent!r} has fewer than {base} records; fork it at one that it has"
                 raise UseError(message, run=header.parent, records=base)
             db.execute("insert or ignore into graphs values (?, ?)", (key, text))
-            row = (header.run, _plain(header.flow), header.digest, key, small, digest, header.created, header.created)
-            lead = (_plain(header.target), header.parent, base, seed, self._owner, time.time() + self._lease_s)
-            cursor = db.execute(_CREATE, (*row, *lead))
-            return self._own(_lease(header.run, 1, base, seed, cursor.lastrowid))
+            flow, target = _plain(header.flow), _plain(header.target)
+            row = (header.run, flow, header.digest, key, small, digest, header.created, target, header.parent)
+            no = db.execute(_CREATE, row).lastrowid
+            db.execute(_BEGIN, (no, base, seed, header.created, self._owner, time.time() + self._lease_s))
+            return self._own(_lease(header.run, 1, base, seed, no))
 
         return self._submit(action)
 
@@ -138,7 +146,7 @@ class SqliteStore:
                 raise RunLocked(message, run=run, owner=owner, until=until)
             self._check_end(db, run, no, seq, last, seed)
             db.execute(
-                "update runs set epoch = ?, owner = ?, until = ? where no = ?",
+                "update ends set epoch = ?, owner = ?, until = ? where no = ?",
                 (epoch + 1, self._owner, time.time() + self._lease_s, no),
             )
             return self._own(_lease(run, epoch + 1, seq, last, no))
@@ -155,17 +163,15 @@ class SqliteStore:
         """Add records behind the last one, all or none."""
         first = lease.next_seq
         end: End = lease.extra
-        no, last = end.no, end.hash
-        rows: list[tuple[int, int, str, bytes]] = []
-        size = 0
-        for record in records:
-            body, last = pack(record, last)
-            size += len(body)
-            rows.append((no, record.seq, body.decode(), last))
-        end.hash = last
-        lease.next_seq = after = first + len(rows)
+        no = end.no
+        packed = pack(records, end.hash)
+        rows = [(no, seq, lines.decode(), sealed) for seq, lines, sealed in packed]
+        size = sum([len(row.lines) for row in packed])
+        if packed:
+            end.hash = packed[-1].hash
+        lease.next_seq = after = first + len(records)
         at = records[-1].at if records else time.time()
-        values = (after, last, at, time.time() + self._lease_s, no, lease.epoch, first, self._owner)
+        values = (after, end.hash, at, no, lease.epoch, first, self._owner)
         mark = None
         if end.mark != (status, due):
             end.mark = (status, due)
@@ -217,7 +223,7 @@ class SqliteStore:
     def compact(self) -> None:
         """Write the file anew without the room that is free in it; as long as that takes, nobody else can write."""
         with faults(self.path, "compact"), closing(connect(self.path, self._synchronous)) as db:
-            for run, owner, until in db.execute("select run, owner, until from runs where owner is not null"):
+            for run, owner, until in db.execute(_OWNED):
                 if owners.lives(owner, until):
                     message = f"{self.path} cannot be compacted while run {run!r} is being driven"
                     raise RunLocked(message, run=run, owner=owner)
@@ -266,27 +272,35 @@ class SqliteStore:
                 if record.seq >= base:
                     break
                 yield record
-        seq = max(start, base)
-        last = seed if seq == base else self._hash_before(no, seq)
+        if start >= end:
+            return
+        seq, last = self._row_with(no, start) if start > base else (base, seed)
         while seq < end:
             page = self._read(
-                "select seq, cast(line as blob), cast(hash as blob) from records"
+                "select seq, cast(lines as blob), cast(hash as blob) from records"
                 " where no = ? and seq between ? and ? order by seq limit ?",
                 (no, seq, end - 1, _PAGE),
             )
-            for found, line, digest in page or [(end, b"", b"")]:
+            for found, lines, digest in page or [(end, b"", b"")]:
                 if found != seq:
                     message = f"run {run!r} in {self.path} should have {end} records; record {seq} is missing"
                     raise TraceInvalid(message, kind="gap", run=run, expected=seq)
-                yield unpack(line, digest, last, seq)
+                read = unpack(Row(seq, lines, digest), last)
+                yield from read if seq >= start else read[start - seq :]
                 last = digest
-                seq += 1
-        if start < end and last != final:
-            raise self._altered_end(run, end - 1, last, final)
+                seq += len(read)
+        if last != final or seq != end:
+            raise self._altered_end(run, seq - 1, last, final)
 
-    def _hash_before(self, no: int, seq: int) -> bytes:
-        rows = self._read("select cast(hash as blob) from records where no = ? and seq = ?", (no, seq - 1))
-        return rows[0][0] if rows else b""
+    def _row_with(self, no: int, seq: int) -> tuple[int, bytes]:
+        """Return the number at which the row with a record begins, and the hash of the row before."""
+        rows = self._read(
+            "select seq, cast(hash as blob) from records where no = ? and seq <= ? order by seq desc limit 2", (no, seq)
+        )
+        if len(rows) == 2:
+            return rows[0][0], rows[1][1]
+        header = self._read("select hash from runs where no = ?", (no,))
+        return (rows[0][0] if rows else seq), header[0][0].encode("ascii")
 
     def trace(self, run: str) -> Trace:
         """Return header and records."""
@@ -313,15 +327,17 @@ class SqliteStore:
         """Return runs, newest first."""
         if before is not None:
             self.info(before)
-        values: dict[str, object] = {
+        asked = {
             "flow": _plain(flow),
             "status": status,
             "parent": parent,
             "due_before": due_before,
             "before": before,
-            "limit": -1 if limit is None else limit,
         }
-        return [_info(row) for row in self._read(_INFO + _LIST, values)]
+        wanted = [sql for name, sql in _WANTED.items() if asked[name] is not None]
+        where = f"where {' and '.join(wanted)}" if wanted else ""
+        values: dict[str, object] = {**asked, "limit": -1 if limit is None else limit}
+        return [_info(row) for row in self._read(f"{_INFO} {where} order by no desc limit :limit", values)]
 
     def close(self) -> None:
         """Finish what was handed in, then close the file."""
@@ -345,13 +361,14 @@ class SqliteStore:
     def _check_end(self, db: sqlite3.Connection, run: str, no: int, seq: int, last: bytes, seed: str) -> None:
         """See that the last record is the one that the run's row tells of."""
         rows = db.execute(
-            "select seq, cast(line as blob), cast(hash as blob) from records where no = ? order by seq desc limit 2",
+            "select seq, cast(lines as blob), cast(hash as blob) from records where no = ? order by seq desc limit 2",
             (no,),
         ).fetchall()
         if not rows:
             return
-        found, line, _ = rows[0]
-        digest = hash_of(rows[1][2] if len(rows) > 1 else seed.encode(), line)
+        first, lines, _ = rows[0]
+        found = first + lines.count(b"\n")
+        digest = hash_of(rows[1][2] if len(rows) > 1 else seed.encode(), lines)
         if found != seq - 1 or digest != last:
             raise self._altered_end(run, found, digest, last)
 
@@ -377,7 +394,7 @@ class SqliteStore:
         """Return the header, the run's number, the seed of its chain, the next record's number and the last hash."""
         rows = self._read(
             "select no, cast(header as blob), cast(json as blob), hash, next_seq, cast(last_hash as blob)"
-            " from runs left join graphs on key = graph where run = ?",
+            " from runs join ends using (no) left join graphs on key = graph where run = ?",
             (check_run_id(run),),
         )
         if not rows:
@@ -400,7 +417,7 @@ class SqliteStore:
 
     def _make_room(self, db: sqlite3.Connection, run: str) -> bool:
         """See that there is no run of this id; one that was cut off before its first record makes room."""
-        row = db.execute("select no, owner, until from runs where run = ?", (run,)).fetchone()
+        row = db.execute("select no, owner, until from runs join ends using (no) where run = ?", (run,)).fetchone()
         if row is None:
             return True
         no, owner, until = row

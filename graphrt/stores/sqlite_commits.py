@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 
 from graphrt.errors import GraphrtError, RunLocked, RunNotFound, StoreFault
 from graphrt.ports import Lease, RunStatus, check_run_id
-from graphrt.stores.sqlite_file import begin, faults
+from graphrt.stores.sqlite_file import begin, fault_of
 from graphrt.stores.writer import Batch, Job, Writer
 
 _LOG_BYTES = 4 * 1024 * 1024
@@ -24,16 +24,18 @@ _LOG_BYTES = 4 * 1024 * 1024
 _COMMIT_BYTES = 3 * 4096
 """What a commit writes to the log beside the records: pages that change a little."""
 _POLL_S = 0.25
-_ROW = "select no, epoch, owner, until, next_seq, cast(last_hash as blob), hash from runs where run = ?"
-_RENEW = "update runs set until = ? where owner = ?"
-RELEASE = "update runs set owner = null where no = ? and epoch = ? and owner = ?"
-_REQUESTED = "select distinct run from requests join runs using (no) where owner = ?"
+_ROW = """
+    select no, epoch, owner, until, next_seq, cast(last_hash as blob), hash from runs join ends using (no) where run = ?
+"""
+_RENEW = "update ends set until = ? where owner = ?"
+RELEASE = "update ends set owner = null where no = ? and epoch = ? and owner = ?"
+_REQUESTED = "select distinct run from requests join ends using (no) join runs using (no) where owner = ?"
 _APPEND = """
-    update runs set next_seq = ?, last_hash = ?, updated = ?, until = ?
+    update ends set next_seq = ?, last_hash = ?, updated = ?
     where no = ? and epoch = ? and next_seq = ? and owner = ?
 """
 _INSERT = "insert into records values (?, ?, ?, ?)"
-_MARK = "update runs set status = ?, due = ? where no = ?"
+_MARK = "update ends set status = ?, due = ? where no = ?"
 """Apart from `_APPEND`: SQLite writes the indexes of a column anew whenever it is set, changed or not."""
 
 
@@ -46,13 +48,13 @@ class End:
         self.no = no
         """The number of the run in the file."""
         self.hash = last
-        """Of the last record that was handed in."""
+        """Of the last row that was handed in."""
         self.mark: tuple[RunStatus, float | None] | None = None
         """What its row says of status and deadline, if that is known."""
 
 
 class Append(Job[None]):
-    """Records to add to a run."""
+    """Rows of records to add to a run."""
 
     __slots__ = ("lease", "mark", "rows", "size", "values")
 
@@ -61,7 +63,7 @@ class Append(Job[None]):
         lease: Lease,
         values: tuple[object, ...],
         mark: tuple[object, ...] | None,
-        rows: list[tuple[int, int, str, bytes]],
+        rows: Sequence[tuple[int, int, str, bytes]],
         size: int,
     ) -> None:
         super().__init__(_nothing)
@@ -123,17 +125,17 @@ class Commits:
     def _transact(self, batch: Batch, *, waiting: bool) -> bool:
         db = self.db
         try:
-            with faults(self._path, "write"):
-                if not begin(db, waiting=waiting):
-                    return False
-                if self.released:  # by a batch that could not be committed
-                    self._give_up_released()
-                self._perform(batch)
-                db.execute("commit")
+            if not begin(db, waiting=waiting):
+                return False
+            if self.released:  # by a batch that could not be committed
+                self._give_up_released()
+            self._perform(batch)
+            db.execute("commit")
             self.released.clear()
         except BaseException as error:  # noqa: BLE001 - whoever waits must be told, whatever it is
+            told = fault_of(error, self._path, "write")
             for job in batch:
-                job.error = error
+                job.error = told
                 if job.undone is not None:
                     job.undone()
             with suppress(sqlite3.Error):
@@ -227,7 +229,7 @@ class Commits:
 
     def _not_appended(self, lease: Lease) -> RunLocked | StoreFault:
         """Say why a run does not stand where its owner believes."""
-        row = self.db.execute("select epoch, owner from runs where no = ?", (lease.extra.no,)).fetchone()
+        row = self.db.execute("select epoch, owner from ends where no = ?", (lease.extra.no,)).fetchone()
         if row is None:
             message = f"run {lease.run!r} was given up, and has been deleted since; nothing was added"
             return RunLocked(message, run=lease.run)

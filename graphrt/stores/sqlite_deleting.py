@@ -1,6 +1,6 @@
 """Deleting runs from the SQLite file. All of it happens inside a transaction of whoever calls.
 
-A run is named by a number in the other tables, and by whoever reads or owns it. No number is given twice, so a reader
+A run is named by a number in the other tables, and by whoever reads or owns it. SQLite gives none twice, so a reader
 in the middle of a run that is deleted, or an owner who was silent for too long, never meets another run in its place.
 """
 
@@ -41,8 +41,7 @@ def forget(db: sqlite3.Connection, numbers: Sequence[int]) -> None:
     """Remove all that there is of some runs, and the definitions that no other run has."""
     rows = [(no,) for no in numbers]
     graphs = {key for row in rows for (key,) in db.execute("select graph from runs where no = ?", row)}
-    for table in ("requests", "records", "runs"):
+    for table in ("requests", "records", "ends", "runs"):
         db.executemany(f"delete from {table} where no = ?", rows)  # noqa: S608 - names that stand above
-    db.execute("update deleted set no = max(no, ?)", (max(numbers, default=0),))
     unused = "delete from graphs where key = ? and not exists (select 1 from runs where graph = key)"
     db.executemany(unused, [(key,) for key in sorted(graphs)])

@@ -20,14 +20,16 @@ APPLICATION_ID = 0x67727274
 """Marks the file as ours (`grrt`)."""
 
 MIGRATIONS = (
-    "",  # the first schema had whole lines of exported traces; no release wrote it, and none reads it
+    "",  # the first three schemas had a row for each record; no release wrote them, and none reads them
+    "",
+    "",
     """
     create table graphs (           -- each definition once
         key text primary key,       -- SHA-256 of `json`
         json text not null          -- the JSON form of the graph
     ) without rowid;
-    create table runs (
-        no integer primary key,     -- names the run in the other tables, greater for newer runs
+    create table runs (             -- what a run began with, and keeps
+        no integer primary key autoincrement,  -- names the run in the other tables, greater for newer ones, given once
         run text not null unique,   -- its id
         flow text not null,
         digest text not null,       -- of its graph
@@ -35,26 +37,29 @@ MIGRATIONS = (
         header text not null,       -- its header as JSON, without the graph
         hash text not null,         -- of the line of its header in an exported trace: the seed of the chain
         created real not null,      -- seconds since the epoch
-        updated real not null,
-        status text not null,       -- running, suspended, completed, failed, cancelled
-        due real,                   -- earliest deadline of its open questions
         target text,
-        parent text,                -- the run that it was forked from
-        next_seq integer not null,  -- number of the next record
-        last_hash blob not null,    -- hash of the last record
-        epoch integer not null,     -- counts the owners
-        owner text,                 -- who may append, or null
-        until real not null         -- until when, unless renewed
+        parent text                 -- the run that it was forked from
     );
     create index runs_by_flow on runs (flow, no);
-    create index runs_by_status on runs (status, no);
     create index runs_by_parent on runs (parent, no) where parent is not null;
-    create index runs_by_due on runs (due) where due is not null;
+    create table ends (             -- where each run stands: apart, because every append writes it anew
+        no integer primary key references runs (no),
+        next_seq integer not null,  -- number of the next record
+        last_hash blob not null,    -- hash of the last row of records
+        updated real not null,      -- when the last record was made
+        epoch integer not null,     -- counts the owners
+        owner text,                 -- who may append, or null
+        until real not null,        -- until when, unless renewed
+        status text not null,       -- running, suspended, completed, failed, cancelled
+        due real                    -- earliest deadline of its open questions
+    );
+    create index ends_by_status on ends (status, no);
+    create index ends_by_due on ends (due) where due is not null;
     create table records (          -- in the order of arrival: a commit of many runs writes few pages
         no integer not null references runs (no),
-        seq integer not null,
-        line text not null,         -- its short form
-        hash blob not null          -- of the record before and of `line`
+        seq integer not null,       -- number of the first record of `lines`
+        lines text not null,        -- the short forms of records that were added together, a line each
+        hash blob not null          -- of the row before and of `lines`
     );
     create unique index records_by_run on records (no, seq);
     create table requests (         -- what was asked of a run that another process drives
@@ -64,16 +69,10 @@ MIGRATIONS = (
     );
     create index requests_by_run on requests (no, id);
     """,
-    """
-    create table deleted (          -- one row
-        no integer not null         -- highest number of a run that was deleted: no other run gets it
-    );
-    insert into deleted values (0)
-    """,
 )
 """Statements that lead from each version of the schema to the next; the version stands in `user_version`."""
 
-_OLDEST = 2
+_OLDEST = 4
 _BUSY_S = 10.0
 _PAUSE_S = 0.01
 
@@ -186,15 +185,23 @@ def faults(path: Path, what: str) -> Generator[None]:
     """Turn what SQLite and the system say into one sentence."""
     try:
         yield
-    except sqlite3.ProgrammingError as error:
-        message = f"cannot {what} {path}: the store was closed"
-        raise StoreFault(message, store=str(path)) from error
-    except (sqlite3.Error, OSError) as error:
-        text = str(error)
-        hint = next((h for part, h in _HINTS if part in text), "")
-        message = f"cannot {what} {path}: {text}{hint}"
-        raise StoreFault(message, store=str(path), reason=text) from error
-    except UnicodeDecodeError as error:  # what SQLite says of a schema whose text is damaged is no text either
+    except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
+        raise fault_of(error, path, what) from error
+
+
+def fault_of(error: BaseException, path: Path, what: str) -> BaseException:
+    """Return that sentence, or the error itself if it is none of theirs; `what` was being done to the file."""
+    if isinstance(error, sqlite3.ProgrammingError):
+        fault = StoreFault(f"cannot {what} {path}: the store was closed", store=str(path))
+    elif isinstance(error, UnicodeDecodeError):  # what SQLite says of a schema whose text is damaged is no text either
         text = error.object.decode("utf-8", "replace")
         message = f"cannot {what} {path}: {text}; the file is damaged: use a copy"
-        raise StoreFault(message, store=str(path), reason=text) from error
+        fault = StoreFault(message, store=str(path), reason=text)
+    elif isinstance(error, (sqlite3.Error, OSError)):
+        text = str(error)
+        hint = next((h for part, h in _HINTS if part in text), "")
+        fault = StoreFault(f"cannot {what} {path}: {text}{hint}", store=str(path), reason=text)
+    else:
+        return error
+    fault.__cause__ = error
+    return fault

@@ -222,9 +222,10 @@ def test_a_definition_goes_with_its_last_run(tmp_path: Path) -> None:
 
     asyncio.run(scenario())
     with sqlite3.connect(tmp_path / "runs.db") as db:
-        counts = [db.execute(f"select count(*) from {table}").fetchone()[0] for table in ("graphs", "runs", "records")]
+        tables = ("graphs", "runs", "ends", "records")
+        counts = [db.execute(f"select count(*) from {table}").fetchone()[0] for table in tables]
     db.close()
-    assert counts == [1, 1, 2]
+    assert counts == [1, 1, 1, 1]
 
 
 DELETING = """

@@ -60,15 +60,16 @@ class Watched:
         if statement == "begin immediate":
             self.transactions.append([])
         elif statement != "commit" and self.transactions:
-            self.transactions[-1].append(" ".join(statement.split()))
+            self.transactions[-1].append(statement.strip())
 
     @property
     def records(self) -> list[list[tuple[str, str]]]:
         """The records that each transaction added: kind of input, visit."""
         found: list[list[tuple[str, str]]] = []
         for statements in self.transactions:
-            lines = [s.partition("'")[2].rpartition("',")[0] for s in statements if s.startswith("insert into records")]
-            if lines:
+            rows = [s.partition("'")[2].rpartition("',")[0] for s in statements if s.startswith("insert into records")]
+            if rows:
+                lines = [line for row in rows for line in row.split("\n")]
                 found.append([input_in(line.replace("''", "'")) for line in lines])
         return found
 
@@ -92,8 +93,8 @@ def test_an_attempt_is_on_record_before_its_effect(path: Path, store: SqliteStor
 
     def look() -> str:
         with closing(sqlite3.connect(path)) as other:
-            rows = other.execute("select line from records order by seq").fetchall()
-        seen.append([input_in(line) for (line,) in rows])
+            rows = other.execute("select lines from records order by seq").fetchall()
+        seen.append([input_in(line) for (lines,) in rows for line in lines.split("\n")])
         return "x"
 
     async def inline() -> str:
@@ -196,7 +197,7 @@ def test_one_lost_lease_spoils_no_batch(path: Path) -> None:
     async def main() -> None:
         leases = [await filled(store, name) for name in ("r1", "r2", "r3")]
         with closing(sqlite3.connect(path, isolation_level=None)) as db:
-            db.execute("update runs set epoch = 9 where run = 'r2'")
+            db.execute("update ends set epoch = 9 where no = (select no from runs where run = 'r2')")
         found = await asyncio.gather(
             *(store.append(lease, steps(3, 1, lease.run), "running") for lease in leases), return_exceptions=True
         )
@@ -248,7 +249,7 @@ def test_a_lease_is_renewed_while_its_owner_lives(path: Path) -> None:
 
 def _until(path: Path) -> float:
     with closing(sqlite3.connect(path)) as db:
-        (until,) = db.execute("select until from runs").fetchone()
+        (until,) = db.execute("select until from ends").fetchone()
     return float(until)
 
 
@@ -259,7 +260,7 @@ def test_a_lease_that_was_not_renewed_is_taken_over(path: Path) -> None:
         store, other = SqliteStore(path), SqliteStore(path)
         lease = await filled(store)
         with closing(sqlite3.connect(path, isolation_level=None)) as db:
-            db.execute("update runs set until = 0")
+            db.execute("update ends set until = 0")
         taken = await other.acquire("r1")
         assert taken.epoch == lease.epoch + 1
         await other.append(taken, steps(3, 1), "running")
@@ -400,9 +401,9 @@ def test_a_file_from_before_the_first_release_is_refused_and_left_alone(path: Pa
     """Its records have another form: that is said, and what to do."""
     SqliteStore(path).close()
     with closing(sqlite3.connect(path)) as other:
-        other.execute("pragma user_version = 1")
+        other.execute("pragma user_version = 3")
     before = path.read_bytes()
-    with pytest.raises(StoreFault, match="has schema 1, which was never released; this release reads 2 and later"):
+    with pytest.raises(StoreFault, match="has schema 3, which was never released; this release reads 4 and later"):
         SqliteStore(path)
     assert path.read_bytes() == before
 
@@ -432,12 +433,20 @@ def test_a_new_file_is_marked_as_ours(path: Path, store: SqliteStore) -> None:
 # Damage
 
 
+R1 = "no = (select no from runs where run = 'r1')"
+
+
 async def _sound(path: Path) -> None:
     """Make a store with a run and its fork."""
     store = SqliteStore(path)
-    await store.release(await filled(store, count=30, status="completed"))
-    child = await store.create(header("c1", parent="r1", parent_seq=10))
-    await store.append(child, steps(10, 10), "completed")
+    lease = await filled(store, count=5)
+    for seq in range(5, 20):
+        await store.append(lease, steps(seq, 1), "running")
+    for seq in range(20, 30, 2):  # as a run appends them: an end, and the next start
+        await store.append(lease, steps(seq, 2), "completed")
+    await store.release(lease)
+    child = await store.create(header("c1", parent="r1", parent_seq=23))
+    await store.append(child, steps(23, 10), "completed")
     await store.release(child)
     store.close()
 
@@ -458,7 +467,7 @@ def test_no_damage_is_read_as_if_it_were_sound(path: Path, tmp_path: Path) -> No
     turned = tmp_path / "turned.db"
     random_ = random.Random(4)
     noticed = 0
-    for _ in range(300):
+    for _ in range(500):
         place = random_.randrange(len(data))
         turned.write_bytes(data[:place] + bytes([data[place] ^ 1 << random_.randrange(8)]) + data[place + 1 :])
         for beside in ("-wal", "-shm"):
@@ -470,14 +479,28 @@ def test_no_damage_is_read_as_if_it_were_sound(path: Path, tmp_path: Path) -> No
     assert noticed > 20
 
 
+def test_records_are_read_from_any_number_on(path: Path) -> None:
+    """Wherever one begins, in the middle of what was added together, in a fork, or at its parent's part of it."""
+    asyncio.run(_sound(path))
+    store = SqliteStore(path)
+    for run_id in ("r1", "c1"):
+        every = list(store.records(run_id))
+        assert [record.seq for record in every] == list(range(len(every)))
+        for start in range(len(every) + 2):
+            assert list(store.records(run_id, start)) == every[start:], start
+    store.close()
+
+
 @pytest.mark.parametrize(
     ("statement", "says"),
     [
-        ("update records set line = replace(line, '\"n\":7', '\"n\":8') where seq = 7", "record 7"),
+        ("update records set lines = replace(lines, '\"n\":7', '\"n\":8') where seq = 7", "record 7 was"),
+        ("update records set lines = replace(lines, '\"n\":25', '\"n\":8')", "one of the records 24 to 25 was"),
         ("delete from records where seq = 5", "record 5 is missing"),
-        ("delete from records where seq = 29", "record 29 is missing"),
-        ("update runs set next_seq = 20 where run = 'r1'", "its last record is 19"),
-        ("update records set line = (select line from records where seq = 4) where seq = 9", "record 9"),
+        ("delete from records where seq = 28", "record 28 is missing"),
+        (f"update ends set next_seq = 20 where {R1}", "its last record is 19"),
+        (f"update ends set next_seq = 29 where {R1}", "its last record is 29"),
+        ("update records set lines = (select lines from records where seq = 8) where seq = 9", "record 9"),
         ("update runs set header = replace(header, 'demo', 'dema')", "header of run"),
         ("update graphs set json = replace(json, 'demo', 'dema')", "header of run"),
         ("update runs set hash = 'x' where run = 'r1'", "header of run"),
@@ -498,10 +521,11 @@ def test_altered_rows_are_named(path: Path, statement: str, says: str) -> None:
 @pytest.mark.parametrize(
     "statement",
     [
-        "delete from records where seq = 29",
-        "update runs set next_seq = 20 where run = 'r1'",
-        "update runs set last_hash = 'x' where run = 'r1'",
-        "update records set line = substr(line, 1, length(line) - 4) || '00\"}' where seq = 29",
+        "delete from records where seq = 28",
+        f"update ends set next_seq = 20 where {R1}",
+        f"update ends set next_seq = 29 where {R1}",
+        f"update ends set last_hash = 'x' where {R1}",
+        "update records set lines = substr(lines, 1, length(lines) - 4) || '00\"}' where seq = 28",
     ],
 )
 def test_nothing_is_appended_behind_an_altered_end(path: Path, statement: str) -> None:
