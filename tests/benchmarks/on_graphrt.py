@@ -263,10 +263,11 @@ async def diagram() -> m.Readings:
 
         async def draw(to: str, graph: Graph = graph, n: int = n) -> bool:
             text = render(graph, to)
-            return isinstance(text, str) and f"step{n - 1}" in text
+            return isinstance(text, str) and (f"step{n - 1}" in text or "collapsed: " in text)
 
         found[f"freeze {n}"] = await m.timed(define, n, wanted=n)
         found[f"text {n}"] = await m.timed(partial(draw, "plantuml"), n, wanted=True)
+        found[f"mermaid {n}"] = await m.timed(partial(draw, "mermaid"), n, wanted=True)
         found[f"dot {n}"] = await m.timed(partial(draw, "dot"), n, wanted=True)
     return found
 

@@ -206,7 +206,7 @@ def test_a_diagram_costs_the_same_for_a_node_of_a_large_flow(form: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("form", "most"), [("mermaid", 90), ("plantuml", 50), ("text", 60), ("json", 50), ("dot", 400)]
+    ("form", "most"), [("mermaid", 90), ("plantuml", 50), ("text", 60), ("json", 50), ("dot", 200)]
 )
 def test_a_diagram_costs_some_times_a_bare_line(form: str, most: int) -> None:
     """Reading the graph, its digest and the text stay within so many times what two lines a node cost by hand."""

@@ -7,6 +7,7 @@ two pictures can be given the same room before any of them is laid out. Text is 
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import msgspec
@@ -59,19 +60,29 @@ def escape(text: str) -> str:
 
     Backslashes are doubled, else Graphviz replaces `\N`, `\G` and others by names.
     """
+    if text.replace("_", "a").isalnum():
+        return text
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
     return text.replace("\\", "\\\\")
 
 
 def line(*spans: Span) -> Cell:
     """Return texts side by side on one baseline. Spaces fill up where Graphviz would reserve less than a font needs."""
+    if len(spans) == 1 and (text := spans[0].text) and metrics.is_known(text):
+        (span,) = spans
+        width = metrics.known_width(text, bold=span.bold, mono=span.mono) * span.size / 1000
+        return Cell(_font(span), width, span.size * metrics.LINE, spans)
     padded = [_padded(s) for s in spans if s.text]
-    html = "".join(_font(s) for s in padded)
-    height = max((s.size for s in padded), default=0.0) * metrics.LINE
-    return Cell(html, sum(max(s.width, s.believed) for s in padded), height, tuple(padded))
+    html = "".join([_font(s) for s in padded])
+    height = max([s.size for s in padded], default=0.0) * metrics.LINE
+    # A text that is known is as wide as it is believed to be.
+    width = sum([s.width if metrics.is_known(s.text) else max(s.width, s.believed) for s in padded])
+    return Cell(html, width, height, tuple(padded))
 
 
 def _padded(span: Span) -> Span:
+    if metrics.is_known(span.text):
+        return span
     missing = span.width - span.believed
     if missing <= 0:
         return span
@@ -81,49 +92,62 @@ def _padded(span: Span) -> Span:
 
 
 def _font(span: Span) -> str:
-    face = ' FACE="Courier"' if span.mono else ""
-    text = escape(span.text)
-    if span.italic:
-        text = f"<I>{text}</I>"
-    if span.bold:
-        text = f"<B>{text}</B>"
-    return f'<FONT POINT-SIZE="{span.size:g}"{face} COLOR="{span.colour}">{text}</FONT>'
+    before, after = _around(span.size, span.colour, span.bold, span.italic, span.mono)
+    return f"{before}{escape(span.text)}{after}"
+
+
+@lru_cache(256)
+def _around(size: float, colour: str, bold: bool, italic: bool, mono: bool) -> tuple[str, str]:  # noqa: FBT001 - a key
+    """Return what stands before and after a text in its font; there are few fonts in a picture."""
+    face = ' FACE="Courier"' if mono else ""
+    begin, end = ("<I>", "</I>") if italic else ("", "")
+    if bold:
+        begin, end = f"<B>{begin}", f"{end}</B>"
+    return f'<FONT POINT-SIZE="{size:g}"{face} COLOR="{colour}">{begin}', f"{end}</FONT>"
 
 
 _TABLE = '<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0">'
 
 
+@lru_cache(256)
 def gap(w: float, h: float = 1) -> Cell:
     """Return empty room, in whole points."""
     return Cell("", math.ceil(w), math.ceil(h))
 
 
 def _td(cell: Cell, align: Align) -> str:
+    if cell.html and not cell.fixed:
+        return f'<TD ALIGN="{align}">{cell.html}</TD>'
+    size = f'WIDTH="{cell.w:.0f}" HEIGHT="{cell.h:.0f}"'
     if not cell.html:
-        return f'<TD WIDTH="{cell.w:.0f}" HEIGHT="{cell.h:.0f}" FIXEDSIZE="TRUE"></TD>'
-    fixed = f' FIXEDSIZE="TRUE" WIDTH="{cell.w:.0f}" HEIGHT="{cell.h:.0f}"' if cell.fixed else ""
-    return f'<TD ALIGN="{align}"{fixed}>{cell.html}</TD>'
+        return f'<TD {size} FIXEDSIZE="TRUE"></TD>'
+    return f'<TD ALIGN="{align}" FIXEDSIZE="TRUE" {size}>{cell.html}</TD>'
 
 
 def stack(*cells: Cell, align: Align = "LEFT") -> Cell:
     """Return cells below each other."""
     if len(cells) == 1:
         return cells[0]
-    rows = "".join(f"<TR>{_td(c, align)}</TR>" for c in cells)
-    width = max((c.w for c in cells), default=0)
-    return Cell(f"{_TABLE}{rows}</TABLE>", width, sum(c.h for c in cells), _spans(cells))
+    html, width, height = _TABLE, 0.0, 0.0
+    spans: tuple[Span, ...] = ()
+    for cell in cells:
+        html += f"<TR>{_td(cell, align)}</TR>"
+        width = max(width, cell.w)
+        height += cell.h
+        spans += cell.spans
+    return Cell(f"{html}</TABLE>", width, height, spans)
 
 
 def row(*cells: Cell) -> Cell:
     """Return cells beside each other, centred on one height."""
     if len(cells) == 1:
         return cells[0]
-    html = f"{_TABLE}<TR>{''.join(_td(c, 'LEFT') for c in cells)}</TR></TABLE>"
-    return Cell(html, sum(c.w for c in cells), max((c.h for c in cells), default=0), _spans(cells))
+    html = f"{_TABLE}<TR>{''.join([_td(c, 'LEFT') for c in cells])}</TR></TABLE>"
+    return Cell(html, sum([c.w for c in cells]), max([c.h for c in cells], default=0), _spans(cells))
 
 
 def _spans(cells: Sequence[Cell]) -> tuple[Span, ...]:
-    return tuple(s for c in cells for s in c.spans)
+    return tuple([s for c in cells for s in c.spans])
 
 
 def chip(cell: Cell, border: str, ground: str, *, pad: int = 3) -> Cell:
@@ -160,8 +184,14 @@ def padded(cell: Cell, *, left: int = 0, top: int = 0, right: int = 0, bottom: i
     if left or right:
         cell = row(*([gap(left)] if left else []), cell, *([gap(right)] if right else []))
     if top or bottom:
-        cell = stack(*([gap(1, top)] if top else []), cell, *([gap(1, bottom)] if bottom else []), align=align)
+        html = f"{_TABLE}{_gap_row(top)}<TR>{_td(cell, align)}</TR>{_gap_row(bottom)}</TABLE>"
+        cell = Cell(html, max(cell.w, 1), top + cell.h + bottom, cell.spans)
     return cell
+
+
+@lru_cache(256)
+def _gap_row(height: int) -> str:
+    return f"<TR>{_td(gap(1, height), 'LEFT')}</TR>" if height else ""
 
 
 def exactly(cell: Cell) -> Cell:

@@ -6,6 +6,7 @@ The only module that decides on appearance. It knows Graphviz's names of shapes 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
@@ -57,7 +58,7 @@ Room: TypeAlias = "Mapping[str, tuple[float, float]]"
 class Look(msgspec.Struct, frozen=True):
     """Attributes for Graphviz, and the label."""
 
-    attrs: dict[str, str]
+    attrs: Mapping[str, str]
     cell: Cell | None = None
     align: Align = "LEFT"
 
@@ -81,6 +82,16 @@ class Context:
     """Nodes with a loop on which failed attempts are shown."""
     nodes: Mapping[str, PNode] = field(default_factory=dict[str, "PNode"])
     room: Room = field(default_factory=dict[str, tuple[float, float]])
+    painted: dict[object, tuple[Shade, Mapping[str, str]]] = field(
+        default_factory=dict[object, "tuple[Shade, Mapping[str, str]]"]
+    )
+    """Shades and attributes of nodes that were asked for: most nodes of a picture share theirs."""
+    kinds: Mapping[str, Shade] = field(init=False)
+    """The shade of each kind of node."""
+
+    def __post_init__(self) -> None:
+        """Look the shades up once."""
+        object.__setattr__(self, "kinds", self.theme.kinds)
 
     @property
     def run(self) -> bool:
@@ -102,10 +113,26 @@ def context(picture: Picture, theme: Theme, loops: frozenset[int], *, down: bool
 
 def node_look(node: PNode, ctx: Context) -> Look:
     """Return how a node looks."""
-    theme = ctx.theme
     ghost = _is_cold(node, ctx)
-    shade = theme.ghost if ghost else _compared_shade(node, theme) or theme.kinds[node.kind]
-    if node.mark is not None and node.mark.status == "failed":
+    shade, attrs = _painted(node, ctx, ghost=ghost)
+    if node.kind == "start":
+        return Look(attrs)
+    if node.kind in BARS:
+        return _bar_look(node, ctx, attrs, shade, ghost=ghost)
+    if node.kind in {"end", "failure_end"}:
+        return _end_look(node, ctx, attrs, shade, ghost=ghost)
+    return _work_look(node, ctx, attrs, shade, ghost=ghost)
+
+
+def _painted(node: PNode, ctx: Context, *, ghost: bool) -> tuple[Shade, Mapping[str, str]]:
+    """Return the shade of a node and its attributes as far as they do not depend on its label."""
+    status = node.mark.status if node.mark is not None else ""
+    key = node.kind, ghost, node.change, node.level, status
+    if (known := ctx.painted.get(key)) is not None:
+        return known
+    theme = ctx.theme
+    shade = theme.ghost if ghost else _compared_shade(node, theme) or ctx.kinds[node.kind]
+    if status == "failed":
         shade = theme.bad
     attrs = {"fillcolor": shade.fill, "color": shade.stroke, "style": "filled", "penwidth": "1.8" if ctx.run else "1.6"}
     if ghost:
@@ -114,15 +141,15 @@ def node_look(node: PNode, ctx: Context) -> Look:
         attrs |= {"style": "filled,dashed", "penwidth": "2.2"}
     elif node.change in {"added", "changed", "first"}:
         attrs["penwidth"] = "2.2"
-    elif node.mark is not None and node.mark.status in {"cancelled", "lost"}:
+    elif status in {"cancelled", "lost"}:
         attrs["style"] = "filled,dotted"
-    if node.kind == "start":
-        return Look(attrs | {"shape": "circle", "width": "0.28", "fixedsize": "true"})
-    if node.kind in BARS:
-        return _bar_look(node, ctx, attrs, shade, ghost=ghost)
-    if node.kind in {"end", "failure_end"}:
-        return _end_look(node, ctx, attrs, shade, ghost=ghost)
-    return _work_look(node, ctx, attrs, shade, ghost=ghost)
+    attrs |= _SHAPES.get(node.kind, {})
+    if attrs.get("shape") == "box":
+        attrs["style"] = attrs["style"].replace("filled", "filled,rounded")
+    if node.kind == "ask" and not ghost:
+        attrs["penwidth"] = "2.2" if ctx.run else "2"
+    ctx.painted[key] = shade, attrs
+    return shade, attrs
 
 
 def _is_cold(part: PNode | PCluster, ctx: Context) -> bool:
@@ -135,19 +162,24 @@ def _compared_shade(part: PNode | PEdge | PCluster, theme: Theme) -> Shade | Non
     """Return the shade of what is hot or differs; None if it is neither."""
     if part.level is not None:
         return theme.heat[part.level]
-    return {
-        "added": theme.ok,
-        "removed": theme.bad,
-        "changed": theme.other,
-        "first": theme.agent,
-        "second": theme.other,
-        "both": theme.task,
-    }.get(part.change)
+    match part.change:
+        case "added":
+            return theme.ok
+        case "removed":
+            return theme.bad
+        case "changed" | "second":
+            return theme.other
+        case "first":
+            return theme.agent
+        case "both":
+            return theme.task
+        case _:
+            return None
 
 
-def _bar_look(node: PNode, ctx: Context, attrs: dict[str, str], shade: Shade, *, ghost: bool) -> Look:
+def _bar_look(node: PNode, ctx: Context, attrs: Mapping[str, str], shade: Shade, *, ghost: bool) -> Look:
     long, across = ("width", "height") if ctx.down else ("height", "width")
-    attrs |= {"shape": "box", long: f"{min(4.0, max(1.2, 0.6 * ctx.into.get(node.id, 0))):g}"}
+    attrs = {**attrs, "shape": "box", long: f"{min(4.0, max(1.2, 0.6 * ctx.into.get(node.id, 0))):g}"}
     rest = [shorten(node.subtitle, 36)] if node.subtitle else []
     if node.mark is not None and node.mark.visits > 1:
         rest.append(f"×{count(node.mark.visits)}")
@@ -168,7 +200,8 @@ def _bar_look(node: PNode, ctx: Context, attrs: dict[str, str], shade: Shade, *,
     return Look(attrs, cell, "CENTER")
 
 
-def _end_look(node: PNode, ctx: Context, attrs: dict[str, str], shade: Shade, *, ghost: bool) -> Look:
+def _end_look(node: PNode, ctx: Context, painted: Mapping[str, str], shade: Shade, *, ghost: bool) -> Look:
+    attrs = dict(painted)
     lines = [line(Span(text, 10, shade.ink, bold=not ghost)) for text in wrap(node.name, 20, 2)] if node.name else []
     if node.subtitle:
         lines.append(line(Span(shorten(node.subtitle, 24), 9, shade.ink)))
@@ -188,6 +221,7 @@ def _end_look(node: PNode, ctx: Context, attrs: dict[str, str], shade: Shade, *,
 
 
 _SHAPES: Final[Mapping[str, Mapping[str, str]]] = {
+    "start": {"shape": "circle", "width": "0.28", "fixedsize": "true"},
     "task": {"shape": "box"},
     "agent": {"shape": "box"},
     "tool_agent": {"shape": "box", "peripheries": "2"},
@@ -197,23 +231,16 @@ _SHAPES: Final[Mapping[str, Mapping[str, str]]] = {
 }
 
 
-def _work_look(node: PNode, ctx: Context, attrs: dict[str, str], shade: Shade, *, ghost: bool) -> Look:
+def _work_look(node: PNode, ctx: Context, attrs: Mapping[str, str], shade: Shade, *, ghost: bool) -> Look:
     theme, mark = ctx.theme, node.mark
     align: Align = "CENTER" if node.kind in _CENTRED else "LEFT"
-    attrs |= _SHAPES[node.kind]
-    if attrs["shape"] == "box":
-        attrs["style"] = attrs["style"].replace("filled", "filled,rounded")
-    if node.kind == "ask" and not ghost:
-        attrs["penwidth"] = "2.2" if ctx.run else "2"
     ink = shade.ink if ghost else theme.ink
     facts = story.brief(mark) if mark is not None else ""
-    inline = bool(facts) and bool(node.tools)
-    names = wrap(node.name, _NAME, 2)
-    cells = [*_badges(node, theme), line(Span(tag(node, run=ctx.run), 9, shade.ink, bold=True))]
-    for i, text in enumerate(names):
-        beside = [Span("  " + facts, 10, shade.ink)] if inline and i == len(names) - 1 else []
-        cells.append(line(Span(text, 13, ink, bold=not ghost), *beside))
-    if mark is not None and facts and not inline:
+    badges, word = _badges(node, theme), tag(node, run=ctx.run)
+    cells = [line(Span(text, 13, ink, bold=not ghost)) for text in wrap(node.name, _NAME, 2)]
+    if facts and node.tools:
+        cells[-1] = line(*cells[-1].spans, Span("  " + facts, 10, shade.ink))
+    elif facts:
         cells.append(line(Span(facts, 10, shade.ink)))
     for note in node.notes:
         cells += [line(Span(text, 10, shade.ink)) for text in wrap(note, _WIDE + 6, 2)]
@@ -228,8 +255,23 @@ def _work_look(node: PNode, ctx: Context, attrs: dict[str, str], shade: Shade, *
     if node.tools:
         cells += _tool_rows(node, theme, ghost=ghost)
     if mark is not None and mark.failed_s > 0 and mark.good_s > 0:
-        cells.append(padded(_time_bar(mark, theme, theme.kinds[node.kind], max(c.w for c in cells)), top=2))
-    return Look(attrs, stack(*[padded(c, top=1, bottom=1, align=align) for c in cells], align=align), align)
+        room = max(c.w for c in (*badges, _tag_cell(word, shade.ink), *cells))
+        cells.append(padded(_time_bar(mark, theme, ctx.kinds[node.kind], room), top=2))
+    rows = [padded(c, top=1, bottom=1, align=align) for c in badges]
+    rows.append(_tag_row(word, shade.ink, align))
+    rows += [padded(c, top=1, bottom=1, align=align) for c in cells]
+    return Look(attrs, stack(*rows, align=align), align)
+
+
+@lru_cache(256)
+def _tag_cell(word: str, ink: str) -> Cell:
+    """Return the word above a name; they are the same few in a whole picture."""
+    return line(Span(word, 9, ink, bold=True))
+
+
+@lru_cache(256)
+def _tag_row(word: str, ink: str, align: Align) -> Cell:
+    return padded(_tag_cell(word, ink), top=1, bottom=1, align=align)
 
 
 def tag(node: PNode, *, run: bool) -> str:
@@ -292,12 +334,14 @@ def edge_look(index: int, edge: PEdge, ctx: Context) -> Look:
 
 def _badges(part: PNode | PEdge | PCluster, theme: Theme) -> list[Cell]:
     """Return a row with a badge for each code that was remarked on a part; no row if there is none."""
+    if not part.remarks:
+        return []
     remarks = list({r.code: r for r in part.remarks}.values())
     shown = remarks if len(remarks) <= _BADGES else remarks[: _BADGES - 1]
     cells = [part for r in shown for part in (gap(3), _badge(r, theme))][1:]
     if len(shown) < len(remarks):
         cells += [gap(3), line(Span(f"+{len(remarks) - len(shown)}", 9, theme.bad.stroke, bold=True))]
-    return [padded(exactly(row(*cells)), bottom=2)] if cells else []
+    return [padded(exactly(row(*cells)), bottom=2)]
 
 
 def _badge(remark: Remark, theme: Theme) -> Cell:
@@ -345,7 +389,7 @@ def _flow_edge(index: int, edge: PEdge, source: PNode | None, ctx: Context) -> L
     elif edge.error:
         colour = theme.bad.stroke
     elif index in ctx.loops and source is not None and source.kind not in BARS:
-        colour = theme.kinds[source.kind].stroke
+        colour = ctx.kinds[source.kind].stroke
     attrs = _stroke(edge, colour, ctx) | {"penwidth": "1.4", "arrowsize": "0.75"}
     if edge.error or edge.otherwise:
         attrs["style"] = "dashed"
@@ -357,6 +401,8 @@ def _flow_edge(index: int, edge: PEdge, source: PNode | None, ctx: Context) -> L
 
 def _condition(edge: PEdge, ink: str, muted: str, *, mono_ink: str) -> list[Cell]:
     """Return the lines `on [guard] / action`: what triggers an edge, what it does, how often it may."""
+    if story.is_bare(edge):
+        return []
     lines: list[list[Span]] = [[]]
     if edge.number is not None:
         lines[0].append(Span(f"{edge.number} ", 9, muted))
@@ -475,7 +521,7 @@ def cluster_look(cluster: PCluster, ctx: Context) -> Look:
     theme = ctx.theme
     ghost = _is_cold(cluster, ctx)
     kind = _FRAMED.get(cluster.tag, "subgraph")
-    shade = theme.ghost if ghost else _compared_shade(cluster, theme) or theme.kinds[kind]
+    shade = theme.ghost if ghost else _compared_shade(cluster, theme) or ctx.kinds[kind]
     word = shorten(cluster.tag, _WIDE) if cluster.tag else "SUBGRAPH"
     if cluster.mark is not None and (state := _STATES.get(cluster.mark.status)):
         word += f" · {state}"

@@ -28,6 +28,9 @@ _BOLD: Final = (
     333, 556, 611, 556, 611, 556, 333, 611, 611, 278, 278, 556, 278, 889, 611, 611,
     611, 611, 389, 556, 333, 611, 556, 778, 556, 556, 500, 389, 280, 389, 584,
 )  # fmt: skip
+_REGULAR_BYTES: Final = (0,) * 32 + _REGULAR
+_BOLD_BYTES: Final = (0,) * 32 + _BOLD
+"""The same by the codes of the characters."""
 _COURIER: Final = 600
 _SPACE: Final = 278
 _KNOWN: Final = {"·": 278, "…": 1000, "×": 584, "≤": 549, "→": 1000, "–": 556, "—": 1000, "“": 333, "”": 333}
@@ -35,17 +38,40 @@ LINE: Final = 1.2
 """Height of a line of text, in font sizes."""
 
 
-@lru_cache(2_048)
 def width(text: str, size: float, *, bold: bool = False, mono: bool = False) -> float:
     """Return the width in points that `text` needs at `size` points."""
-    table = _BOLD if bold else _REGULAR
-    total = sum((_COURIER if mono else table[ord(c) - 32]) if " " <= c <= "~" else _other(c, mono=mono) for c in text)
-    return total * size / 1000
+    if is_known(text):
+        return known_width(text, bold=bold, mono=mono) * size / 1000
+    return _width(text, bold=bold, mono=mono) * size / 1000
+
+
+def believed(text: str, size: float, *, bold: bool = False, mono: bool = False) -> float:
+    """Return the width in points that a Graphviz without fonts gives `text` at `size` points."""
+    if is_known(text):
+        return known_width(text, bold=bold, mono=mono) * size / 1000
+    return _believed(text, bold=bold, mono=mono) * size / 1000
+
+
+def is_known(text: str) -> bool:
+    """Say whether the widths of all characters are published: then a text is as wide as it is believed to be."""
+    return text.isascii() and text.isprintable()
+
+
+def known_width(text: str, *, bold: bool, mono: bool) -> int:
+    """Return the width of a text whose characters are all known, in thousandths of the font size."""
+    if mono:
+        return _COURIER * len(text)
+    return sum(map((_BOLD_BYTES if bold else _REGULAR_BYTES).__getitem__, text.encode()))
 
 
 @lru_cache(2_048)
-def believed(text: str, size: float, *, bold: bool = False, mono: bool = False) -> float:
-    """Return the width in points that a Graphviz without fonts gives `text` at `size` points."""
+def _width(text: str, *, bold: bool, mono: bool) -> int:
+    table = _BOLD if bold else _REGULAR
+    return sum((_COURIER if mono else table[ord(c) - 32]) if " " <= c <= "~" else _other(c, mono=mono) for c in text)
+
+
+@lru_cache(2_048)
+def _believed(text: str, *, bold: bool, mono: bool) -> int:
     table = _BOLD if bold else _REGULAR
     total = 0
     for c in text:
@@ -53,7 +79,7 @@ def believed(text: str, size: float, *, bold: bool = False, mono: bool = False) 
             total += _COURIER if mono else table[ord(c) - 32]
         else:
             total += len(c.encode("utf-8", "replace")) * (_COURIER if mono else _SPACE)
-    return total * size / 1000
+    return total
 
 
 def _other(c: str, *, mono: bool) -> int:

@@ -116,6 +116,9 @@ class _Ways:
 
 def _apart(picture: Picture, spine_nodes: list[str]) -> frozenset[str]:
     """Return the nodes of the spine between a fork and the join behind it."""
+    forks = any(n.kind == "fork" for n in picture.nodes) or any(e.fork for e in picture.edges)
+    if not forks:
+        return frozenset()
     kinds = {n.id: n.kind for n in picture.nodes}
     branches: dict[str, int] = {}
     for edge in picture.edges:

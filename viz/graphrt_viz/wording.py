@@ -21,7 +21,7 @@ def visible(text: str) -> str:
     These are control characters, lone surrogates, noncharacters, line separators and format characters that are
     invisible or reorder what is written.
     """
-    if text.isascii() and text.isprintable():
+    if text.isprintable():  # which is stricter than what follows
         return text
     return "".join(c if _is_plain(c) else _escape(c) for c in text)
 
@@ -51,7 +51,9 @@ def _escape(c: str) -> str:
 
 def lines_visible(text: str) -> str:
     """Return `text` with the same escapes but with its line ends kept: for tooltips, which may have several lines."""
-    return "\n".join(visible(line) for line in text.split("\n"))
+    if text.replace("\n", "").isprintable():
+        return text
+    return "\n".join([visible(line) for line in text.split("\n")])
 
 
 def shorten(text: str, most: int) -> str:
@@ -67,7 +69,10 @@ def _whole(text: str) -> str:
 
 def wrap(text: str, width: int, most_lines: int) -> tuple[str, ...]:
     """Return visible `text` in lines of about `width` characters, broken at spaces; `…` ends what was cut."""
-    words = visible(text).split(" ")
+    shown = visible(text)
+    if len(shown) <= width and not shown.startswith(" "):
+        return (shown,)
+    words = shown.split(" ")
     lines: list[str] = []
     line = ""
     for word in words:

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from graphrt_viz import looks, story
+from graphrt_viz.outline import Outline
 from graphrt_viz.spine import spine
 from graphrt_viz.wording import lines_visible, visible
 
@@ -66,8 +67,8 @@ class _Writer:
     def __init__(self, picture: Picture, theme: Theme, direction: Direction, shape: Spine, room: Room) -> None:
         self.picture, self.theme, self.direction, self.shape, self.room = picture, theme, direction, shape, room
         self.ctx: Context = looks.context(picture, theme, shape.loops, down=direction == "TB", room=room)
-        self.ids = {n.id: f"n{i}" for i, n in enumerate(picture.nodes, 1)}
-        self.ids |= {c.id: f"c{i}" for i, c in enumerate(picture.clusters, 1)}
+        self.outline = Outline(picture)
+        self.ids = self.outline.ids
         self.spans: dict[str, tuple[Span, ...]] = {}
         self.loops: dict[str, int] = {}
         for edge in picture.edges:
@@ -80,9 +81,8 @@ class _Writer:
         self.through = {self.parts[e.source] for e in picture.edges if frames & {e.source, e.target}}
         """Where ways lead through frames: inside which frame, None for the picture."""
         self.many = len(picture.nodes) > MANY
-        self.members: dict[str | None, list[PNode]] = {}
-        for node in picture.nodes:
-            self.members.setdefault(node.cluster, []).append(node)
+        self.straight: set[str] = set() if self.many else set(shape.nodes) - shape.apart
+        """The nodes that are put on one line."""
 
     def text(self) -> str:
         lines = [
@@ -121,11 +121,9 @@ class _Writer:
         return cell.html
 
     def _inside(self, cluster: str | None, indent: str) -> Iterable[str]:
-        for node in self.members.get(cluster, ()):
+        for node in self.outline.within(cluster):
             yield indent + self._node(node)
-        for frame in self.picture.clusters:
-            if frame.parent != cluster:
-                continue
+        for frame in self.outline.inside(cluster):
             key = self.ids[frame.id]
             look = looks.cluster_look(frame, self.ctx)
             yield f"{indent}subgraph cluster_{key} {{"
@@ -136,10 +134,11 @@ class _Writer:
     def _node(self, node: PNode) -> str:
         key = self.ids[node.id]
         look = looks.node_look(node, self.ctx)
-        attrs = {"id": key, "class": " ".join(node_classes(node, self.picture))} | look.attrs
-        if not self.many and node.id in self.shape.nodes and node.id not in self.shape.apart:
+        attrs = {"class": " ".join(node_classes(node, self.picture)), **look.attrs}
+        if node.id in self.straight:
             attrs["group"] = "spine"
-        return f"{key} [{_attrs(attrs)} {self._sized(key, node.id, look)} tooltip={quote(tooltip(node))}];"
+        label = self._sized(key, node.id, look)
+        return f'{key} [id="{key}" {_attrs(attrs)} {label} tooltip={quote(tooltip(node))}];'
 
     def _sized(self, key: str, room_key: str, look: Look) -> str:
         cell = look.sized(self.room.get(room_key))
@@ -148,18 +147,22 @@ class _Writer:
     def _edge(self, index: int, edge: PEdge) -> str:
         key = f"e{index + 1}"
         look = looks.edge_look(index, edge, self.ctx)
-        attrs = {"id": key, "class": " ".join(edge_classes(edge, self.picture))} | look.attrs
-        back = self._is_turned(index, edge)
-        tail, attrs = self._end(edge.source, "lhead" if back else "ltail", attrs, last=True)
-        head, attrs = self._end(edge.target, "ltail" if back else "lhead", attrs, last=False)
-        if back:
-            tail, head, attrs = head, tail, _reversed(attrs)
-        if index in self.shape.edges and not {edge.source, edge.target} & self.shape.apart:
+        attrs = {"class": " ".join(edge_classes(edge, self.picture)), **look.attrs}
+        tail, head = self.ids[edge.source], self.ids[edge.target]
+        if self.picture.clusters:
+            back = self._is_turned(index, edge)
+            tail, attrs = self._end(edge.source, "lhead" if back else "ltail", attrs, last=True)
+            head, attrs = self._end(edge.target, "ltail" if back else "lhead", attrs, last=False)
+            if back:
+                tail, head, attrs = head, tail, _reversed(attrs)
+        apart = self.shape.apart
+        if index in self.shape.edges and edge.source not in apart and edge.target not in apart:
             attrs["weight"] = "3"
         if edge.source == edge.target and self.loops[edge.source] == 1 and self.direction == "TB":
             attrs |= {"tailport": "ne", "headport": "e"}
         label = self._sized(key, key, look) if look.cell is not None or key in self.room else ""
-        return f"  {tail} -> {head} [{_attrs(attrs)} {label} tooltip={quote(edge_tooltip(edge) or ' ')}];"
+        said = quote(edge_tooltip(edge) or " ")
+        return f'  {tail} -> {head} [id="{key}" {_attrs(attrs)} {label} tooltip={said}];'
 
     def _is_turned(self, index: int, edge: PEdge) -> bool:
         """Say whether an edge is written from its head to its tail, and drawn as it was.
@@ -176,13 +179,14 @@ class _Writer:
         key = self.ids[ident]
         if key.startswith("n"):
             return key, attrs
-        inside = _within(self.picture, ident)
-        last_of = _last_within(self.picture, ident) if last else None
-        if not inside:
+        end = _first_within(self.outline, ident)
+        if end is None:
             raise ValueError(
                 f"picture {self.picture.title!r}: an edge ends at the cluster {ident!r}, which has no node inside"
             )
-        return self.ids[last_of or inside[0]], attrs | {name: f"cluster_{key}"}
+        if last:
+            end = _last_within(self.picture, self.outline, ident) or end
+        return self.ids[end], attrs | {name: f"cluster_{key}"}
 
 
 def _reversed(attrs: Mapping[str, str]) -> dict[str, str]:
@@ -192,20 +196,16 @@ def _reversed(attrs: Mapping[str, str]) -> dict[str, str]:
     return rest | {"dir": attrs.get("dir", "back")} | {k: v for k, v in ends.items() if v is not None}
 
 
-def _within(picture: Picture, cluster: str) -> list[str]:
-    """Return the nodes inside a cluster, its own first."""
-    found = [n.id for n in picture.nodes if n.cluster == cluster]
-    for frame in picture.clusters:
-        if frame.parent == cluster:
-            found += _within(picture, frame.id)
-    return found
+def _first_within(outline: Outline, cluster: str) -> str | None:
+    """Return the first node inside a frame, its own before those of frames inside; None if there is none."""
+    if own := outline.within(cluster):
+        return own[0].id
+    return next((found for frame in outline.inside(cluster) if (found := _first_within(outline, frame.id))), None)
 
 
-def _last_within(picture: Picture, cluster: str) -> str | None:
+def _last_within(picture: Picture, outline: Outline, cluster: str) -> str | None:
     """Return the node inside a frame that the longest way through it ends at, as far as frames inside go, theirs."""
-    own = [n.id for n in picture.nodes if n.cluster == cluster] + [
-        c.id for c in picture.clusters if c.parent == cluster
-    ]
+    own = [part.id for parts in (outline.within(cluster), outline.inside(cluster)) for part in parts]
     out: dict[str, list[str]] = {ident: [] for ident in own}
     for edge in picture.edges:
         if edge.source in out and edge.target in out and edge.source != edge.target:
@@ -221,14 +221,18 @@ def _last_within(picture: Picture, cluster: str) -> str | None:
     if not ends:
         return None
     end = max(reversed(ends), key=lambda ident: depth[ident])
-    return _last_within(picture, end) if any(c.id == end for c in picture.clusters) else end
+    return _last_within(picture, outline, end) if any(c.id == end for c in picture.clusters) else end
 
 
 def tooltip(node: PNode) -> str:
     """Return what a reader sees on pointing at a node."""
-    said = [node.tooltip or node.name or node.kind]
+    text = node.tooltip or node.name or node.kind
+    if node.mark is None and not (node.change or node.notes or node.remarks):
+        return lines_visible(text)
+    said = [text]
     said += story.node_story(node.mark) if node.mark is not None else []
-    return lines_visible("\n".join(said + story.compared(node) + story.remarked(node)))
+    said += [*story.compared(node), *story.remarked(node)]
+    return lines_visible("\n".join(said))
 
 
 def cluster_tooltip(frame: PCluster) -> str:
@@ -238,9 +242,13 @@ def cluster_tooltip(frame: PCluster) -> str:
 
 def edge_tooltip(edge: PEdge) -> str:
     """Return what a reader sees on pointing at an edge."""
-    said = [edge.tooltip or story.condition(edge)]
+    text = edge.tooltip or story.condition(edge)
+    if edge.mark is None and not (edge.change or edge.notes or edge.remarks):
+        return lines_visible(text)
+    said = [text]
     said += story.edge_story(edge.mark) if edge.mark is not None else []
-    return lines_visible("\n".join(text for text in said + story.compared(edge) + story.remarked(edge) if text))
+    said += [*story.compared(edge), *story.remarked(edge)]
+    return lines_visible("\n".join([text for text in said if text]))
 
 
 def node_classes(node: PNode, picture: Picture) -> tuple[str, ...]:
@@ -253,6 +261,8 @@ def node_classes(node: PNode, picture: Picture) -> tuple[str, ...]:
 
 def edge_classes(edge: PEdge, picture: Picture) -> tuple[str, ...]:
     """Return the CSS classes of an edge: what it is and whether it was taken."""
+    if picture.shows == "flow" and story.is_bare(edge):
+        return ("transition",)
     names = [name for name in ("error", "otherwise", "fork", "retry") if getattr(edge, name)]
     if edge.each:
         names.append("each")
@@ -263,13 +273,13 @@ def edge_classes(edge: PEdge, picture: Picture) -> tuple[str, ...]:
 
 
 def _attrs(attrs: Mapping[str, str]) -> str:
-    return " ".join([f"{k}={_value(v)}" for k, v in attrs.items()])
+    return _written(tuple(attrs.items()))
 
 
 @lru_cache(4096)
-def _value(value: str) -> str:
-    """Return a value as DOT has it; colours, shapes and widths are the same few in a whole picture."""
-    return value if _is_number(value) else quote(value)
+def _written(attrs: tuple[tuple[str, str], ...]) -> str:
+    """Return attributes as DOT has them; most nodes and edges of a picture share theirs."""
+    return " ".join([f"{k}={v if _is_number(v) else quote(v)}" for k, v in attrs])
 
 
 def _is_number(value: str) -> bool:
