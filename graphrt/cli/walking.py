@@ -37,14 +37,13 @@ MOVES: Final = (
 BY_KEY: Final[Mapping[str, Move]] = {key: move for move in MOVES for key in move.keys}
 
 FOOT: Final = (
-    ("→", "next"),
-    ("←", "back"),
-    ("g", "go"),
+    ("← →", "step"),
     ("/", "find"),
     ("n", "fail"),
     ("w", "why"),
     ("d", "diff"),
     ("s", "state"),
+    ("m", "said"),
     ("v", "view"),
     ("?", ""),
     ("q", "quit"),

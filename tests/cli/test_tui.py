@@ -18,7 +18,7 @@ from rich.cells import cell_len
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from graphrt import Flow, append
+from graphrt import Agent, Flow, append
 from graphrt.cli import pages
 from graphrt.cli.stepping import Stepping, help_lines
 from graphrt.cli.steps import Walk, walk
@@ -251,9 +251,26 @@ def test_messages_are_told_as_a_conversation() -> None:
     last = next(page for page in reversed(told) if "inside" in page)
     assert "messages inside " in last
     assert "assistant" in last
-    assert "    calls find " in last
-    assert "  tool find" in last
+    for said in ("instructions", "  │ calls find", "  │   number  A-1", "find gave back", "  │ It is on its way."):
+        assert said in last
     assert any("• assistant" in page or "• user" in page for page in told)
+
+
+def test_an_agent_that_keeps_no_messages_is_told_as_well() -> None:
+    """Its instructions, what it read and what it answered: that is all that was said."""
+
+    class Poem(BaseModel):
+        subject: str = "rain"
+        poem: str = ""
+
+    flow = Flow("poem", Poem)
+    flow.start(flow.agent("write", Agent("Write two lines."), reads=flow.state.subject, writes=flow.state.poem))
+    walked = walk(flow.run_sync(Poem(), resources=[ScriptedModel(["It rains\nagain"])]).trace)
+    page = next(
+        "\n".join(row.plain for row in pages.PAGES["messages"].lines(walked, s, 80)) for s in walked.steps if s.visit
+    )
+    said = ["  instructions", "  │ Write two lines.", "  read", "  │ subject  rain"]
+    assert page.splitlines() == [*said, "• answer", "  │ output  It rains", "  │   again"]
 
 
 def test_what_only_looks_like_messages_is_told_too() -> None:
@@ -271,7 +288,7 @@ def test_what_only_looks_like_messages_is_told_too() -> None:
 
     walked = walk(flow.run_sync(Odd()).trace)
     page = pages.PAGES["messages"].lines(walked, walked.steps[-1], 40)
-    assert [row.plain for row in page] == ["said", "• 1", "    5", "• user", "    [image]", "    two"]
+    assert [row.plain for row in page] == ["said", "• 1", "  │ 5", "• user", "  │ [image]", "  │ two"]
 
 
 class Words(BaseModel):

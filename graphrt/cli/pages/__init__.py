@@ -42,7 +42,7 @@ PAGES: Final[Mapping[Name, Page]] = {
     "why": Page("w", "why the visit was left as it was", why.lines, takes_time=True),
     "diff": Page("d", "what the step changed in the state", diff.lines),
     "state": Page("s", "the whole state after the step", state.lines),
-    "messages": Page("m", "the messages in the state, the latest at the end", messages.lines, messages.focus),
+    "messages": Page("m", "what was said to models and tools, the latest at the end", messages.lines, messages.focus),
     "picture": Page("v", "the picture of the run up to here", picture.lines, picture.focus, takes_time=True),
 }
 BY_KEY: Final[Mapping[str, Name]] = {page.key: name for name, page in PAGES.items() if page.key}

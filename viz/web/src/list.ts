@@ -46,7 +46,7 @@ export class List {
         "button",
         { type: "button", "data-place": String(place) },
         make("span", { class: "label" }, step.l),
-        make("span", { class: "name", dir: "auto" }, name),
+        make("span", { class: "name" }, name),
         make("span", { class: "took" }, this.beside(step)),
       ),
     );

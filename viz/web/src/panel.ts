@@ -41,7 +41,7 @@ export class Panel {
     ];
     const parts: Node[] = [
       make("p", { class: "kind" }, "the whole run"),
-      make("h2", { dir: "auto" }, visible(run.data.flow), " ", make("span", { class: `status ${run.data.status.replace(" ", "-")}` }, run.data.status)),
+      make("h2", {}, make("bdi", {}, visible(run.data.flow)), " ", make("span", { class: `status ${run.data.status.replace(" ", "-")}` }, run.data.status)),
     ];
     if (run.data.error) parts.push(make("div", { class: "error" }, long(run.data.error, "text")));
     parts.push(facts(rows.filter(([, value]) => value)));
@@ -115,7 +115,7 @@ export class Panel {
     const inside = outer === undefined ? [] : [" in ", make("bdi", {}, run.name(outer))];
     return [
       make("p", { class: `kind ${kind}` }, word, ...inside),
-      make("h2", { dir: "auto" }, run.name(step), " ", pill),
+      make("h2", {}, make("bdi", {}, run.name(step)), " ", pill),
       make("p", { class: "muted" }, facts.join(" · ")),
     ];
   }
@@ -149,10 +149,10 @@ export class Panel {
   /** What was said to a model and what it said, or what a tool was asked for and gave back. */
   private talk(place: number, step: RawStep): Node[] {
     const brief = this.run.brief(step);
-    const asks = step.md !== undefined || (this.run.text(step.k).includes("agent") && step.w === "attempt");
+    const asks = step.md !== undefined;
     const { before, after } = this.run.state(place);
     const parts: Node[] = [];
-    if (asks && brief.i) parts.push(bubble("system", "instructions", long(brief.i, "text")));
+    if ((asks || this.run.text(step.k).includes("agent")) && brief.i) parts.push(bubble("system", "instructions", long(brief.i, "text")));
     const fields = [...after.keys()].filter((name) => holdsMessages(after.get(name)) || holdsMessages(step.ad?.[name]));
     for (const name of [...new Set([...fields, ...Object.keys(step.ad ?? {}).filter((n) => holdsMessages(step.ad![n]))])]) {
       const reads = brief.r?.includes(name) ?? false;
@@ -166,7 +166,7 @@ export class Panel {
       parts.push(conversation(was, now.before, is));
     }
     if (parts.length === 0) return [];
-    const title = asks ? "Conversation with the model" : "Messages";
+    const title = asks ? "Conversation with the model" : parts.length === 1 && brief.i ? "Instructions" : "Messages";
     return [make("h3", {}, title), ...parts];
   }
 

@@ -46,7 +46,7 @@ export class Scrubber {
     ill.hidden = failures === 0;
     this.slider = make("input", { type: "range", class: "hidden", min: "0", max: String(run.size), value: "0", "aria-label": "Step" });
     this.slider.addEventListener("input", () => moves.go(Number(this.slider.value) - 1));
-    const strip = make("div", { class: run.size > MANY ? "strip many" : "strip" }, ...this.laid());
+    const strip = make("div", { class: run.size > MANY ? "strip many" : run.size <= NAMED ? "strip few" : "strip" }, ...this.laid());
     this.dragged(strip, (place) => moves.go(place));
     const buttons = make("div", { class: "player" }, ...ways.slice(0, 2), this.player, ...ways.slice(2), ill);
     byId("scrubber").append(buttons, this.slider, strip, this.where);

@@ -65,10 +65,14 @@ function literal(value: Json): HTMLElement {
   return make("code", { class: kind, dir: kind === "string" ? "auto" : "ltr" }, visible(JSON.stringify(value)));
 }
 
+/** Whether a text is code, a table or a trace rather than prose: its lines are set in, or drawn with signs. */
+const CODE = /^([ \t]{2,}|[{}|+#>$]|\S+ = |def |class |import |Traceback )/m;
+
 /** A text with its lines; of a long one the beginning, until the rest is asked for. */
 export function long(text: string, kind: string): HTMLElement {
   const all = visible(text);
-  const box = make("div", { class: kind, dir: "auto" });
+  const code = kind === "text" && text.includes("\n") && CODE.test(text);
+  const box = make("div", { class: code ? "text code" : kind, dir: "auto" });
   const lines = all.split("\n");
   const start = lines.slice(0, LINES).join("\n").slice(0, LONG);
   if (start.length >= all.length - 40) {
