@@ -60,7 +60,7 @@ bench:  ## measure graphrt beside plain asyncio and other engines
 
 graphs:  ## draw the committed pictures of graphs/ again: of the flows, and of the runs in graphs/runs/
 	@tools/setup.sh $(EXTRAS)
-	@for picture in graphs/*.svg; do $(BIN)/graphrt render "$${picture%.svg}.py" -o "$$picture" --open none || exit 1; done
+	@for picture in graphs/*.svg; do $(BIN)/graphrt render "$${picture%.svg}.py" -o "$$picture" || exit 1; done
 	@for run in graphs/runs/*.jsonl; do $(BIN)/graphrt render "$$run" -o "$${run%.jsonl}.svg" --open none || exit 1; done
 
 web:  ## build the script of the report again, from viz/web (needs node and npm)

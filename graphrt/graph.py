@@ -301,7 +301,9 @@ def graph_to_json(graph: Graph) -> dict[str, Json]:
         "nodes": [_node_to_json(graph, n) for n in graph.nodes],
     }
     if graph.limits is not None:
-        out["limits"] = msgspec.to_builtins(graph.limits)
+        limits = msgspec.to_builtins(graph.limits)
+        # 300 and 300.0 seconds are one limit, so they must be written alike: the digest is of what is written.
+        out["limits"] = {k: int(v) if isinstance(v, float) and v.is_integer() else v for k, v in limits.items()}
     return out
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Annotated, Any, Literal, NamedTuple
 
+import msgspec
 import pytest
 from pydantic import BaseModel
 
@@ -165,6 +166,15 @@ def test_a_flow_becomes_a_graph() -> None:
     assert (third.on_error, third.on) == ("TimeoutError", None)
     assert [(e.on, e.on_error) for e in approve.edges] == [("drop", None), ("send", None), (None, "DeadlinePassed")]
     assert [e.index for e in review.edges] == [0, 1, 2]
+
+
+def test_a_definition_read_back_has_the_same_digest() -> None:
+    """Also where a limit is written as 300 and read as 300.0: a recorded run is of the flow that it ran on."""
+    for span in (300, 300.0, 0.5):
+        flow = Flow("f", Ticket, limits=Limits(active_s=span, cost_usd=1))
+        flow.task(name="only")(lambda: None)
+        graph = flow.freeze()
+        assert graph_from_json(msgspec.json.decode(msgspec.json.encode(graph.json))).digest == graph.digest
 
 
 def test_freezing_is_repeatable_and_cached() -> None:

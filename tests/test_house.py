@@ -257,7 +257,7 @@ def test_committed_pictures_show_the_flows_of_today() -> None:
     assert pictures
     for picture in pictures:
         source = picture.with_suffix(".py")
-        result = run(sys.executable, "-m", "graphrt", "render", source, "-o", picture, "--open", "none", "--check")
+        result = run(sys.executable, "-m", "graphrt", "render", source, "-o", picture, "--check")
         assert result.returncode == 0, f"{result.stdout}{result.stderr}run: make graphs"
 
 

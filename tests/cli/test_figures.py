@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -15,6 +16,7 @@ from graphrt.stores.jsonl import read_trace
 from graphrt.trace import Trace, graph_of
 from graphrt_viz import picture_of_run
 from graphrt_viz.extract import step_into
+from graphrt_viz.picture import PCluster, PNode
 from graphrt_viz.views.heat import heat_of
 from tests.cli import scenes
 from tests.cli.calling import Program
@@ -48,15 +50,17 @@ def by_place(trace: Trace) -> dict[str, list[VisitAccount]]:
 
 
 @EACH
-def test_a_picture_and_a_list_say_the_same_of_a_node(trace: Trace) -> None:
-    """The time of a node that does work is the sum of what `show` says its visits took; so are its tokens."""
+@pytest.mark.parametrize("opened", ["none", "all"])
+def test_a_picture_and_a_list_say_the_same_of_a_node(trace: Trace, opened: Literal["none", "all"]) -> None:
+    """The time of a node, an agent or a frame is the sum of what `show` says its visits took; so are its tokens."""
     visits = by_place(trace)
-    picture = picture_of_run(trace)
-    marked = [(node.id, node.mark) for node in picture.nodes if node.mark is not None and node.id in visits]
+    picture = picture_of_run(trace, opened=opened)
+    parts: list[PNode | PCluster] = [*picture.nodes, *picture.clusters]
+    marked = [(part.id, part.mark) for part in parts if part.mark is not None and part.id in visits]
     assert marked
     for place, mark in marked:
-        if any(v.attempts for v in visits[place]):
-            assert mark.busy_s == pytest.approx(sum(v.took_s or 0.0 for v in visits[place]), abs=1e-5)
+        if visits[place][0].node.kind != "ask" and all(v.ended is not None for v in visits[place]):
+            assert mark.took_s == pytest.approx(sum(v.took_s or 0.0 for v in visits[place]), abs=1e-5)
         if mark.waited_s is not None and all(v.ended is not None for v in visits[place]):
             assert mark.waited_s == pytest.approx(sum(v.took_s or 0.0 for v in visits[place]), abs=1e-5)
         known = [t for v in visits[place] if (t := tokens_of(v.used)) is not None]

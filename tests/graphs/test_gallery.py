@@ -68,7 +68,7 @@ def test_a_flow_is_short(name: str) -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_the_picture_is_that_of_the_flow(name: str) -> None:
     """The committed picture is what today's flow is drawn as, byte for byte; `make graphs` draws it again."""
-    drawn = render(CASES[name].flow.freeze(), "svg", opened="none")
+    drawn = render(CASES[name].flow.freeze(), "svg")
     assert drawn == (GALLERY / f"{name}.svg").read_text("utf-8"), f"graphs/{name}.svg is old; run: make graphs"
 
 

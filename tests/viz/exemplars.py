@@ -88,9 +88,10 @@ REMARKED = replace(
 
 _NODE_MARKS = {
     "start": NodeMark(),
-    "triage": NodeMark(good_s=1.1),
+    "triage": NodeMark(took_s=1.1, good_s=1.1),
     "billing": NodeMark(
         attempts=2,
+        took_s=8.2,
         good_s=5.0,
         failed_s=3.2,
         failures=(Failure(1, "refund: HTTP 502", 4, 2.0, "3"),),
@@ -98,7 +99,7 @@ _NODE_MARKS = {
     ),
     "approve": NodeMark(waited_s=372, outcome="approved"),
     "join": NodeMark(),
-    "reply": NodeMark(good_s=3.4, tokens=1204),
+    "reply": NodeMark(took_s=3.4, good_s=3.4, tokens=1204),
     "done": NodeMark(),
 }
 _EDGE_MARKS = (

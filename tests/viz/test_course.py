@@ -132,12 +132,12 @@ def test_a_question_about_a_lost_attempt_is_a_step_of_its_own() -> None:
     answered = _trace(graph, *begun, (70.0, Answered("0", "retry", "ann")), (70.0, AttemptStarted("0", 2)))
     asked, again = chronicle_of(answered).steps[1:]
     assert (asked.status, asked.started, asked.ended, asked.by) == ("good", 10.0, 70.0, "ann")
-    assert (again.label, again.status) == ("1·2", "running")
+    assert (again.label, again.status) == ("1·2", "unfinished")
 
 
 @pytest.mark.parametrize(
     ("live", "run", "node"),
-    [(True, "running", "running"), (False, "cut off", "lost"), (None, "unfinished", "running")],
+    [(True, "running", "running"), (False, "cut off", "lost"), (None, "unfinished", "unfinished")],
 )
 def test_a_run_that_nobody_drives_is_cut_off(live: bool | None, run: str, node: str) -> None:
     """A trace alone cannot tell, so a picture from it says only that it had not ended."""
@@ -146,6 +146,10 @@ def test_a_run_that_nobody_drives_is_cut_off(live: bool | None, run: str, node: 
     assert f" · {run} · " in picture.subtitle
     assert _mark(CUT, "grade", live).status == node
     assert chronicle_of(CUT, live=live).status == run
+    assert chronicle_of(CUT, live=live).steps[-1].status == node
+    if node == "unfinished":
+        assert "TASK · UNFINISHED" in render(CUT, "svg")
+        assert "RUNNING" not in render(CUT, "svg")
 
 
 def test_a_run_as_it_was_is_running() -> None:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import re
 import unittest.mock
 
 import msgspec
 import pytest
+from pydantic import BaseModel
 
+from graphrt import Flow
 from graphrt.codec import decode_trace, encode_trace
 from graphrt.trace import Trace
-from graphrt_viz import picture_of, picture_of_run, render
+from graphrt_viz import looks, picture_of, picture_of_run, render
 from graphrt_viz.overlay import RunPictures
 from graphrt_viz.picture import EdgeMark, NodeMark, PEdge, Picture
 from graphrt_viz.tally import count_record
+from graphrt_viz.theme import LIGHT
 from tests.viz.runs import RESEARCH, RESEARCH_RESULTS, SUPPORT, Result, Results, long_run, trace_of
 from tests.viz.test_changed_definition import changed_run, ran_on
 
+NO_PAGE = ValueError("no page")
 TIMEOUT = TimeoutError("the model took more than 30 s")
 COMPLETED = trace_of(
     SUPPORT,
@@ -92,6 +97,7 @@ def test_what_a_node_used_is_summed_over_its_visits() -> None:
     """Visits, attempts, seconds good and failed, tokens and money: the sums of what was recorded."""
     mark = _mark(picture_of_run(COMPLETED), "draft")
     assert (mark.visits, mark.attempts, mark.good_s, mark.failed_s) == (2, 3, 2.5, 0.75)
+    assert mark.took_s == 3.25
     assert (mark.tokens, mark.cost_usd) == (3 * 420, 0.0036)
 
 
@@ -105,7 +111,7 @@ def test_a_failed_attempt_is_kept_with_its_error() -> None:
 def test_waiting_is_not_working() -> None:
     """The time until an answer is told apart from the time of work, and the answer is named."""
     mark = _mark(picture_of_run(COMPLETED), "approve")
-    assert (mark.status, mark.waited_s, mark.busy_s, mark.outcome) == ("good", 372.0, 0.0, "send")
+    assert (mark.status, mark.waited_s, mark.took_s, mark.outcome) == ("good", 372.0, 0.0, "send")
 
 
 def test_an_open_question_waits() -> None:
@@ -126,6 +132,65 @@ def test_a_caught_failure_shows_the_way_it_took() -> None:
     assert (mark.status, mark.error, mark.failed_s) == ("failed", "ValueError: no JSON", 0.75)
     assert _edge(picture, "draft", "gave up", "ValueError") == EdgeMark(1, ("4",))
     assert _mark(picture, "gave up").status == "failed"
+
+
+def test_a_node_of_which_some_visits_failed_says_how_many() -> None:
+    """A failure that an edge caught leaves the node good where other visits went well; it is told, with its error."""
+    broken: Results = {**RESEARCH_RESULTS, "search": [{"facts": "1"}, NO_PAGE, {"facts": "3"}, NO_PAGE, NO_PAGE]}
+    picture = picture_of_run(trace_of(RESEARCH, broken))
+    mark = _mark(picture, "search")
+    assert (mark.status, mark.visits, mark.failed, mark.error) == ("good", 3, 1, "ValueError: no page")
+    drawn = looks.node_look(next(n for n in picture.nodes if n.id == "search"), looks.Context(LIGHT, "run"))
+    assert (drawn.attrs["color"], drawn.attrs["fillcolor"]) == (LIGHT.bad.stroke, LIGHT.task.fill)
+    assert "TASK · 1 OF 3 FAILED" in render(picture, "svg")
+    assert "▢ search · task · 1 of 3 failed · " in render(picture, "text")
+    assert re.search(r"\| search \| task \|.* 1 of 3 failed \| 3 \| ", render(picture, "markdown"))
+
+
+def test_a_failure_that_nobody_caught_speaks_for_its_node() -> None:
+    """However many other visits went well: it ended the run."""
+    broken: Results = {**RESEARCH_RESULTS, "model": [{"queries": ["x"]}, ValueError("no answer")]}
+    mark = _mark(picture_of_run(trace_of(RESEARCH, broken), opened="all"), "write/model")
+    assert (mark.status, mark.visits, mark.failed) == ("failed", 2, 1)
+
+
+def _ratio(n: int) -> Trace:
+    """Return a run whose guard divides by `n`."""
+    flow = Flow("ratio", _Numbers)
+    look = flow.task(writes=flow.state.text, name="look")(_seen)
+    few, many = flow.end("few"), flow.end("many")
+    flow.start(look)
+    flow.edge(look, few, when=_is_small)
+    flow.edge(look, many)
+    return flow.run_sync(_Numbers(n=n)).trace
+
+
+class _Numbers(BaseModel):
+    n: int
+    text: str = ""
+
+
+def _seen(n: int) -> str:
+    return f"seen {n}"
+
+
+def _is_small(n: int) -> bool:
+    return 10 / n > 2
+
+
+def test_a_guard_that_raised_is_told_at_its_edge_and_its_node() -> None:
+    """The work went well, and yet the node failed: where it was left, by which edge, with what; the rest not tried."""
+    picture = picture_of_run(_ratio(0))
+    mark = _mark(picture, "look")
+    assert mark.status == "failed"
+    assert mark.error is not None
+    assert mark.error.endswith("raised ZeroDivisionError: division by zero")
+    raised = _edge(picture, "look", "few")
+    assert raised == EdgeMark(reason="raised ZeroDivisionError: division by zero", raised=True)
+    assert _edge(picture, "look", "many") == EdgeMark(reason="not tried: rule 1 raised")
+    index = next(i for i, e in enumerate(picture.edges) if e.target == "few")
+    assert looks.edge_look(index, picture.edges[index], looks.Context(LIGHT, "run")).attrs["color"] == LIGHT.bad.stroke
+    assert _edge(picture_of_run(_ratio(2)), "look", "few") == EdgeMark(1, ("2",), "n = 2")
 
 
 def test_a_failure_that_nobody_caught_is_at_its_node() -> None:

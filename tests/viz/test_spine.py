@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import networkx as nx
 import pytest
+from msgspec.structs import replace
 
 from graphrt_viz.exporters import dot, svg
 from graphrt_viz.picture import PCluster, PEdge, Picture, PNode
@@ -75,15 +76,66 @@ def _forked(branches: int) -> Picture:
     )
 
 
-def test_a_fork_of_several_branches_stands_in_their_middle() -> None:
-    """Straight above its first branch, it would send all others off to one side; with two there is no middle."""
-    assert spine(_forked(4)).apart == {"b0"}
-    assert spine(_forked(2)).apart == frozenset()
-    planned = dot.plan(_forked(4), LIGHT)
-    laid = {o["id"]: float(o["pos"].split(",")[0]) for o in svg.laid_out(planned, 8)["objects"]}
-    place = {name: laid[planned.ids[name]] for name in ("fork", "join", "b0", "b1", "b2", "b3")}
-    assert place["b1"] < place["fork"] < place["b2"]
-    assert place["b1"] < place["join"] < place["b2"]
+@pytest.mark.parametrize("branches", [2, 3, 4, 5])
+def test_a_fork_and_its_join_stand_in_the_middle_of_the_branches(branches: int) -> None:
+    """Above each other, as many branches on the left as on the right, and these in the order of the definition."""
+    place = _places(_forked(branches))
+    names = [f"b{i}" for i in range(branches)]
+    assert [place[n][0] for n in names] == sorted(place[n][0] for n in names)
+    middle = place["fork"][0]
+    assert place["join"][0] == place["done"][0] == middle
+    sides = [round(place[n][0] - middle) for n in names]
+    assert all(abs(left + right) <= 1 for left, right in zip(sides, reversed(sides), strict=True))
+
+
+def test_branches_keep_their_order_whatever_follows_them() -> None:
+    """A way that leads back from behind the last branch would turn them round, for shorter edges."""
+    picture = _forked(3)
+    more = (PEdge("join", "mend"), PEdge("mend", "fork"), PEdge("b0", "b0b"), PEdge("b0b", "join"))
+    nodes = (*picture.nodes, PNode("mend", "task", "mend"), PNode("b0b", "task", "second"))
+    kept = tuple(e for e in picture.edges if (e.source, e.target) != ("b0", "join"))
+    place = _places(replace(picture, nodes=nodes, edges=(*kept, *more)))
+    assert place["b0"][0] < place["b1"][0] < place["b2"][0]
+
+
+def test_branches_that_never_meet_are_not_held_together() -> None:
+    """Where a branch leads to an end of its own, the longest way stays straight."""
+    nodes = (PNode("a", "task", "a"), PNode("b", "task", "b"), PNode("c", "task", "c"), PNode("d", "end", "d"))
+    edges = (PEdge("a", "b", fork=True), PEdge("a", "c", fork=True), PEdge("c", "d"))
+    found = spine(Picture("p", nodes=nodes, edges=edges))
+    assert (found.nodes, found.apart, found.centres) == (("a", "c", "d"), frozenset(), ())
+
+
+def _places(picture: Picture) -> dict[str, tuple[float, float]]:
+    """Return where the middle of each node stands, from the left and from below, by its id."""
+    planned = dot.plan(picture, LIGHT)
+    laid = svg.laid_out(planned, len(picture.nodes))
+    found = {o["id"]: o["pos"].split(",") for o in laid["objects"] if "pos" in o}
+    return {n.id: (float(found[planned.ids[n.id]][0]), float(found[planned.ids[n.id]][1])) for n in picture.nodes}
+
+
+def test_a_frame_stands_below_the_node_that_leads_to_it() -> None:
+    """Also where other ways lead past it to what follows it; and what stands beside it stays where its way begins."""
+    names = ("plan", "web", "files", "ledger", "answer")
+    inside = ("write", "build", "review", "passed")
+    nodes = (
+        PNode("//", "start"),
+        *(PNode(n, "task", n) for n in names),
+        PNode("code//", "start", cluster="code"),
+        *(PNode(n, "task", n, cluster="code") for n in inside),
+    )
+    ways = (
+        *(("//", "plan"), ("plan", "web"), ("plan", "files"), ("plan", "code"), ("plan", "answer")),
+        *(("web", "ledger"), ("files", "ledger"), ("code", "ledger"), ("code", "ledger")),
+        *(("ledger", "plan"), ("ledger", "answer"), ("code//", "write"), ("write", "build"), ("build", "write")),
+        *(("build", "review"), ("review", "write"), ("review", "passed")),
+    )
+    place = _places(
+        Picture("p", nodes=nodes, edges=tuple(PEdge(*w) for w in ways), clusters=(PCluster("code", "code"),))
+    )
+    high = {name: y for name, (_, y) in place.items()}
+    assert high["plan"] > high["code//"] > high["write"] > high["passed"] > high["ledger"] > high["answer"]
+    assert high["web"] == high["files"] > high["write"]
 
 
 def test_a_frame_on_a_loop_stands_below_what_leads_to_it() -> None:

@@ -51,13 +51,17 @@ def _ends(text: str, program: str | None, nodes: int) -> tuple[set[str], dict[st
             subprocess.run([program, *flags], input=text.encode(), capture_output=True, check=True).stdout
         )
     ids = {o["_gvid"]: o.get("id", "") for o in laid["objects"]}
-    edges = {e["id"]: (ids[e["tail"]], ids[e["head"]]) for e in laid.get("edges", ())}
+    drawn = [e for e in laid.get("edges", ()) if e.get("style") != "invis"]
+    edges = {e["id"]: (ids[e["tail"]], ids[e["head"]]) for e in drawn}
     return {i for i in ids.values() if i.startswith("n")}, edges
 
 
 @pytest.mark.parametrize("name", ALL_TOPOLOGIES)
 def test_dot_leads_every_edge_from_its_source_to_its_target(name: str) -> None:
-    """The renderer that we bring, and Graphviz itself where it is installed, find each node and each edge once."""
+    """The renderer that we bring, and Graphviz itself where it is installed, find each node and each edge once.
+
+    What keeps the middle of a fork free is never drawn.
+    """
     picture = topology(name)
     text = dot.plan(picture, LIGHT).text
     ids = {n.id: f"n{i}" for i, n in enumerate(picture.nodes, 1)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -22,14 +23,16 @@ from graphrt_viz import (
     chronicle_of,
     difference_of,
     difference_of_runs,
+    from_json,
     looks,
     picture_of,
     picture_of_heat,
     render,
     save,
+    to_json,
 )
 from graphrt_viz.theme import LIGHT
-from graphrt_viz.views.heat import edges_of, heat_of, percentile
+from graphrt_viz.views.heat import edges_of, heat_of, level_of, percentile, whole_steps
 from graphrt_viz.views.timeline import MOST_LANES, timeline_of
 from graphrt_viz.views.unrolled import unrolled
 from tests.viz.exemplars import RUN
@@ -300,9 +303,11 @@ def test_two_runs_part_where_they_first_differ() -> None:
     assert ("topic", '"billing"', '"bug"') in found.state
     sides = {n.name: n.change for n in found.picture.nodes if n.kind != "start"}
     assert sides == {
-        "triage": "both", "invoice": "first", "known_bugs": "second", "draft": "both", "review": "first",
+        "triage": "parted", "invoice": "first", "known_bugs": "second", "draft": "both", "review": "first",
         "approve": "first", "sent": "first", "gave up": "second",
     }  # fmt: skip
+    parted = next(n for n in found.picture.nodes if n.name == "triage")
+    assert parted.notes[:2] == ("first: answers billing", "second: answers bug")
     other = next(e for e in found.picture.edges if e.on == "other")
     assert other.change == "neither"
     assert found.lines[0] == "first difference at triage (visit 0):"
@@ -349,6 +354,38 @@ def test_heat_counts_every_run() -> None:
     assert picture.subtitle.startswith(
         "9 runs · 1 cancelled · 6 completed · 1 failed · 1 suspended · coloured by visits"
     )
+
+
+def test_a_heat_map_says_what_its_colours_mean() -> None:
+    """Each colour with the numbers that it stands for, and no number in two of them or in none."""
+    picture = picture_of_heat(RUNS, by="failures")
+    assert [(s.of, s.title) for s in picture.scales] == [
+        ("node", "nodes, by failures and failed attempts"),
+        ("edge", "ways, by how often they were gone"),
+    ]
+    assert picture.scales[0].steps == ((0, "0–1"), (1, "2–3"), (2, "4"), (3, "5–6"), (4, "7–8"))
+    assert picture.scales[1].steps == ((0, "1–2"), (1, "3–5"), (2, "6–7"), (3, "8–10"), (4, "11–13"))
+    by_time = picture_of_heat(RUNS, by="time").scales[0]
+    assert by_time.steps == ((0, "< 4.3 s"), (1, "< 8.6 s"), (2, "< 12.9 s"), (3, "< 17.2 s"), (4, "≤ 21.5 s"))
+    assert picture_of_heat([COMPLETED], by="visits").scales[0].steps == ((2, "1"), (4, "2"))
+    for step in (*picture.scales[0].steps, *picture.scales[1].steps):
+        assert f">{step[1]}</text>" in render(picture, "svg")
+    assert from_json(to_json(picture)) == picture
+
+
+@pytest.mark.parametrize("least", [0, 1])
+@pytest.mark.parametrize("most", [1, 2, 3, 4, 5, 6, 13, 100, 12_345])
+def test_every_whole_number_has_its_colour(least: int, most: int) -> None:
+    """The numbers beside the colours follow each other from the least to the most, as the colours do."""
+    ends = [
+        (int(text.split("–")[0].replace(" ", "")), int(text.split("–")[-1].replace(" ", "")))
+        for _, text in whole_steps(least, most)
+    ]
+    assert ends[0][0] == least
+    assert ends[-1][1] == most
+    assert all(one[1] + 1 == other[0] for one, other in pairwise(ends))
+    for (level, _), (low, high) in zip(whole_steps(least, most), ends, strict=True):
+        assert level_of(low, most) == level_of(high, most) == level
 
 
 def test_the_share_of_a_fork_is_of_the_visits_of_its_source() -> None:

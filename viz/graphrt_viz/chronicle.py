@@ -21,6 +21,7 @@ from graphrt_viz import story
 from graphrt_viz.course import Course, counterpart
 from graphrt_viz.extract import edge_of, start_of, step_into, tools_of
 from graphrt_viz.overlay import picture_of_run
+from graphrt_viz.tally import took_so_far
 from graphrt_viz.values import LONG_VALUE, plain_value, shown_value
 from graphrt_viz.verdicts import error_text, reason_text, values_text
 from graphrt_viz.wording import shorten
@@ -95,6 +96,8 @@ class Step:
     retried: bool = False
     """A failed attempt after which another was made."""
     busy_s: float | None = None
+    took_s: float = 0.0
+    """What its visit took, all attempts of it together, as far as it got."""
     outcome: str | None = None
     error: str | None = None
     """What went wrong; of a step that went well, what the model was told of a call that did not."""
@@ -559,10 +562,14 @@ class _Writer:
         for step in self.steps:
             if over and step.status in {"running", "waiting"}:
                 step.status = "cancelled"
-            elif live is False and step.status == "running" and self.told.status == "running":
-                step.status, step.ended = "lost", max(step.started, self.at)
+            elif not live and step.status == "running" and self.told.status == "running":
+                step.status = "unfinished" if live is None else "lost"
+                step.ended = step.ended if live is None else max(step.started, self.at)
             visit = self.told.visits.get(step.visit)
-            if visit is not None and step.what == "attempt":
+            if visit is None or step.what == "arrival":
+                continue
+            step.took_s = took_so_far(self.told, step.visit)
+            if step.what == "attempt":
                 step.attempts = len(visit.attempts)
         failed = self.told.failed_at
         while failed:

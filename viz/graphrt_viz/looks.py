@@ -14,14 +14,15 @@ from msgspec.structs import replace
 
 from graphrt_viz import story
 from graphrt_viz.labels import Cell, Span, at_least, badge, bar, chip, exactly, gap, line, padded, row, stack
+from graphrt_viz.theme import Shade
 from graphrt_viz.wording import count, duration, plural, shorten, wrap
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from graphrt_viz.labels import Align
-    from graphrt_viz.picture import Failure, NodeMark, PCluster, PEdge, Picture, PNode, Remark
-    from graphrt_viz.theme import Shade, Theme
+    from graphrt_viz.picture import Failure, NodeMark, PCluster, PEdge, Picture, PNode, Remark, Scale
+    from graphrt_viz.theme import Theme
 
 _WAITS: Final = " · WAITS"
 TAGS: Final[Mapping[str, str]] = {
@@ -39,6 +40,7 @@ _STATES: Final[Mapping[str, str]] = {
     "failed": "FAILED",
     "waiting": "WAITING",
     "running": "RUNNING",
+    "unfinished": "UNFINISHED",
     "cancelled": "CANCELLED",
     "lost": "CUT OFF",
 }
@@ -47,6 +49,8 @@ _SUBTITLES: Final[Mapping[str, tuple[int, int]]] = {"router": (26, 1), "ask": (2
 """Characters and lines of a subtitle in shapes that grow wide; elsewhere there is more room."""
 _STRIPE: Final = 6
 """Points of a stripe of the bar that stands for time in failed attempts."""
+_RIM: Final = 16
+"""Points between the label of an edge and the frame around it."""
 _CENTRED: Final = frozenset({"router", "ask"})
 BARS: Final = frozenset({"join", "fork"})
 
@@ -76,6 +80,10 @@ class Context:
     down: bool = True
     """Whether the picture runs downwards, not to the right."""
     loops: frozenset[int] = frozenset()
+    framed: frozenset[int] = frozenset()
+    """Edges inside a frame."""
+    low: frozenset[int] = frozenset()
+    """Loops that stand below another one of their node."""
     into: Mapping[str, int] = field(default_factory=dict[str, int])
     """How many edges lead into each node."""
     retrying: frozenset[str] = frozenset()
@@ -102,10 +110,25 @@ class Context:
 def context(picture: Picture, theme: Theme, loops: frozenset[int], *, down: bool, room: Room | None = None) -> Context:
     """Return what the looks of all nodes and edges of a picture have in common."""
     into: dict[str, int] = {}
-    for edge in picture.edges:
+    own: dict[str, list[int]] = {}
+    for i, edge in enumerate(picture.edges):
         into[edge.target] = into.get(edge.target, 0) + 1
+        if edge.source == edge.target:
+            own.setdefault(edge.source, []).append(i)
+    framed = frozenset(_framed(picture)) if picture.clusters else frozenset[int]()
+    low = frozenset(i for found in own.values() for i in found[1:])
     retrying = frozenset(e.source for e in picture.edges if e.retry)
-    return Context(theme, picture.shows, down, loops, into, retrying, {n.id: n for n in picture.nodes}, room or {})
+    nodes = {n.id: n for n in picture.nodes}
+    return Context(theme, picture.shows, down, loops, framed, low, into, retrying, nodes, room or {})
+
+
+def _framed(picture: Picture) -> Iterator[int]:
+    """Yield the indices of the edges between two nodes of one frame."""
+    frames = {n.id: n.cluster for n in picture.nodes}
+    for i, edge in enumerate(picture.edges):
+        frame = frames.get(edge.source)
+        if frame is not None and frame == frames.get(edge.target):
+            yield i
 
 
 # ---- nodes
@@ -127,13 +150,14 @@ def node_look(node: PNode, ctx: Context) -> Look:
 def _painted(node: PNode, ctx: Context, *, ghost: bool) -> tuple[Shade, Mapping[str, str]]:
     """Return the shade of a node and its attributes as far as they do not depend on its label."""
     status = node.mark.status if node.mark is not None else ""
-    key = node.kind, ghost, node.change, node.level, status
+    failed = node.mark is not None and node.mark.failed > 0
+    key = node.kind, ghost, node.change, node.level, status, failed
     if (known := ctx.painted.get(key)) is not None:
         return known
     theme = ctx.theme
     shade = theme.ghost if ghost else _compared_shade(node, theme) or ctx.kinds[node.kind]
-    if status == "failed":
-        shade = theme.bad
+    if node.mark is not None:
+        shade = _failed_shade(node.mark, shade, theme)
     attrs = {"fillcolor": shade.fill, "color": shade.stroke, "style": "filled", "penwidth": "1.8" if ctx.run else "1.6"}
     if ghost:
         attrs |= {"style": "filled,dashed", "penwidth": "1.2"}
@@ -141,7 +165,9 @@ def _painted(node: PNode, ctx: Context, *, ghost: bool) -> tuple[Shade, Mapping[
         attrs |= {"style": "filled,dashed", "penwidth": "2.2"}
     elif node.change in {"added", "changed", "first"}:
         attrs["penwidth"] = "2.2"
-    elif status in {"cancelled", "lost"}:
+    elif node.change == "parted":
+        attrs["penwidth"] = "3"
+    elif status in {"cancelled", "lost", "unfinished"}:
         attrs["style"] = "filled,dotted"
     attrs |= _SHAPES.get(node.kind, {})
     if attrs.get("shape") == "box":
@@ -150,6 +176,13 @@ def _painted(node: PNode, ctx: Context, *, ghost: bool) -> tuple[Shade, Mapping[
         attrs["penwidth"] = "2.2" if ctx.run else "2"
     ctx.painted[key] = shade, attrs
     return shade, attrs
+
+
+def _failed_shade(mark: NodeMark, shade: Shade, theme: Theme) -> Shade:
+    """Return the shade of what failed; where other visits went well, that it failed shows at its rim alone."""
+    if mark.status == "failed":
+        return theme.bad
+    return Shade(theme.bad.stroke, shade.fill, shade.ink) if mark.failed else shade
 
 
 def _is_cold(part: PNode | PCluster, ctx: Context) -> bool:
@@ -173,6 +206,8 @@ def _compared_shade(part: PNode | PEdge | PCluster, theme: Theme) -> Shade | Non
             return theme.agent
         case "both":
             return theme.task
+        case "parted":
+            return theme.ask
         case _:
             return None
 
@@ -235,6 +270,7 @@ def _work_look(node: PNode, ctx: Context, attrs: Mapping[str, str], shade: Shade
     theme, mark = ctx.theme, node.mark
     align: Align = "CENTER" if node.kind in _CENTRED else "LEFT"
     ink = shade.ink if ghost else theme.ink
+    alarm = theme.bad.ink if mark is not None and mark.failed else shade.ink
     facts = story.brief(mark) if mark is not None else ""
     badges, word = _badges(node, theme), tag(node, run=ctx.run)
     cells = [line(Span(text, 13, ink, bold=not ghost)) for text in wrap(node.name, _NAME, 2)]
@@ -251,14 +287,14 @@ def _work_look(node: PNode, ctx: Context, attrs: Mapping[str, str], shade: Shade
         failed = f"{plural(len(mark.failures), 'failed attempt')}: {mark.failures[-1].error}"
         cells += [line(Span(text, 9, theme.bad.ink)) for text in wrap(failed, _WIDE, 2)]
     if mark is not None and mark.error:
-        cells += [line(Span(text, 10, shade.ink, mono=True)) for text in wrap(mark.error, _WIDE, 3)]
+        cells += [line(Span(text, 10, alarm, mono=True)) for text in wrap(mark.error, _WIDE, 3)]
     if node.tools:
         cells += _tool_rows(node, theme, ghost=ghost)
     if mark is not None and mark.failed_s > 0 and mark.good_s > 0:
-        room = max(c.w for c in (*badges, _tag_cell(word, shade.ink), *cells))
+        room = max(c.w for c in (*badges, _tag_cell(word, alarm), *cells))
         cells.append(padded(_time_bar(mark, theme, ctx.kinds[node.kind], room), top=2))
     rows = [padded(c, top=1, bottom=1, align=align) for c in badges]
-    rows.append(_tag_row(word, shade.ink, align))
+    rows.append(_tag_row(word, alarm, align))
     rows += [padded(c, top=1, bottom=1, align=align) for c in cells]
     return Look(attrs, stack(*rows, align=align), align)
 
@@ -284,8 +320,12 @@ def tag(node: PNode, *, run: bool) -> str:
     word = word.removesuffix(_WAITS)
     if node.mark is None:
         return word
-    state = _STATES.get(node.mark.status, "ANSWERED" if node.kind == "ask" else "")
+    state = _state(node.mark) or ("ANSWERED" if node.kind == "ask" else "")
     return f"{word} · {state}" if state else word
+
+
+def _state(mark: NodeMark) -> str:
+    return story.partly_failed(mark).upper() or _STATES.get(mark.status, "")
 
 
 def _tool_rows(node: PNode, theme: Theme, *, ghost: bool) -> list[Cell]:
@@ -310,7 +350,7 @@ def _tool_rows(node: PNode, theme: Theme, *, ghost: bool) -> list[Cell]:
 
 def _time_bar(mark: NodeMark, theme: Theme, shade: Shade, room: float) -> Cell:
     whole = max(60.0, min(room, 190.0))
-    bad = whole * mark.failed_s / mark.busy_s
+    bad = whole * mark.failed_s / (mark.good_s + mark.failed_s)
     stripes = max(1, round(bad / _STRIPE))  # so that failed and good time are told apart without colour too
     failed = [(bad / stripes - (1 if stripes > 1 else 0), theme.bad.stroke)] * stripes
     return bar([*failed, (whole - bad, shade.stroke)])
@@ -324,12 +364,15 @@ def edge_look(index: int, edge: PEdge, ctx: Context) -> Look:
     look = _with_badges(edge, _edge_look(index, edge, ctx), ctx.theme)
     if look.cell is None:
         return look
+    # Graphviz lets a frame end where the label does, and closer.
+    cell = padded(look.cell, right=_RIM) if index in ctx.framed else look.cell
     if not ctx.down:  # Labels stand above their edges, not at their right.
-        return replace(look, cell=padded(look.cell, bottom=6))
+        return replace(look, cell=padded(cell, bottom=6))
     if edge.source != edge.target:
-        return look
-    # Graphviz centres the label of a loop at the side of its node, where other edges leave: we lift it.
-    return replace(look, cell=padded(look.cell, bottom=round(look.cell.h)))
+        return replace(look, cell=cell)
+    # Graphviz centres the label of a loop at the side of its node, where other edges leave: we lift or lower it.
+    room = round(cell.h)
+    return replace(look, cell=padded(cell, top=room) if index in ctx.low else padded(cell, bottom=room))
 
 
 def _badges(part: PNode | PEdge | PCluster, theme: Theme) -> list[Cell]:
@@ -431,11 +474,6 @@ def _condition(edge: PEdge, ink: str, muted: str, *, mono_ink: str) -> list[Cell
 
 def _tail(edge: PEdge, lines: list[list[Span]], muted: str) -> None:
     """Add the action and the bounds, on the same line if there is room."""
-    bounds: list[str] = []
-    if edge.bound is not None:
-        bounds.append(f"retry ≤ {edge.bound}" if edge.retry else f"≤ {edge.bound}")
-    if edge.at_once is not None:
-        bounds.append(f"{edge.at_once} at once")
     used = sum(len(s.text) for s in lines[-1])
     if edge.action:
         text = wrap(f"/ {edge.action}", _WIDE, 2)
@@ -443,7 +481,7 @@ def _tail(edge: PEdge, lines: list[list[Span]], muted: str) -> None:
             lines.append([])
         lines[-1].append(Span((" " if lines[-1] else "") + text[0], 10, muted, mono=True))
         lines += [[Span(t, 10, muted, mono=True)] for t in text[1:]]
-    if bounds:
+    if bounds := story.bounds(edge):
         lines[-1].append(Span(("  ·  " if lines[-1] else "") + " · ".join(bounds), 10, muted))
 
 
@@ -475,7 +513,7 @@ def _compared_edge(edge: PEdge, ctx: Context) -> Look:
     shade = _compared_shade(edge, theme) or theme.task
     attrs = _stroke(edge, shade.stroke, ctx) | {"penwidth": "2.4", "arrowsize": "0.8"}
     if edge.level is not None:
-        attrs["penwidth"] = f"{1.2 + 0.9 * edge.level:.1f}"
+        attrs["penwidth"] = f"{heat_width(edge.level):.1f}"
     if edge.change in {"removed", "second"}:
         attrs["style"] = "dashed"
     rows = _condition(edge, theme.ink, theme.muted, mono_ink=theme.ink)
@@ -485,10 +523,15 @@ def _compared_edge(edge: PEdge, ctx: Context) -> Look:
 
 def _ghost_edge(edge: PEdge, ctx: Context) -> Look:
     ghost = ctx.theme.ghost
-    attrs = _stroke(edge, ghost.stroke, ctx) | {"penwidth": "1.1", "style": "dashed", "arrowsize": "0.65"}
+    raised = edge.mark is not None and edge.mark.raised
+    attrs = _stroke(edge, ctx.theme.bad.stroke if raised else ghost.stroke, ctx)
+    attrs |= {"penwidth": "2" if raised else "1.1", "style": "dashed", "arrowsize": "0.65"}
     rows = _condition(edge, ghost.ink, ghost.ink, mono_ink=ghost.ink)
     if edge.mark is not None and edge.mark.reason:
-        rows += [line(Span(text, 9, ghost.ink, italic=True)) for text in wrap(edge.mark.reason, _WIDE + 6, 2)]
+        ink = ctx.theme.bad.ink if raised else ghost.ink
+        rows += [
+            line(Span(text, 9, ink, italic=True)) for text in wrap(edge.mark.reason, _WIDE + 6, 3 if raised else 2)
+        ]
     return Look(attrs, padded(stack(*rows), left=6)) if rows else Look(attrs)
 
 
@@ -498,14 +541,11 @@ def _failure_loop(failures: tuple[Failure, ...], ctx: Context) -> Look:
     attrs = {"color": theme.bad.stroke, "penwidth": "2.4", "arrowsize": "0.8"}
     steps = [f.step for f in failures if f.step]
     head = steps[0] if len(failures) == 1 and steps else f"×{count(len(failures))}"
-    what = (
-        f"attempt {last.attempt} failed"
-        if len(failures) == 1
-        else f"{count(len(failures))} attempts failed, this one last"
-    )
+    what = f"attempt {last.attempt}" + (f" of {last.of}" if last.of else "") + " failed"
+    if len(failures) > 1:
+        what = f"{count(len(failures))} attempts failed, the last: {what.removesuffix(' failed')}"
     if last.wait_s is not None:
-        again = f"retry {last.attempt}" + (f" of {last.of - 1}" if last.of else "")
-        what += f" · {again} after {duration(last.wait_s)}"
+        what += f" · again after {duration(last.wait_s)}"
     error = [line(Span(text, 10, theme.bad.ink, mono=True)) for text in wrap(last.error, _WIDE, 2)]
     notes = [line(Span(text, 9, theme.muted)) for text in wrap(what, 48, 2)]
     text = chip(stack(*error, *notes), theme.bad.stroke, theme.card)
@@ -523,11 +563,11 @@ def cluster_look(cluster: PCluster, ctx: Context) -> Look:
     kind = _FRAMED.get(cluster.tag, "subgraph")
     shade = theme.ghost if ghost else _compared_shade(cluster, theme) or ctx.kinds[kind]
     word = shorten(cluster.tag, _WIDE) if cluster.tag else "SUBGRAPH"
-    if cluster.mark is not None and (state := _STATES.get(cluster.mark.status)):
-        word += f" · {state}"
-    if cluster.mark is not None and cluster.mark.status == "failed":
-        shade = theme.bad
-    spans = [Span(word, 9, shade.ink, bold=True)]
+    if cluster.mark is not None:
+        word += f" · {state}" if (state := _state(cluster.mark)) else ""
+        shade = _failed_shade(cluster.mark, shade, theme)
+    alarm = theme.bad.ink if cluster.mark is not None and cluster.mark.failed else shade.ink
+    spans = [Span(word, 9, alarm, bold=True)]
     spans.append(Span("  " + shorten(cluster.name, 48), 12, shade.ink if ghost else theme.ink, bold=not ghost))
     if cluster.mark is not None and (facts := story.brief(cluster.mark)):
         spans.append(Span("  " + facts, 10, shade.ink))
@@ -547,6 +587,8 @@ def cluster_look(cluster: PCluster, ctx: Context) -> Look:
 def title_cell(picture: Picture, theme: Theme) -> Cell:
     """Return the headline of a picture, with the remarks on the whole of it."""
     head = _headline(picture, theme)
+    if picture.scales:
+        return stack(head, *(padded(_scale(s, theme), bottom=3) for s in picture.scales), gap(1, 8))
     if not picture.remarks:
         return head
     rows = [
@@ -556,6 +598,25 @@ def title_cell(picture: Picture, theme: Theme) -> Cell:
     more = len(picture.remarks) - len(rows)
     rows += [line(Span(f"and {plural(more, 'more remark')} on the whole", 10, theme.muted))] if more else []
     return stack(head, *(padded(r, bottom=2) for r in rows), gap(1, 8))
+
+
+def _scale(scale: Scale, theme: Theme) -> Cell:
+    """Return a line that says what the colours mean: of nodes as boxes, of edges as strokes of their width."""
+    parts = [line(Span(scale.title, 10, theme.muted))]
+    for level, numbers in scale.steps:
+        shade = theme.heat[level]
+        sample = (
+            chip(gap(12, 5), shade.stroke, shade.fill, pad=2)
+            if scale.of == "node"
+            else bar([(24, shade.stroke)], max(1, round(heat_width(level))))
+        )
+        parts += [gap(12), sample, gap(4), line(Span(numbers, 10, theme.ink))]
+    return exactly(row(*parts))
+
+
+def heat_width(level: int) -> float:
+    """Return how thick an edge of a level is drawn, in points."""
+    return 1.2 + 0.9 * level
 
 
 def _headline(picture: Picture, theme: Theme) -> Cell:

@@ -172,12 +172,15 @@ def _node_mark(tally: NodeTally | None) -> NodeMark | None:
         return None
     latest = tally.visits[-1]
     deciding = _deciding(tally.visits)
+    failed = [v for v in tally.visits if v.status == "failed"]
     inside = latest.node.graph is not None
     return NodeMark(
         status=deciding.status,
         visits=len(tally.visits),
+        failed=len(failed),
         attempts=len(tally.visits) + len(tally.failures) if inside else max(tally.attempts, len(tally.visits)),
         failures=tuple(tally.failures[-_MOST_FAILURES:]),
+        took_s=round(tally.took_s, 6),
         good_s=round(tally.good_s, 6),
         failed_s=round(tally.failed_s, 6),
         lost=tally.lost,
@@ -185,7 +188,7 @@ def _node_mark(tally: NodeTally | None) -> NodeMark | None:
         tokens=tally.tokens,
         cost_usd=None if tally.cost_usd is None else round(tally.cost_usd, 9),
         outcome=latest.outcome,
-        error=deciding.error,
+        error=deciding.error or (failed[-1].error if failed else None),
         tools=tuple(ToolMark(name, calls, failed) for name, (calls, failed) in tally.tools.items()),
         marks=marks_text(tally.marks),
     )
@@ -198,13 +201,14 @@ def marks_text(counts: Mapping[str, int]) -> tuple[str, ...]:
 
 
 def _deciding(visits: Iterable[CountedVisit]) -> CountedVisit:
-    """Return the visit that speaks for the node: a failure nobody caught, else one still open, else the latest."""
+    """Return the visit that speaks for the node: a failure nobody caught, else one still open, else a good one."""
     known = list(visits)
     for group in (
         [v for v in known if v.status == "failed" and not v.caught],
         [v for v in known if v.status == "waiting"],
         [v for v in known if v.status == "lost"],
-        [v for v in known if v.status == "running"],
+        [v for v in known if v.status in {"running", "unfinished"}],
+        [v for v in known if v.status == "good"],
         [v for v in known if v.status != "cancelled"],
     ):
         if group:
@@ -220,7 +224,8 @@ def _edge_mark(tally: EdgeTally | None) -> EdgeMark | None:
         times = sum(tally.reasons.values())
         reason = tally.reason if times == 1 else f"{tally.reason} (last of {count(times)})"
     values = tally.values if tally.taken < 2 or not tally.values else f"last: {tally.values}"
-    return EdgeMark(tally.taken, tuple(tally.steps[:_MOST_STEPS]), values, reason, tally.branches)
+    raised = tally.raised and not tally.taken
+    return EdgeMark(tally.taken, tuple(tally.steps[:_MOST_STEPS]), values, reason, raised, tally.branches)
 
 
 def _loop_mark(tally: NodeTally | None) -> EdgeMark | None:

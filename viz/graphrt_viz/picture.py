@@ -21,10 +21,16 @@ VERSION: Final = 1
 NodeKind: TypeAlias = Literal[
     "start", "task", "agent", "tool_agent", "router", "ask", "join", "fork", "end", "failure_end", "subgraph"
 ]
-Change: TypeAlias = Literal["", "added", "removed", "changed", "first", "second", "both", "neither"]
-"""How something differs between two definitions, or which of two runs it was part of; empty if not at all."""
-Status: TypeAlias = Literal["good", "failed", "waiting", "running", "cancelled", "lost"]
-"""`lost` was cut off: it began, and its process ended without a word. Whether its effect took place is in doubt."""
+Change: TypeAlias = Literal["", "added", "removed", "changed", "first", "second", "both", "parted", "neither"]
+"""How something differs between two definitions, or which of two runs it was part of; empty if not at all.
+
+`parted` is a node of both runs, at which they first differ.
+"""
+Status: TypeAlias = Literal["good", "failed", "waiting", "running", "unfinished", "cancelled", "lost"]
+"""`unfinished` began, and the records end before it does: whether it still runs is not known.
+
+`lost` was cut off: it began, and its process ended without a word. Whether its effect took place is in doubt.
+"""
 NODE_KINDS: Final[tuple[str, ...]] = get_args(NodeKind)
 STATUSES: Final[tuple[str, ...]] = get_args(Status)
 
@@ -56,15 +62,22 @@ class NodeMark(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What a run did at a node. A node without a mark was not visited."""
 
     status: Status = "good"
-    """Of the latest visit."""
+    """Of the visit that speaks for all: one that ended the run, else one still open, else good if any was."""
     visits: int = 1
+    failed: int = 0
+    """Visits that failed for good, those included whose failure an edge caught."""
     attempts: int = 1
     """Attempts over all visits, the failed ones included."""
     failures: tuple[Failure, ...] = ()
+    took_s: float = 0.0
+    """Seconds that its visits took, added up: of work the time of its attempts, of a graph inside from start to end.
+
+    A visit that has not ended counts as far as it got; the waiting of a question is told in `waited_s` alone.
+    """
     good_s: float = 0.0
-    """Seconds in attempts that succeeded, over all visits."""
+    """Seconds in attempts that succeeded, its own and those inside it, over all visits."""
     failed_s: float = 0.0
-    """Seconds in attempts that failed, over all visits."""
+    """Seconds in attempts that failed, its own and those inside it, over all visits."""
     lost: int = 0
     """Attempts that were cut off by a crash."""
     waited_s: float | None = None
@@ -74,15 +87,10 @@ class NodeMark(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     outcome: str | None = None
     """The latest answer of a router or an ask."""
     error: str | None = None
-    """Why the node failed, if it did."""
+    """Why the latest visit that failed did."""
     tools: tuple[ToolMark, ...] = ()
     marks: tuple[str, ...] = ()
     """What happened besides in its attempts, and how often if more than once (`cache hit ×3`)."""
-
-    @property
-    def busy_s(self) -> float:
-        """Seconds in attempts, good or failed."""
-        return self.good_s + self.failed_s
 
 
 class EdgeMark(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -96,6 +104,8 @@ class EdgeMark(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What the guard read when the edge was last taken (`score = 0.62`)."""
     reason: str = ""
     """Why it was not taken (`false: score = 0.91`, `not tried: rule 2 matched`, `used up: 3 of 3`)."""
+    raised: bool = False
+    """Whether it was not taken because its guard raised, which the reason tells."""
     branches: int | None = None
     """Branches started by an `each` edge, over all crossings."""
 
@@ -107,6 +117,15 @@ class Remark(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Short, for a badge (`GR201`)."""
     severity: Literal["error", "warning"]
     text: str = ""
+
+
+class Scale(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """What the colours of a picture of many runs mean."""
+
+    of: Literal["node", "edge"]
+    title: str
+    steps: tuple[tuple[int, str], ...]
+    """Levels, from the coldest to the hottest, each with the numbers that it stands for."""
 
 
 class PNode(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -195,6 +214,8 @@ class Picture(msgspec.Struct, frozen=True, dict=True):
     """How the run ended, in a word; empty for a definition."""
     remarks: tuple[Remark, ...] = ()
     """Those about no part of it, but the whole."""
+    scales: tuple[Scale, ...] = ()
+    """What levels mean, for nodes and for edges."""
 
     def __post_init__(self) -> None:
         """Refuse what no exporter could draw.
@@ -288,8 +309,9 @@ def _plain(value: object) -> Any:  # noqa: ANN401 - a JSON value
 def _members(part: msgspec.Struct) -> dict[str, object]:
     """Return the fields of a part of a picture that differ from their defaults, which the last fields have."""
     names, defaults = part.__struct_fields__, part.__struct_defaults__
-    found: dict[str, object] = {name: getattr(part, name) for name in names[: -len(defaults)]}
-    for name, default in zip(names[-len(defaults) :], defaults, strict=True):
+    needed = len(names) - len(defaults)
+    found: dict[str, object] = {name: getattr(part, name) for name in names[:needed]}
+    for name, default in zip(names[needed:], defaults, strict=True):
         if (value := getattr(part, name)) is not default and value != default:
             found[name] = value
     return found

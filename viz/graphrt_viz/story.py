@@ -54,9 +54,18 @@ def condition(edge: PEdge) -> str:
     words += ([f"[{edge.guard}]"] if edge.on or edge.each else [edge.guard]) if edge.guard else []
     words += ["otherwise"] if edge.otherwise and not edge.guard and not edge.on else []
     words += [f"/ {edge.action}"] if edge.action else []
-    words += [("retry " if edge.retry else "") + f"≤ {edge.bound}"] if edge.bound is not None else []
-    words += [f"{edge.at_once} at once"] if edge.at_once is not None else []
-    return " ".join(words)
+    return " ".join(words + bounds(edge))
+
+
+def bounds(edge: PEdge) -> list[str]:
+    """Return how often an edge may be crossed and how much of it runs at once, each in a word or two.
+
+    Of a retry it is the number of attempts in all, the first included, as the policy has it.
+    """
+    words: list[str] = []
+    if edge.bound is not None:
+        words.append(f"≤ {plural(edge.bound + 1, 'attempt')}" if edge.retry else f"≤ {count(edge.bound)}")
+    return words + ([f"{count(edge.at_once)} at once"] if edge.at_once is not None else [])
 
 
 def is_bare(edge: PEdge) -> bool:
@@ -82,18 +91,19 @@ def values(mark: EdgeMark) -> str:
 
 
 def brief(mark: NodeMark) -> str:
-    """Return what a run did at a node, as short as it goes (`×2 · 3 attempts · 3.4 s · 840 tok`)."""
+    """Return what a run did at a node, as short as it goes (`×2 · 3.4 s in 3 attempts · 840 tok`)."""
     parts: list[str] = []
     if mark.visits > 1:
         parts.append(f"×{count(mark.visits)}")
-    if mark.attempts > mark.visits:
-        parts.append(plural(mark.attempts, "attempt"))
-    if mark.lost and mark.status != "lost":
-        parts.append(f"{count(mark.lost)} cut off")
+    tries = plural(mark.attempts, "attempt") if mark.attempts > mark.visits else ""
+    if mark.took_s > 0:
+        parts.append(duration(mark.took_s) + (f" in {tries}" if tries else ""))
+    elif tries:
+        parts.append(tries)
     if mark.waited_s:
         parts.append(("waiting " if mark.status == "waiting" else "waited ") + duration(mark.waited_s))
-    elif mark.busy_s > 0:
-        parts.append(duration(mark.busy_s))
+    if mark.lost and mark.status != "lost":
+        parts.append(f"{count(mark.lost)} cut off")
     if mark.tokens:
         parts.append(f"{count(mark.tokens)} tok")
     elif mark.cost_usd:
@@ -105,14 +115,14 @@ def brief(mark: NodeMark) -> str:
 
 def node_story(mark: NodeMark) -> list[str]:
     """Return all that a run did at a node, one fact a line."""
-    said: list[str] = ["visited" if mark.status == "good" else STATUSES[mark.status]]
-    if mark.visits > 1:
+    said: list[str] = ["visited" if mark.status == "good" and not mark.failed else standing(mark)]
+    if mark.visits > 1 and said[0] != partly_failed(mark):
         said[0] += f", {count(mark.visits)} visits"
     if mark.attempts > mark.visits:
         said.append(plural(mark.attempts, "attempt"))
-    if mark.busy_s > 0:
+    if mark.took_s > 0:
         said.append(
-            duration(mark.busy_s) + (f" ({duration(mark.failed_s)} in failed attempts)" if mark.failed_s else "")
+            duration(mark.took_s) + (f" ({duration(mark.failed_s)} in failed attempts)" if mark.failed_s else "")
         )
     if mark.lost:
         said.append(f"{plural(mark.lost, 'attempt')} cut off, effect in doubt")
@@ -136,6 +146,18 @@ def node_story(mark: NodeMark) -> list[str]:
     return said
 
 
+def partly_failed(mark: NodeMark) -> str:
+    """Return how many visits of a node failed, where some did and others did not; nothing while one is still open."""
+    if mark.status not in {"good", "failed"} or not 0 < mark.failed < mark.visits:
+        return ""
+    return f"{count(mark.failed)} of {count(mark.visits)} failed"
+
+
+def standing(mark: NodeMark) -> str:
+    """Return what became of a node in a word or two."""
+    return partly_failed(mark) or STATUSES[mark.status]
+
+
 def edge_story(mark: EdgeMark) -> list[str]:
     """Return what a run did at an edge, one fact a line."""
     if not mark.taken:
@@ -150,6 +172,7 @@ STATUSES: Final[Mapping[Status, str]] = {
     "failed": "failed",
     "waiting": "waiting",
     "running": "running",
+    "unfinished": "unfinished",
     "cancelled": "cancelled",
     "lost": "cut off",
 }
@@ -160,6 +183,7 @@ CHANGES: Final[Mapping[str, str]] = {
     "changed": "CHANGED",
     "first": "FIRST ONLY",
     "second": "SECOND ONLY",
+    "parted": "FIRST DIFFERENCE",
 }
 """The words for what differs."""
 

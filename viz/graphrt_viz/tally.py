@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
 
     from graphrt.account import Account
-    from graphrt.graph import Graph, Node
-    from graphrt.inputs import Usage
+    from graphrt.graph import Edge, Graph, Node
+    from graphrt.inputs import ErrorInfo, Usage
     from graphrt.trace import Record
     from graphrt_viz.course import Course
     from graphrt_viz.picture import Status
@@ -46,6 +46,8 @@ class CountedVisit:
     tool: str = ""
     """The tool that it calls, if it does."""
     caught: bool = False
+    took_s: float = 0.0
+    """What of its node's sum it stands for."""
 
 
 @dataclass(slots=True)
@@ -56,6 +58,8 @@ class NodeTally:
     attempts: int = 0
     lost: int = 0
     failures: list[Failure] = field(default_factory=list[Failure])
+    took_s: float = 0.0
+    """Of its visits as far as they have ended."""
     good_s: float = 0.0
     failed_s: float = 0.0
     waited_s: float | None = None
@@ -77,6 +81,8 @@ class EdgeTally:
     """How often each kind of refusal came: `false`, `used up` …"""
     reason: str = ""
     """The latest refusal in words."""
+    raised: bool = False
+    """Whether that is what its guard raised."""
     branches: int | None = None
 
 
@@ -91,6 +97,8 @@ class Tally:
     edges: dict[tuple[str, int], EdgeTally] = field(default_factory=dict[tuple[str, int], EdgeTally])
     """By the node that is left and the index of the edge; the edge from the start has the index -1."""
     visits: dict[str, CountedVisit] = field(default_factory=dict[str, CountedVisit])
+    open: dict[str, None] = field(default_factory=dict[str, None])
+    """The visits that have not ended, in the order of their starts."""
     asked: dict[str, float] = field(default_factory=dict[str, float])
     """When each open question was asked."""
     changed_at: list[str] = field(default_factory=list[str])
@@ -113,6 +121,8 @@ def count_record(tally: Tally, record: Record) -> None:
     tally.latest = tally.told.step
     given = record.input
     if isinstance(given, inp.AttemptStarted):
+        if given.visit in tally.visits:
+            tally.open[given.visit] = None
         for owner in _with_owners(tally, given.visit)[:1]:
             owner.attempts += 1
     elif isinstance(given, (inp.AttemptSucceeded, inp.AttemptFailed)):
@@ -174,7 +184,10 @@ def _started(tally: Tally, event: ev.VisitStarted, at: float) -> None:
         return
     node = graph.by_name[event.node]
     visit = CountedVisit(step_into(path, event.node), node, (*(around.path if around is not None else ()), event.node))
+    if (before := tally.visits.get(event.visit)) is not None:  # of a graph inside a visit that began anew
+        visit.took_s = before.took_s
     tally.visits[event.visit] = visit
+    tally.open[event.visit] = None
     tally.nodes.setdefault(visit.ident, NodeTally()).visits.append(visit)
     if own == "0" and node.index == graph.start and not event.causes:
         edge = tally.edges.setdefault((start_of(path), -1), EdgeTally())
@@ -193,6 +206,28 @@ def _count_tool(tally: Tally, visit: CountedVisit, around: CountedVisit, event: 
             for ident in (visit.ident, around.ident):
                 tally.nodes[ident].tools.setdefault(name, [0, 0])[0] += 1
             return
+
+
+def _ended(tally: Tally, visit: str) -> None:
+    """Add what a visit took to the sum of its node."""
+    tally.open.pop(visit, None)
+    if (known := tally.visits.get(visit)) is not None:
+        took_s = took_so_far(tally.told, visit)
+        tally.nodes[known.ident].took_s += took_s - known.took_s
+        known.took_s = took_s
+
+
+def took_so_far(told: Account, visit: str) -> float:
+    """Return how many seconds a visit took, as far as it got: for its work, not for waiting for an answer.
+
+    A node with a graph inside has no attempts of its own: it takes from its start to its end.
+    """
+    known = told.visits[visit]
+    if known.node.kind in {"ask", "join", "end"}:
+        return 0.0
+    if known.took_s is not None or known.node.graph is None:
+        return known.took_s or known.busy_s
+    return max(0.0, told.ended - known.started - known.idle_s)
 
 
 def _waiting(tally: Tally, event: ev.VisitWaiting, at: float) -> None:
@@ -231,6 +266,7 @@ def _lost(tally: Tally, event: ev.AttemptLost, at: float) -> None:
 
 def _completed(tally: Tally, event: ev.VisitCompleted, at: float) -> None:
     _answered(tally, event.visit, at)
+    _ended(tally, event.visit)
     if (visit := tally.visits.get(event.visit)) is not None:
         visit.status, visit.outcome, visit.error = "good", event.outcome, None
         if visit.tool and (told_of_call(event.writes) or {}).get("failed") is True:
@@ -240,12 +276,15 @@ def _completed(tally: Tally, event: ev.VisitCompleted, at: float) -> None:
 
 def _failed(tally: Tally, event: ev.VisitFailed, at: float) -> None:
     _answered(tally, event.visit, at)
+    _ended(tally, event.visit)
     if (visit := tally.visits.get(event.visit)) is not None:
         visit.status, visit.error = "failed", error_text(event.error)
+    _raised(tally, event.error)
 
 
 def _cancelled(tally: Tally, event: ev.VisitCancelled, at: float) -> None:
     _answered(tally, event.visit, at)
+    _ended(tally, event.visit)
     if (visit := tally.visits.get(event.visit)) is not None:
         visit.status = "cancelled"
 
@@ -259,15 +298,10 @@ def _routed(tally: Tally, event: ev.Routed, at: float) -> None:
     numbered = {x.edge.index: x.step for x in tally.told.visits[event.visit].routed}
     won = next((v.edge for v in event.verdicts if v.result == "taken"), None)
     visit.caught = event.error is not None and won is not None
-    course = tally.course
-    drawn = _graph_around(tally, visit)
-    before = course.graph_at(visit.path[:-1], drawn)
-    for edge in course.node(visit.path, visit.node).edges:
-        now = edge if before is drawn else counterpart(edge, before, visit.node, drawn)
-        if now is None:
-            continue
-        known = tally.edges.setdefault((visit.ident, now.index), EdgeTally())
-        former = course.former(edge, before, now, drawn)
+    if event.error is None and visit.status == "failed":  # its guard raised, and did not when the run went on
+        visit.status, visit.error = "good", None
+    for edge, known, former in _leaving(tally, visit):
+        known.raised = False
         verdict = tried.get(edge.index)
         if verdict is None:
             if edge.on is not None and visit.outcome is not None and edge.on != visit.outcome:
@@ -284,6 +318,35 @@ def _routed(tally: Tally, event: ev.Routed, at: float) -> None:
             known.reason = " ".join(text for text in (reason_text(edge.at_most, verdict, won), former) if text)
 
 
+def _leaving(tally: Tally, visit: CountedVisit) -> Iterator[tuple[Edge, EdgeTally, str]]:
+    """Yield the edges of a visit's node as they were then, what is counted for each, and what it said if it changed."""
+    course = tally.course
+    drawn = _graph_around(tally, visit)
+    before = course.graph_at(visit.path[:-1], drawn)
+    for edge in course.node(visit.path, visit.node).edges:
+        now = edge if before is drawn else counterpart(edge, before, visit.node, drawn)
+        if now is not None:
+            known = tally.edges.setdefault((visit.ident, now.index), EdgeTally())
+            yield edge, known, course.former(edge, before, now, drawn)
+
+
+def _raised(tally: Tally, error: ErrorInfo) -> None:
+    """Lay an error that a guard raised at the visit that it led away from, and at its edge: no verdict tells of it."""
+    visit, at = tally.visits.get(str(error.detail.get("visit"))), error.detail.get("edge")
+    if visit is None or visit.status != "good" or not isinstance(at, int):
+        return
+    visit.status, visit.error = "failed", error_text(error)
+    said = error.message.rpartition(" raised ")[2]
+    for edge, known, _ in _leaving(tally, visit):
+        if edge.index == at:
+            known.reason, known.raised = f"raised {shorten(said, 2 * LONG_VALUE)}", True
+        elif edge.index > at and edge.on_error is None and edge.on in {None, visit.outcome}:
+            known.reason, known.raised = f"not tried: rule {at + 1} raised", False
+        else:
+            continue
+        known.reasons["raised"] = known.reasons.get("raised", 0) + 1
+
+
 def _graph_around(tally: Tally, visit: CountedVisit) -> Graph:
     """Return the drawn graph that the node of a visit stands in."""
     graph = tally.course.drawn
@@ -297,6 +360,7 @@ def _graph_around(tally: Tally, visit: CountedVisit) -> Graph:
 def _run_failed(tally: Tally, event: ev.RunFailed, at: float) -> None:
     del at
     tally.status = "failed"
+    _raised(tally, event.error)
     visit = event.visit
     while visit:  # the nodes around it failed with it
         if (known := tally.visits.get(visit)) is not None:
@@ -347,16 +411,22 @@ def closed(tally: Tally, *, live: bool | None) -> Generator[None]:
     asked, status = dict(tally.asked), tally.status
     places = [tally.visits[visit].ident for visit in asked if visit in tally.visits]
     waited = {place: tally.nodes[place].waited_s for place in places}
+    took = {ident: tally.nodes[ident].took_s for ident in (tally.visits[v].ident for v in tally.open)}
     were: list[tuple[CountedVisit, Status]] = []
     try:
         for visit in asked:
             _answered(tally, visit, tally.course.at or 0.0)
+        for visit in tally.open:
+            known = tally.visits[visit]
+            tally.nodes[known.ident].took_s += took_so_far(tally.told, visit) - known.took_s
         were = list(_close(tally, live=live))
         yield
     finally:
         tally.asked, tally.status = asked, status
         for ident, span in waited.items():
             tally.nodes[ident].waited_s = span
+        for ident, sum_s in took.items():
+            tally.nodes[ident].took_s = sum_s
         for known, was in were:
             known.status = was
 
@@ -366,9 +436,9 @@ def _close(tally: Tally, *, live: bool | None) -> Iterator[tuple[CountedVisit, S
     if tally.status == "running" and not live:
         tally.status = UNFINISHED if live is None else CUT_OFF
         for known in tally.visits.values():
-            if known.status == "running" and live is False:
+            if known.status == "running":
                 yield known, known.status
-                known.status = "lost"
+                known.status = "unfinished" if live is None else "lost"
     if tally.status in {"completed", "failed", "cancelled"}:
         for known in tally.visits.values():
             if known.status in {"running", "waiting"}:

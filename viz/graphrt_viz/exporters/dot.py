@@ -6,6 +6,7 @@ diff of two files shows what changed. No link or image is ever written.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
@@ -80,9 +81,13 @@ class _Writer:
         frames = {c.id for c in picture.clusters}
         self.through = {self.parts[e.source] for e in picture.edges if frames & {e.source, e.target}}
         """Where ways lead through frames: inside which frame, None for the picture."""
+        self.starts = {n.id for n in picture.nodes if n.kind == "start"} if self.through else set[str]()
         self.many = len(picture.nodes) > MANY
         self.straight: set[str] = set() if self.many else set(shape.nodes) - shape.apart
         """The nodes that are put on one line."""
+        self.into: Mapping[str, int] = {}
+        if self.through:
+            self.into = Counter(e.target for i, e in enumerate(picture.edges) if i not in shape.loops)
 
     def text(self) -> str:
         lines = [
@@ -92,7 +97,7 @@ class _Writer:
             f'  node [fontname="Helvetica" fontsize=13 fontcolor="{self.theme.ink}" style=filled margin="0.16,0.09"];',
             f'  edge [fontname="Helvetica" fontsize=10 fontcolor="{self.theme.ink}" color="{self.theme.edge}"];',
             *self._inside(None, "  "),
-            *(self._edge(i, edge) for i, edge in enumerate(self.picture.edges)),
+            *self._edges(),
             "}",
         ]
         return "\n".join(lines) + "\n"
@@ -107,6 +112,7 @@ class _Writer:
             "ranksep": close if self.direction == "TB" else "0.7",
             "splines": "spline",
             "compound": "true",
+            **({"newrank": "true"} if self.through and not self.many else {}),
             "fontname": "Helvetica",
             "fontsize": "17",
             "fontcolor": self.theme.ink,
@@ -137,12 +143,23 @@ class _Writer:
         attrs = {"class": " ".join(node_classes(node, self.picture)), **look.attrs}
         if node.id in self.straight:
             attrs["group"] = "spine"
+        if node.id in self.shape.forks:
+            attrs["ordering"] = "out"
         label = self._sized(key, node.id, look)
         return f'{key} [id="{key}" {_attrs(attrs)} {label} tooltip={quote(tooltip(node))}];'
 
     def _sized(self, key: str, room_key: str, look: Look) -> str:
         cell = look.sized(self.room.get(room_key))
         return 'label=""' if cell is None else f"label=<{self._label(key, cell)}>"
+
+    def _edges(self) -> Iterable[str]:
+        """Write the edges; among the branches of a fork without a middle one, an invisible edge that keeps it free."""
+        centres = {c.left: c for c in self.shape.centres}
+        for i, edge in enumerate(self.picture.edges):
+            yield self._edge(i, edge)
+            if (centre := centres.get(i)) is not None and self.parts[centre.fork] == self.parts[centre.join]:
+                ends = f"{self.ids[centre.fork]} -> {self.ids[centre.join]}"
+                yield f'  {ends} [id="m{i + 1}" class="middle" style="invis" weight=6];'
 
     def _edge(self, index: int, edge: PEdge) -> str:
         key = f"e{index + 1}"
@@ -155,14 +172,31 @@ class _Writer:
             head, attrs = self._end(edge.target, "ltail" if back else "lhead", attrs, last=False)
             if back:
                 tail, head, attrs = head, tail, _reversed(attrs)
-        apart = self.shape.apart
-        if index in self.shape.edges and edge.source not in apart and edge.target not in apart:
-            attrs["weight"] = "3"
-        if edge.source == edge.target and self.loops[edge.source] == 1 and self.direction == "TB":
-            attrs |= {"tailport": "ne", "headport": "e"}
+        if weight := self._weight(index, edge):
+            attrs["weight"] = weight
+        if edge.source == edge.target and self.direction == "TB":
+            attrs |= self._loop_ends(index, edge)
         label = self._sized(key, key, look) if look.cell is not None or key in self.room else ""
         said = quote(edge_tooltip(edge) or " ")
         return f'  {tail} -> {head} [id="{key}" {_attrs(attrs)} {label} tooltip={said}];'
+
+    def _loop_ends(self, index: int, edge: PEdge) -> dict[str, str]:
+        """Return where a loop leaves and enters its node: of two the second below the first, out of its label's way."""
+        if self.loops[edge.source] > 2:
+            return {}
+        return {"tailport": "e", "headport": "se"} if index in self.ctx.low else {"tailport": "ne", "headport": "e"}
+
+    def _weight(self, index: int, edge: PEdge) -> str:
+        """Return how much an edge is kept short and straight; nothing for as much as usual.
+
+        A frame reaches over many ranks. What stands beside it floats between them, unless it is held where its way
+        begins.
+        """
+        apart = self.shape.apart
+        weight = 3 if index in self.shape.edges and edge.source not in apart and edge.target not in apart else 0
+        if self.through and index not in self.shape.loops and self.into[edge.target] == 1:
+            weight = max(weight, 3 if edge.source in self.starts else 1) + 1
+        return str(weight) if weight else ""
 
     def _is_turned(self, index: int, edge: PEdge) -> bool:
         """Say whether an edge is written from its head to its tail, and drawn as it was.

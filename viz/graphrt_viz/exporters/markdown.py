@@ -94,10 +94,10 @@ def _facts(mark: NodeMark | None, picture: Picture) -> list[str]:
     said = [mark.error] if mark.error else [f"answer: {mark.outcome}"] if mark.outcome else []
     said += [f"attempt {f.attempt} failed: {f.error}" for f in mark.failures]
     return [
-        story.STATUSES[mark.status],
+        story.standing(mark),
         count(mark.visits),
         count(mark.attempts) if mark.attempts > mark.visits else "",
-        duration(mark.busy_s) if mark.busy_s else "",
+        duration(mark.took_s) if mark.took_s else "",
         duration(mark.waited_s) if mark.waited_s else "",
         count(mark.tokens) if mark.tokens else "",
         plain(money(mark.cost_usd)) if mark.cost_usd else "",

@@ -180,6 +180,7 @@ _SPECIAL: Final[Mapping[str, Callable[[Theme], Shade]]] = {
     "k_first": lambda theme: theme.agent,
     "k_second": lambda theme: theme.other,
     "k_both": lambda theme: theme.task,
+    "k_parted": lambda theme: theme.ask,
     "k_heat0": lambda theme: theme.heat[0],
     "k_heat1": lambda theme: theme.heat[1],
     "k_heat2": lambda theme: theme.heat[2],

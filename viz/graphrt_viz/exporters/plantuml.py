@@ -125,7 +125,7 @@ def _colour(node: PNode, picture: Picture) -> str:
     if story.is_ghost(node, picture) or node.change in {"removed", "second"}:
         return " #line.dashed"
     failed = node.mark is not None and node.mark.status == "failed"
-    return " #line.bold" if failed or node.change in {"added", "changed", "first"} else ""
+    return " #line.bold" if failed or node.change in {"added", "changed", "first", "parted"} else ""
 
 
 def _edge(edge: PEdge, picture: Picture, ids: Mapping[str, str], theme: Theme) -> str:

@@ -129,9 +129,8 @@ def _label(edge: PEdge) -> str:
     words += [f"[{visible(edge.guard)}]"] if edge.guard else []
     words += ["otherwise"] if edge.otherwise else []
     words += [f"/ {visible(edge.action)}"] if edge.action else []
-    words += [("retry " if edge.retry else "") + f"≤ {edge.bound}"] if edge.bound is not None else []
-    words += [f"{edge.at_once} at once"] if edge.at_once is not None else []
-    return " ".join(words)
+    words += ["retry"] if edge.retry else []
+    return " ".join(words + story.bounds(edge))
 
 
 def _crossed(edge: PEdge, picture: Picture) -> str:

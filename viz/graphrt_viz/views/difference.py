@@ -259,11 +259,13 @@ def difference_of_runs(first: Trace, second: Trace, *, opened: Opened = None) ->
     one, other = account(first), account(second)
     found = _divergence(one, other)
     if found is not None:
-        ident = ""
+        drawn = {n.id for n in nodes} | {c.id for c in clusters}
+        place = ident = ""
         for name in (one.visits.get(found.visit) or other.visits[found.visit]).path:
             ident = step_into(ident, name)
-        note = f"differs first at visit {found.visit}"
-        nodes = tuple(replace(n, notes=(*n.notes, note)) if n.id == ident else n for n in nodes)
+            place = ident if ident in drawn else place
+        nodes = tuple(_parted(n, found) if n.id == place else n for n in nodes)
+        clusters = tuple(_parted(c, found) if c.id == place else c for c in clusters)
     said = [f"first {one.run[:12]} {one.status}", f"second {other.run[:12]} {other.status}"]
     definitions = _definitions_compared(graph_of(first), graph_of(second), opened)
     if definitions:
@@ -290,6 +292,23 @@ def _sided(part: P, old: P | None, new: P | None) -> P:
     one, other = (p.mark if p is not None else None for p in (old, new))
     notes = _node_notes(one, other)
     return replace(part, mark=None, change=_side(first=one is not None, second=other is not None), notes=notes)
+
+
+def _parted(part: P, found: Divergence) -> P:
+    """Mark the node at which two runs first differ, and say how; of one that only one of them visited, say it alone."""
+    change: Change = "parted" if part.change == "both" else part.change
+    return replace(part, change=change, notes=_told_parted(part.notes, found))
+
+
+def _told_parted(notes: Sequence[str], found: Divergence) -> tuple[str, ...]:
+    """Return the notes on the node at which two runs first differ: what each has there, then what else there is."""
+    answered = found.first.startswith("answers ")
+    return (
+        *([f"at {found.name}"] if "#" in found.name else []),
+        f"first: {shorten(found.first, _LONG)}",
+        f"second: {shorten(found.second, _LONG)}",
+        *(note for note in notes if not (answered and note.startswith("answer: "))),
+    )
 
 
 def _side(*, first: bool, second: bool) -> Change:

@@ -16,12 +16,12 @@ from graphrt.account import account, total_usage
 from graphrt.trace import graph_of
 from graphrt_viz.errors import PictureError
 from graphrt_viz.extract import picture_of, start_of, step_into
-from graphrt_viz.picture import PCluster, PNode
+from graphrt_viz.picture import PCluster, PNode, Scale
 from graphrt_viz.story import condition
 from graphrt_viz.wording import count, duration, money, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from graphrt.account import Account, VisitAccount
     from graphrt.graph import Edge, Graph
@@ -35,6 +35,13 @@ Measure: TypeAlias = Literal["visits", "time", "failures", "tokens", "cost"]
 """What makes a node hot."""
 MEASURES: Final[tuple[str, ...]] = get_args(Measure)
 _LEVELS: Final = 5
+_TITLES: Final[Mapping[Measure, str]] = {
+    "visits": "nodes, by visits",
+    "time": "nodes, by the time of all visits",
+    "failures": "nodes, by failures and failed attempts",
+    "tokens": "nodes, by tokens",
+    "cost": "nodes, by cost",
+}
 
 
 @dataclass(slots=True)
@@ -228,15 +235,46 @@ def hot(picture: Picture, heat: Heat, by: Measure = "time") -> Picture:
             continue
         share = f" · {_share(number, whole)}" if not e.retry and whole > number else ""
         text = f"{plural(number, 'failed attempt')}" if e.retry else f"×{count(number)}{share}"
-        edges.append(replace(e, level=_level(number, hottest), notes=(text,)))
+        edges.append(replace(e, level=level_of(number, hottest), notes=(text,)))
     statuses = [f"{count(number)} {status}" for status, number in sorted(heat.statuses.items())]
     parts = [plural(heat.runs, "run"), *statuses, f"coloured by {by}"]
     if heat.usage is not None:
         parts += _usage((heat.usage.input_tokens or 0) + (heat.usage.output_tokens or 0), heat.usage.cost_usd or 0.0)
     if heat.other:
         parts.append(f"{count(heat.other)} of another definition")
+    scales = [Scale("node", _TITLES[by], _steps(by, most))] if most > 0 else []
+    scales += [Scale("edge", "ways, by how often they were gone", whole_steps(1, hottest))] if hottest else []
     return replace(
-        picture, subtitle=" · ".join(parts), nodes=nodes, edges=tuple(edges), clusters=clusters, shows="heat"
+        picture,
+        subtitle=" · ".join(parts),
+        nodes=nodes,
+        edges=tuple(edges),
+        clusters=clusters,
+        shows="heat",
+        scales=tuple(scales),
+    )
+
+
+def _steps(by: Measure, most: float) -> tuple[tuple[int, str], ...]:
+    """Return which values each level stands for, where the hottest node has `most`."""
+    if by not in {"time", "cost"}:
+        return whole_steps(1 if by == "visits" else 0, round(most))
+    shown = duration if by == "time" else money
+    ends = [most * (level + 1) / _LEVELS for level in range(_LEVELS)]
+    return tuple((level, f"{'<' if level < _LEVELS - 1 else '≤'} {shown(end)}") for level, end in enumerate(ends))
+
+
+def whole_steps(least: int, most: int) -> tuple[tuple[int, str], ...]:
+    """Return which of the whole numbers from `least` on each level stands for; levels that none has are left out."""
+    first: dict[int, int] = {}
+    for level in range(_LEVELS):
+        low = max(least, math.ceil(most * level / _LEVELS))
+        if low <= most and level_of(low, most) == level:
+            first[level] = low
+    ends = [*[low - 1 for low in list(first.values())[1:]], most]
+    return tuple(
+        (level, count(low) if low == end else f"{count(low)}–{count(end)}")
+        for (level, low), end in zip(first.items(), ends, strict=True)
     )
 
 
@@ -252,14 +290,15 @@ def _hot(part: T, heat: Heat, most: float, by: Measure) -> T:
     failed += [plural(found.failed_attempts, "failed attempt")] if found.failed_attempts else []
     notes += [", ".join(failed)] if failed else []
     notes += [" · ".join(used)] if (used := _usage(found.tokens, found.cost_usd)) else []
-    return replace(part, level=_level(found.value(by), most), notes=tuple(notes))
+    return replace(part, level=level_of(found.value(by), most), notes=tuple(notes))
 
 
 def _usage(tokens: int, cost_usd: float) -> list[str]:
     return ([f"{count(tokens)} tok"] if tokens else []) + ([money(cost_usd)] if cost_usd else [])
 
 
-def _level(value: float, most: float) -> int:
+def level_of(value: float, most: float) -> int:
+    """Return the level of a value where the hottest has `most`."""
     return min(_LEVELS - 1, int(_LEVELS * value / most)) if most > 0 else 0
 
 

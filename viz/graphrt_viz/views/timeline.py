@@ -291,6 +291,10 @@ def _fitting(text: str, room: float, size: float, *, bold: bool = False) -> str:
     return f"{text.rstrip()}…" if len(text) > 3 else ""
 
 
+_OPEN: Final = frozenset({"waiting", "running", "unfinished", "cancelled", "lost"})
+"""What became of steps whose bars have a broken line."""
+
+
 def shade_of(step: Step, theme: Theme) -> Shade:
     """Return the colours of a step: those of its kind, but for what failed or was stopped."""
     if step.status == "failed":
@@ -309,7 +313,7 @@ def _bars(line: Timeline, chronicle: Chronicle, theme: Theme) -> Iterator[str]:
     for bar in line.bars:
         step = chronicle.steps[bar.step]
         shade = shade_of(step, theme)
-        dash = ' stroke-dasharray="3 2"' if step.status in {"waiting", "running", "cancelled", "lost"} else ""
+        dash = ' stroke-dasharray="3 2"' if step.status in _OPEN else ""
         paint = f'<g fill="{shade.fill}" stroke="{shade.stroke}"{dash}>'
         if paint != painted:
             if painted:

@@ -79,6 +79,7 @@ def _mark(own: list[Step], inside: list[Step] | None = None) -> NodeMark:
         attempts=len(own),
         failures=tuple(Failure(s.attempt, s.error or "") for s in own if s.retried),
         lost=sum(s.status == "lost" for s in own),
+        took_s=round(last.took_s, 6),
         good_s=round(sum(s.busy_s or 0.0 for s in steps if s.status == "good"), 6),
         failed_s=round(sum(s.busy_s or 0.0 for s in steps if s.status == "failed"), 6),
         waited_s=round((last.ended or last.started) - last.started, 6) if last.kind == "ask" else None,
