@@ -6,7 +6,8 @@ durations seconds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import copy
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, cast
 
 from graphrt import events as e
@@ -144,6 +145,15 @@ class VisitAccount:
     """Name of the agent's node that it works inside of; None outside of agents."""
     inside: Usage | None = None
     """What ran inside it consumed, however deep; None if nothing was said."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it was left by an edge: then nothing that happens in the run changes what is told of it."""
+        return self.status == "completed" and any([edge.result == "taken" for edge in self.routed])
+
+    def copied(self) -> VisitAccount:
+        """Return the visit as it is now, whatever becomes of it; of its attempts only the last can change."""
+        return replace(self, attempts=[*self.attempts[:-1], *map(replace, self.attempts[-1:])])
 
     @property
     def result(self) -> ToolResult | None:
@@ -326,6 +336,13 @@ class Reader:
         """Take the next record."""
         self._fold.read(record)
 
+    def copied(self) -> Reader:
+        """Return a reader that goes on from here by itself, in the time of its visits; the past of both is shared."""
+        other = copy.copy(self)
+        other._fold = self._fold.copied()  # noqa: SLF001 - of the same class
+        other.account = other._fold.account  # noqa: SLF001 - as above
+        return other
+
 
 def told_of_call(writes: Mapping[str, Json]) -> dict[str, Any] | None:
     """Return the message by which the call of a tool tells its model what came of it, if there is one among writes."""
@@ -432,6 +449,15 @@ class _Fold:
         self.rests = False
         """Whether nobody drives the run after the last record."""
 
+    def copied(self) -> _Fold:
+        other, account = copy.copy(self), self.account
+        visits = {k: v if v.is_over else v.copied() for k, v in account.visits.items()}
+        other.account = replace(account, visits=visits, totals=replace(account.totals))
+        other.counts = dict(self.counts)
+        other.numbers = self.numbers.copied()
+        other.fell = [visits[visit.id] for visit in self.fell]
+        return other
+
     def read(self, record: Record) -> None:
         account = self.account
         if self.rests or isinstance(record.input, (i.Resumed, i.Forked)):
@@ -511,7 +537,7 @@ class _Fold:
             self.counts[path] if before is None else before.number,
             event.causes,
             self.at,
-            attempts=[] if before is None else before.attempts,
+            attempts=[] if before is None else [*before.attempts],
             inside=None if before is None else before.inside,
             item=event.item,
             step=self.numbers.begun(event.visit, node, event.causes),

@@ -61,6 +61,17 @@ class Numbering:
         """Of the record, the latest arrival at each join, by the visit around it and its name."""
         self._used: set[str] = set()
 
+    def copied(self) -> Numbering:
+        """Return what goes on numbering from here by itself."""
+        other = Numbering()
+        scopes = {scope.prefix: _Scope(scope.prefix, scope.last) for scope in self._inside.values()}
+        other._run = scopes[""]
+        other._inside = {visit: scopes[scope.prefix] for visit, scope in self._inside.items()}
+        other._now, other._fresh, other._again = dict(self._now), set(self._fresh), dict(self._again)
+        other._crossed = {key: deque(steps) for key, steps in self._crossed.items() if steps}
+        other._arrived, other._used = dict(self._arrived), set(self._used)
+        return other
+
     @property
     def latest(self) -> str:
         """The latest number of the run; `0` before the first."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from graphrt import events as e
 from graphrt import inputs as i
-from graphrt.account import Reader, edges_tried
+from graphrt.account import edges_tried
 from graphrt.cli.which import account_of
 from graphrt.errors import UseError
 from graphrt.graph import graph_from_json
@@ -23,6 +23,7 @@ from graphrt.replay import states
 
 if TYPE_CHECKING:
     from graphrt.account import Account, EdgeAccount, VisitAccount
+    from graphrt.cli.past import Past
     from graphrt.fields import Field
     from graphrt.graph import Graph
     from graphrt.inputs import Json
@@ -201,6 +202,8 @@ class Walk:
     @cached_property
     def past(self) -> Past:
         """The run as it was, told."""
+        from graphrt.cli.past import Past
+
         return Past(self.trace)
 
     def step_of(self, visit: VisitAccount) -> Step:
@@ -230,36 +233,6 @@ class Walk:
             if label in visit.steps or any(edge.step == label for edge in visit.routed):
                 return self.step_of(visit)
         return None
-
-
-class Past:
-    """Tells a run as it was after so many records; a step forwards reads the records in between and no other."""
-
-    def __init__(self, trace: Trace) -> None:
-        """Take a trace as it is now."""
-        self._trace = trace
-        definitions = [(0, trace.header.graph)]
-        for k, record in enumerate(trace.records):
-            if isinstance(record.input, i.Resumed) and record.input.graph is not None:
-                definitions.append((k + 1, record.input.graph))
-        self._definitions = definitions
-        """Each with the number of records from which on it is the one in force."""
-        self._began: int = -1
-        self._read: int = -1
-        self._reader: Reader | None = None
-
-    def at(self, records: int) -> Account:
-        """Return what the first records tell, by the definition they were made under; it holds until the next call."""
-        began, form = next(d for d in reversed(self._definitions) if d[0] <= records)
-        reader = self._reader
-        if reader is None or records < self._read or began != self._began:
-            first = self._trace.records[0].at if self._trace.records else None
-            reader = self._reader = Reader(self._trace.header, graph_from_json(form), first)
-            self._began, self._read = began, 0
-        for record in self._trace.records[self._read : records]:
-            reader.read(record)
-        self._read = records
-        return reader.account
 
 
 def walk(trace: Trace, info: RunInfo | None = None) -> Walk:
