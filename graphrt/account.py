@@ -149,7 +149,7 @@ class VisitAccount:
     @property
     def is_over(self) -> bool:
         """Whether it was left by an edge: then nothing that happens in the run changes what is told of it."""
-        return self.status == "completed" and any([edge.result == "taken" for edge in self.routed])
+        return self.status == "completed" and any(edge.taken for edge in self.routed)
 
     def copied(self) -> VisitAccount:
         """Return the visit as it is now, whatever becomes of it; of its attempts only the last can change."""

@@ -136,6 +136,19 @@ def test_a_run_is_marked_with_what_is_found_about_its_flow(program: Program) -> 
     assert "GR201 error" in ran.out
 
 
+def test_a_report_is_marked_as_well(program: Program) -> None:
+    """With marks a report is still the report: its drawings have them, and its steps are there."""
+    (program.folder / "gap.py").write_text(GAP)
+    assert program("run", "gap.py:flow", "--input", '{"text": "a"}', "--store", "runs.db").code == 0
+    assert program("render", "latest", "--store", "runs.db", "-o", "bare.html").code == 0
+    assert program("render", "latest", "--store", "runs.db", "-o", "marked.html", "--check-marks").code == 0
+    bare, marked = ((program.folder / name).read_text("utf-8") for name in ("bare.html", "marked.html"))
+    for page in (bare, marked):
+        assert 'data-view="timeline"' in page
+    assert "GR201 error" in marked
+    assert "GR201 error" not in bare
+
+
 def test_a_committed_picture_with_marks_is_compared_as_such(program: Program) -> None:
     """A picture with marks is up to date as long as the flow and what is found are; the remedy names the option."""
     (program.folder / "gap.py").write_text(GAP)

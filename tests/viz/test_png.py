@@ -8,11 +8,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from graphrt_viz import digest_in, render
-from graphrt_viz.errors import GlyphsMissing
+from graphrt_viz import digest_in, picture_of_run, render
+from graphrt_viz.errors import GlyphsMissing, PictureError
 from graphrt_viz.exporters import png, svg
 from graphrt_viz.picture import Picture, PNode
 from graphrt_viz.theme import LIGHT
+from tests.viz.test_overlay import COMPLETED
 
 LATIN = Picture("Grüße, Привет, Καλημέρα", "≤ 3 … × ·", (PNode("a", "task", "Müller"),))
 JAPANESE = Picture("日本", nodes=(PNode("a", "task", "日本語"),))
@@ -75,6 +76,28 @@ def test_a_renderer_without_fonts_is_not_used(monkeypatch: pytest.MonkeyPatch) -
     with pytest.warns(GlyphsMissing):
         png = render(JAPANESE, "png")
     assert len(png) > 1000
+
+
+def test_a_timeline_is_drawn_without_graphviz(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What Graphviz does not lay out is drawn from its SVG, and carries the digest of the run's picture."""
+    _install(monkeypatch, "a")
+    assert digest_in(render(COMPLETED, "png", view="timeline")) == picture_of_run(COMPLETED).digest
+
+
+@pytest.mark.parametrize("fonts", [None, ""])
+def test_a_timeline_that_would_lose_its_texts_is_refused(monkeypatch: pytest.MonkeyPatch, fonts: str | None) -> None:
+    """Without the renderer, or without a font, no file is written that looks whole and is not: what to do is said."""
+    if fonts is None:
+        monkeypatch.setattr(importlib, "import_module", _without_resvg)
+    else:
+        _install(monkeypatch, fonts)
+    with pytest.raises(PictureError, match=r"pip install resvg-py.*or choose svg"):
+        render(COMPLETED, "png", view="timeline")
+
+
+def test_a_timeline_is_a_page_too() -> None:
+    """As PDF it is what the SVG shows, with the digest among the keywords."""
+    assert digest_in(render(COMPLETED, "pdf", view="timeline")) == picture_of_run(COMPLETED).digest
 
 
 def test_each_run_of_another_script_has_fonts_of_its_own() -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from graphrt.trace import Trace
     from graphrt_viz.extract import Opened
     from graphrt_viz.picture import Picture
+    from graphrt_viz.theme import ThemeName
     from graphrt_viz.views.heat import Measure
 
 EXAMPLES = (
@@ -150,6 +151,8 @@ def render(
                 chosen.name,
             )
         drawn = _together(given, what, heat, unfold, store)
+        if check_marks and not check and isinstance(drawn, Trace) and chosen.name == "html" and view in {None, "run"}:
+            return _written(_marked_report(drawn, theme, unfold, live=live), output, chosen.name)
         if check_marks:
             drawn, view = _marked(drawn, view, unfold, live=live), None
         if check:
@@ -281,6 +284,20 @@ def _marked(shown: Picture | Graph | Trace, view: str | None, opened: Opened, *,
     if isinstance(shown, Picture) or view not in {None, "run"}:
         raise UseError("--check-marks needs the picture of one definition: one flow or run, no --heat, no other view")
     return marked(_picture(shown, view, opened, live=live), graph_of(shown) if isinstance(shown, Trace) else shown)
+
+
+def _marked_report(run: Trace, theme: ThemeName | None, opened: Opened, *, live: bool | None) -> str:
+    """Return the report of a run, its drawings with what the checker finds about the definition."""
+    from dataclasses import replace
+
+    from graphrt.cli.marks import marked
+    from graphrt.trace import graph_of
+    from graphrt_viz import chronicle_of
+    from graphrt_viz.exporters.html import report
+    from graphrt_viz.theme import theme_named
+
+    told = chronicle_of(run, opened=opened, live=live)
+    return report(replace(told, picture=marked(told.picture, graph_of(run))), theme_named(theme or "auto"))
 
 
 def _check(picture: Picture, output: Path | None, what: str, marks: str) -> int:

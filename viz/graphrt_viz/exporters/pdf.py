@@ -36,19 +36,28 @@ def export(picture: Picture, theme: Theme, direction: Direction = "TB", room: Ro
         LayoutError: Graphviz is missing or refuses.
         PictureError: the extra `pdf` is not installed.
     """
+    stamp = f"graphrt-picture sha256:{picture.digest}"
+    return of_svg(svg.export(picture, theme, direction, room), picture.title, stamp)
+
+
+def of_svg(drawn: str, title: str, stamp: str) -> bytes:
+    """Return a drawing on a page of its size, with a title and a comment among the keywords.
+
+    Raises:
+        PictureError: the extra `pdf` is not installed.
+    """
     try:
         typst: Any = importlib.import_module("typst")
     except ImportError as error:
         raise PictureError("PDF needs the extra `pdf`: pip install 'graphrt[pdf]'; or choose svg or png") from error
-    drawn = svg.export(picture, theme, direction, room)
     box = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', drawn)
     assert box is not None, "an SVG of ours says how large it is"
     width, height = float(box[1]), float(box[2])
     shrunk = min(1.0, _MOST_POINTS / max(width, height))
     given = {
         "svg": drawn,
-        "title": visible(picture.title) or "picture",
-        "stamp": f"graphrt-picture sha256:{picture.digest}",
+        "title": visible(title) or "picture",
+        "stamp": stamp,
         "width": f"{width * shrunk:.2f}",
         "height": f"{height * shrunk:.2f}",
     }

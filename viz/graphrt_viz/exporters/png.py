@@ -19,7 +19,7 @@ from html import escape, unescape
 from typing import TYPE_CHECKING, Any, Final
 
 from graphrt_viz import metrics
-from graphrt_viz.errors import GlyphsMissing
+from graphrt_viz.errors import GlyphsMissing, PictureError
 from graphrt_viz.exporters import dot, svg
 from graphrt_viz.layout import run_dot
 
@@ -62,6 +62,30 @@ def export(picture: Picture, theme: Theme, direction: Direction = "TB", room: Ro
         side = max(float(box[2]), float(box[3])) + 51
         dpi = min(dpi, max(8.0, _MOST_PIXELS * 72 / side))
     return _with_text(run_dot(planned.text, "png", nodes=nodes, dpi=dpi), stamp)
+
+
+def of_svg(drawn: str, stamp: str) -> bytes:
+    """Return a drawing that Graphviz did not lay out as PNG, with a comment.
+
+    Raises:
+        PictureError: there is no resvg, or none of our fonts, without which it would leave all text out.
+    """
+    foreign = "".join(sorted({c for c in unescape(_MARKUP.sub("", drawn)) if not _is_covered(c) and c != "\n"}))
+    box = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', drawn)
+    assert box is not None, "an SVG of ours says how large it is"
+    zoom = min(DPI / 96, _MOST_PIXELS / max(float(box[1]), float(box[2])))
+    content, missing = _by_resvg(clothed(drawn), foreign, zoom)
+    if content is None:
+        raise PictureError(
+            "as png this needs the distribution resvg-py, and a font such as DejaVu Sans or Liberation Sans; "
+            "install them (pip install resvg-py), or choose svg"
+        )
+    if missing:
+        warnings.warn(GlyphsMissing(missing), stacklevel=2)
+    return _with_text(content, stamp)
+
+
+_MARKUP: Final = re.compile(r"<style>.*?</style>|<[^>]*>")
 
 
 def _is_covered(c: str) -> bool:
@@ -122,7 +146,7 @@ def _fonts_of(c: str) -> str:
     return ""
 
 
-def _by_resvg(text: str, foreign: str) -> tuple[bytes | None, str]:
+def _by_resvg(text: str, foreign: str, zoom: float = DPI / 96) -> tuple[bytes | None, str]:
     """Draw an SVG with the fonts of this machine; return also the characters that none of them has.
 
     None if there is no resvg or not even one of our fonts, for then it would leave all text out. What a font does not
@@ -143,7 +167,7 @@ def _by_resvg(text: str, foreign: str) -> tuple[bytes | None, str]:
         return None, foreign
     seen = [c for c in foreign if unicodedata.category(c) not in {"Mn", "Me", "Cf"}]
     missing = "".join(c for c in seen[:_MOST_PROBES] if probe(c) in {blank, box})
-    return bytes(resvg.svg_to_bytes(svg_string=text, dpi=96.0, zoom=DPI / 96)), missing
+    return bytes(resvg.svg_to_bytes(svg_string=text, dpi=96.0, zoom=zoom)), missing
 
 
 def _with_text(png: bytes, text: str) -> bytes:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from graphrt_viz.picture import Picture
     from graphrt_viz.theme import Theme
 
-Write: TypeAlias = "Callable[[Chronicle, Theme], str]"
+Write: TypeAlias = "Callable[[Chronicle, Theme], str | bytes]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,12 @@ VIEWS: Final[Mapping[str, View]] = MappingProxyType(
             View(
                 "timeline",
                 "when each step took place, a lane for each branch",
-                writes={"svg": timeline.to_svg, "text": timeline.to_text},
+                writes={
+                    "svg": timeline.to_svg,
+                    "png": timeline.to_png,
+                    "pdf": timeline.to_pdf,
+                    "text": timeline.to_text,
+                },
             ),
             View(
                 "states",

@@ -13,6 +13,7 @@ from html import escape
 from typing import TYPE_CHECKING, Final
 
 from graphrt_viz import metrics, story
+from graphrt_viz.exporters import pdf, png
 from graphrt_viz.exporters.svg import SANS, recoloured
 from graphrt_viz.theme import Shade
 from graphrt_viz.wording import count, duration, shorten, visible
@@ -230,7 +231,7 @@ def to_svg(chronicle: Chronicle, theme: Theme) -> str:
     height = _TOP + _ROW * max(1, len(line.lanes)) + 24
     width = _LEFT + _WIDE + 48
     title = escape(visible(chronicle.flow), quote=False)
-    stamp = f"graphrt-picture sha256:{chronicle.picture.digest} theme={theme.name} view=timeline"
+    stamp = _stamp(chronicle, theme)
     style = f"<style>@media (prefers-color-scheme:dark){{{recoloured(theme)}}}</style>" if theme.dark else ""
     label = f'aria-label="{title.replace(chr(34), "&quot;")}, timeline"'
     size = f'width="{width:g}pt" height="{height:g}pt" viewBox="0 0 {width:g} {height:g}"'
@@ -360,6 +361,28 @@ def _text(x: float, y: float, text: str, colour: str, size: float, *, bold: bool
     font += ' font-style="italic"' if italic else ""
     fit = f' textLength="{metrics.width(shown, size, bold=bold):.1f}" lengthAdjust="spacingAndGlyphs"'
     return f'<text x="{x:.1f}" y="{y:g}" fill="{colour}"{font}{fit}>{escape(shown, quote=False)}</text>'
+
+
+def to_png(chronicle: Chronicle, theme: Theme) -> bytes:
+    """Return the timeline of a run as PNG.
+
+    Raises:
+        PictureError: there is no resvg, or none of our fonts.
+    """
+    return png.of_svg(to_svg(chronicle, theme), _stamp(chronicle, theme))
+
+
+def to_pdf(chronicle: Chronicle, theme: Theme) -> bytes:
+    """Return the timeline of a run as PDF.
+
+    Raises:
+        PictureError: the extra `pdf` is not installed.
+    """
+    return pdf.of_svg(to_svg(chronicle, theme), chronicle.flow, _stamp(chronicle, theme))
+
+
+def _stamp(chronicle: Chronicle, theme: Theme) -> str:
+    return f"graphrt-picture sha256:{chronicle.picture.digest} theme={theme.name} view=timeline"
 
 
 # ---- as text
