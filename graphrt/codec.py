@@ -218,8 +218,9 @@ def dump_few(forms: Sequence[tuple[Any, int]], records: Sequence[Record]) -> byt
     except (UnicodeEncodeError, RecursionError, TypeError):
         pass
     else:
-        brackets = body.count(b"[") + body.count(b"{")
-        if len(body) <= MAX_LINE and brackets <= MAX_DEPTH and body.count(b"null") <= sum([n for _, n in forms]):
+        size = len(body)
+        flat = size < 2 * MAX_DEPTH or body.count(b"[") + body.count(b"{") <= MAX_DEPTH
+        if flat and size <= MAX_LINE and body.count(b"null") <= sum([n for _, n in forms]):
             return body
     return b"\n".join([dump(*form, record) for form, record in zip(forms, records, strict=True)])
 

@@ -144,8 +144,7 @@ def pack(records: Sequence[Record], previous: bytes) -> list[Row]:
         WrongInput: a value in a record is not JSON (also NaN and infinity), is too large or too deeply nested.
     """
     if 0 < len(records) <= _FEW:
-        forms = [_form(record) for record in records]
-        lines = codec.dump_few(forms, records)
+        lines = codec.dump_few([_form(record) for record in records], records)
         if len(lines) <= _ROW_BYTES or len(records) == 1:
             return [Row(records[0].seq, lines, hash_of(previous, lines))]
         return _rows(records, lines.split(b"\n"), previous)
