@@ -67,7 +67,7 @@ def traces(path: str, flow: str) -> Iterator[Trace]:
     from graphrt.cli.which import opened
 
     if path.endswith(".jsonl") and Path(path).is_file():
-        from graphrt.stores.jsonl import read_trace
+        from graphrt.stores.trace_files import read_trace
 
         trace = read_trace(Path(path))
         if trace.header.flow == flow:

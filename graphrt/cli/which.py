@@ -100,7 +100,7 @@ def read_run(text: str, store: str) -> Trace:
         TraceInvalid: it is torn or altered.
     """
     if is_file(text):
-        from graphrt.stores.jsonl import read_trace
+        from graphrt.stores.trace_files import read_trace
 
         return read_trace(Path(text))
     with opened(store) as open_:

@@ -8,97 +8,25 @@ acknowledged: `acquire` says so in the log and cuts it off.
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, Final, cast
+from typing import Any, cast
 
 from graphrt import codec
 from graphrt.errors import GraphrtError, RunLocked, RunNotFound, StoreFault, TraceInvalid, UseError
-from graphrt.events import VisitCancelled, VisitCompleted, VisitFailed, VisitWaiting
 from graphrt.ports import Lease, Request, RunInfo, RunStatus, check_run_id, in_use, status_after
 from graphrt.stores import inbox
+from graphrt.stores.jsonl_file import OpenFile, driven, end_of, new_file, sync_folder
 from graphrt.stores.lock import is_at, is_held, lock
+from graphrt.stores.trace_files import SUFFIX, contents, due_after, fault, header_of, lineage
 from graphrt.stores.writer import Job, Writer
 from graphrt.trace import Header, Record, Trace
 
-SUFFIX: Final = ".jsonl"
-MAX_FILE: Final = 2 * 1024**3
-"""Bytes of one trace file that are read at most."""
-
 _log = logging.getLogger("graphrt.stores")
 _POLL_S = 0.25
-_NO_FILE: Final = -1
-_BEGIN: Final = b'{"version":'
-"""How the header of every trace begins."""
-
-
-# Whole files
-
-
-def read_trace(path: str | Path) -> Trace:
-    """Read a trace file that stands alone; the parent's part of a forked run is looked for beside it.
-
-    Raises:
-        UseError: it cannot be read.
-        TraceInvalid: it is torn, altered, of an unknown version, or no trace.
-    """
-    path = Path(path)
-    trace = codec.decode_trace(_contents(path))
-    base = trace.header.parent_seq or 0
-    if not trace.header.parent or (trace.records and trace.records[0].seq == 0) or not base:
-        return trace
-    beside = path.with_name(trace.header.parent + SUFFIX)
-    try:
-        before = read_trace(beside).records[:base]
-    except UseError as error:
-        message = f"{path} has only its own part of a forked run; its parent {trace.header.parent!r} is needed: {error}"
-        raise TraceInvalid(message, kind="parent", parent=trace.header.parent) from error
-    return Trace(trace.header, [*before, *trace.records])
-
-
-def write_trace(path: str | Path, trace: Trace) -> None:
-    """Write a whole trace to a file, which appears complete or not at all.
-
-    Raises:
-        StoreFault: it cannot be written.
-    """
-    path = Path(path)
-    part = path.with_name(path.name + ".part")
-    try:
-        with part.open("wb") as file:
-            file.write(codec.encode_trace(trace))
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        raise _fault("write", path, error) from error
-
-
-def _contents(path: Path) -> bytes:
-    try:
-        size = path.stat().st_size
-        if size > MAX_FILE:
-            message = f"{path} has {size} bytes, more than the {MAX_FILE} that are read"
-            raise TraceInvalid(message, kind="too big", size=size, limit=MAX_FILE)
-        return path.read_bytes()
-    except FileNotFoundError as error:
-        message = f"there is no trace file {path}"
-        raise RunNotFound(message, path=str(path)) from error
-    except OSError as error:
-        message = f"cannot read {path}: {error.strerror or error}"
-        raise UseError(message, path=str(path)) from error
-
-
-def _fault(what: str, path: Path, error: OSError) -> StoreFault:
-    message = f"cannot {what} {path}: {error.strerror or error}; the run can be resumed once that is mended"
-    return StoreFault(message, store=str(path), reason=str(error))
-
-
-# The store
 
 
 class JsonlStore:
@@ -117,12 +45,12 @@ class JsonlStore:
             try:
                 folder.mkdir(parents=True, exist_ok=True)
             except OSError as error:
-                raise _fault("make the folder", folder, error) from error
+                raise fault("make the folder", folder, error) from error
         elif not self.path.exists():
             message = f"there is no store at {self.path}; run a flow first, or name another store"
             raise StoreFault(message, store=str(self.path))
-        self._open: dict[str, _File] = {}
-        self._touched: list[_File] = []
+        self._open: dict[str, OpenFile] = {}
+        self._touched: list[OpenFile] = []
         """Files that the job at hand wrote to."""
         self._watched: dict[str, _Watch] = {}
         self._taking = threading.Lock()
@@ -140,12 +68,12 @@ class JsonlStore:
             if header.parent is not None and self.info(header.parent).records < base:
                 message = f"run {header.parent!r} has fewer than {base} records; fork it at one that it has"
                 raise UseError(message, run=header.parent, records=base)
-            file = self._new_file(path, header.run)
+            file = new_file(path, header.run)
             try:
                 inbox.path_of(path).unlink(missing_ok=True)  # of a run of that name that is no more
                 file.write(line + b"\n")
                 file.sync()
-                _sync_folder(path.parent)
+                sync_folder(path.parent)
             except BaseException:
                 file.close()
                 path.unlink(missing_ok=True)
@@ -163,11 +91,11 @@ class JsonlStore:
                 message = f"run {run!r} is being driven in this process; wait for it or cancel it"
                 raise RunLocked(message, run=run)
             try:
-                file = _File(path, path.open("rb+", buffering=0))
+                file = OpenFile(path, path.open("rb+", buffering=0))
             except FileNotFoundError:
                 raise self._missing(run) from None
             except OSError as error:
-                raise _fault("write", path, error) from error
+                raise fault("write", path, error) from error
             try:
                 file.lock(run)
                 seq, last = self._end(run, file)
@@ -235,7 +163,7 @@ class JsonlStore:
             try:
                 inbox.post(path, line)
             except OSError as error:
-                raise _fault("write", path, error) from error
+                raise fault("write", path, error) from error
 
         return self._submit(action)
 
@@ -254,7 +182,7 @@ class JsonlStore:
                 with self._taking:
                     lease.extra += inbox.strike(path, number - lease.extra)
             except OSError as error:
-                raise _fault("write", path, error) from error
+                raise fault("write", path, error) from error
 
         return self._submit(action)
 
@@ -265,14 +193,14 @@ class JsonlStore:
             for run in runs:
                 self._existing(run)
                 if self._is_locked(run):
-                    raise _driven(run, self._path(run))
+                    raise driven(run, self._path(run))
             for path in self._files():
-                fork, parent = self._lineage(path)
+                fork, parent = lineage(path)
                 if parent is not None and parent in runs and fork not in runs:
                     raise in_use(parent, fork)
             for run in runs:
                 self._remove(run)
-            _sync_folder(self.path.parent if self._single else self.path)
+            sync_folder(self.path.parent if self._single else self.path)
 
         return self._submit(action)
 
@@ -287,7 +215,7 @@ class JsonlStore:
 
     def header(self, run: str) -> Header:
         """Return the header of a run."""
-        return self._header_of(self._existing(run))
+        return header_of(self._existing(run))
 
     def records(self, run: str, start: int = 0) -> Iterator[Record]:
         """Return the records from number `start` on; of a fork, its share of the parent's first.
@@ -318,7 +246,7 @@ class JsonlStore:
     def _lines(self, run: str) -> list[bytes]:
         """Return the whole lines of a run's file, read at once: it may be another run's in the next moment."""
         path = self._existing(run)
-        lines, rest = codec.split_lines(_contents(path))
+        lines, rest = codec.split_lines(contents(path))
         if not lines:
             message = f"{path} has no complete header; it is no trace, or was cut off as it began"
             raise TraceInvalid(message, kind="torn", line=1, run=run)
@@ -340,7 +268,7 @@ class JsonlStore:
             created=header.created,
             updated=records[-1].at if records else header.created,
             records=len(records),
-            due=_due_after(records) if status == "suspended" else None,
+            due=due_after(records) if status == "suspended" else None,
             target=header.target,
             parent=header.parent,
         )
@@ -359,7 +287,7 @@ class JsonlStore:
         found: list[RunInfo] = []
         for path in self._files():
             try:
-                found.append(self.info(self._header_of(path).run if self._single else path.stem))
+                found.append(self.info(header_of(path).run if self._single else path.stem))
             except RunNotFound:
                 continue  # it was deleted just now
             except UseError as error:
@@ -406,7 +334,7 @@ class JsonlStore:
     def _existing(self, run: str) -> Path:
         """Return the file of a run that there is; a store of one file has the run that its header names."""
         path = self._path(run)
-        if not path.exists() or (self._single and self._header_of(path).run != run):
+        if not path.exists() or (self._single and header_of(path).run != run):
             raise self._missing(run)
         return path
 
@@ -414,123 +342,32 @@ class JsonlStore:
         message = f"the store {self.path} has no run {run!r}"
         return RunNotFound(message, run=run, store=str(self.path))
 
-    def _header_of(self, path: Path) -> Header:
-        try:
-            with path.open("rb") as file:
-                line = file.readline(codec.MAX_LINE + 2)
-        except OSError as error:
-            message = f"cannot read {path}: {error.strerror or error}"
-            raise UseError(message, path=str(path)) from error
-        return codec.decode_header(line.removesuffix(b"\n"))[0]
-
-    def _lineage(self, path: Path) -> tuple[str, str | None]:
-        """Return the run of a file, and the run whose records it needs before its own; of no sound trace, none."""
-        try:
-            with path.open("rb") as file:
-                line, first = file.readline(codec.MAX_LINE + 2), file.readline(codec.MAX_LINE + 2)
-            header, last = codec.decode_header(line.removesuffix(b"\n"))
-            if header.parent is None:
-                return header.run, None
-            whole = first.endswith(b"\n") and codec.decode_record(first[:-1], last, number=2)[0].seq == 0
-        except (OSError, TraceInvalid):
-            return path.stem, None
-        return header.run, None if whole else header.parent
-
     def _remove(self, run: str) -> None:
         """Remove a trace, then what was asked of it: a crash in between leaves nothing that anybody would read."""
         path = self._existing(run)
         try:
             with path.open("rb") as file:
                 if not lock(file):
-                    raise _driven(run, path)
+                    raise driven(run, path)
                 if is_at(file, path):
                     path.unlink()
                     inbox.path_of(path).unlink(missing_ok=True)
         except FileNotFoundError:
             return  # somebody else has deleted it
         except OSError as error:
-            raise _fault("remove", path, error) from error
+            raise fault("remove", path, error) from error
 
-    def _new_file(self, path: Path, run: str) -> _File:
-        """Make and lock the file of a run; one that was cut off before its first record makes room."""
-        while True:
-            file, is_new = self._opened(path)
-            locked = lock(file.handle)
-            if locked and not file.is_there():  # it was deleted before we had the lock
-                file.close()
-                continue
-            if locked and (is_new or self._is_unbegun(path)):
-                file.truncate(0)
-                return file
-            file.close()
-            message = f"{path} exists already; give the new run another id"
-            raise UseError(message, run=run, path=str(path))
-
-    def _opened(self, path: Path) -> tuple[_File, bool]:
-        """Open the file at a path, and say whether it was made by that."""
-        try:
-            with suppress(FileExistsError):
-                return _File(path, path.open("xb+", buffering=0)), True
-            return _File(path, path.open("rb+", buffering=0)), False
-        except OSError as error:
-            raise _fault("write", path, error) from error
-
-    def _is_unbegun(self, path: Path) -> bool:
-        """Say whether a file is a trace that was cut off before its first record: nothing of it was acknowledged."""
-        lines, rest = codec.split_lines(_contents(path))
-        if not lines:
-            return rest.startswith(_BEGIN) or _BEGIN.startswith(rest)
-        try:
-            _, last = codec.decode_header(lines[0])
-        except TraceInvalid:
-            return False
-        if len(lines) == 1 and rest:
-            with suppress(TraceInvalid):
-                codec.decode_record(rest, last)
-                return False
-        return len(lines) == 1
-
-    def _own(self, file: _File, lease: Lease) -> Lease:
+    def _own(self, file: OpenFile, lease: Lease) -> Lease:
         lease.extra = 0  # how many requests were forgotten with files that were removed
         self._open[lease.run] = file
         self._writer.ticking = True
         return lease
 
-    def _end(self, run: str, file: _File) -> tuple[int, str]:
-        """Return the next number and the last hash; mend what a crash left of the last line."""
+    def _end(self, run: str, file: OpenFile) -> tuple[int, str]:
+        """Return the next number and the last hash of a run whose file is locked."""
         if not file.is_there():  # it was deleted before we had the lock
             raise self._missing(run)
-        data = _contents(file.path)
-        lines, rest = codec.split_lines(data)
-        if not lines:
-            message = f"{file.path} has no complete header; it is no trace, or was cut off as it began: remove it"
-            raise TraceInvalid(message, kind="torn", line=1, run=run)
-        header, last = codec.decode_header(lines[0])
-        seq = header.parent_seq or 0
-        for number, line in enumerate(lines[1:], 2):
-            record, last = codec.decode_record(line, last, number=number, seq=None if number == 2 else seq)
-            seq = record.seq + 1
-        if rest:
-            try:
-                record, last = codec.decode_record(rest, last, number=len(lines) + 1)
-            except TraceInvalid:
-                offset = len(data) - len(rest)
-                _log.warning(
-                    "%s: line %d is incomplete (%d bytes at %d); it was never acknowledged and is cut off",
-                    file.path,
-                    len(lines) + 1,
-                    len(rest),
-                    offset,
-                )
-                file.truncate(offset)
-            else:
-                seq = record.seq + 1
-                file.size = len(data)
-                file.write(b"\n")
-            file.sync()
-        else:
-            file.size = len(data)
-        return seq, last
+        return end_of(file, run)
 
     def _is_locked(self, run: str) -> bool:
         if run in self._open:
@@ -545,13 +382,13 @@ class JsonlStore:
     def _commit(self, batch: Sequence[Job[Any]]) -> None:
         """Perform a batch, then sync each file once; a file that fails is cut back to where it was."""
         before = {file: file.size for file in self._open.values()}
-        writers: dict[_File, list[Job[Any]]] = {}
+        writers: dict[OpenFile, list[Job[Any]]] = {}
         for job in batch:
             self._touched.clear()
             try:
                 job.perform()
             except (GraphrtError, OSError) as error:
-                job.error = _fault("write", self.path, error) if isinstance(error, OSError) else error
+                job.error = fault("write", self.path, error) if isinstance(error, OSError) else error
             except BaseException as error:  # noqa: BLE001 - whoever waits must be told, whatever it is
                 job.error = error
             for file in self._touched:
@@ -562,9 +399,9 @@ class JsonlStore:
             try:
                 file.sync()
             except OSError as error:
-                fault = _fault("write", file.path, error)
+                failed = fault("write", file.path, error)
                 for job in jobs:
-                    job.error = job.error or fault
+                    job.error = job.error or failed
                 with suppress(OSError):
                     file.truncate(before[file])
         self._look_after()
@@ -578,11 +415,6 @@ class JsonlStore:
         for file in self._open.values():
             file.close()
         self._open.clear()
-
-
-def _driven(run: str, path: Path) -> RunLocked:
-    message = f"run {run!r} ({path}) is being driven by another process; wait for it, or cancel it there"
-    return RunLocked(message, run=run)
 
 
 class _Watch:
@@ -601,82 +433,3 @@ class _Watch:
             self._seen = stamp
             if stamp is not None:
                 self._wake()
-
-
-class _File:
-    """An open trace file that this process owns."""
-
-    __slots__ = ("broken", "dirty", "handle", "path", "size")
-
-    def __init__(self, path: Path, handle: BinaryIO | Any) -> None:  # noqa: ANN401 - unbuffered files have no public type
-        self.path = path
-        self.handle = handle
-        self.size = 0
-        self.dirty = False
-        self.broken = False
-        """Whether a write failed: what follows it would stand behind a hole."""
-
-    def lock(self, run: str) -> None:
-        if not lock(self.handle):
-            raise _driven(run, self.path)
-
-    def is_there(self) -> bool:
-        """Say whether the file is still the one of its name."""
-        return is_at(self.handle, self.path)
-
-    def write(self, data: bytes) -> None:
-        """Write all of it at the end, or cut back and raise."""
-        if self.broken:
-            message = f"{self.path} could not be written before; nothing was added, resume the run"
-            raise StoreFault(message, store=str(self.path))
-        self.dirty = True
-        done = 0
-        try:
-            self.handle.seek(self.size)
-            while done < len(data):
-                done += self.handle.write(data[done:])
-        except OSError:
-            self.broken = True
-            with suppress(OSError):
-                self.truncate(self.size)
-            raise
-        self.size += done
-
-    def sync(self) -> None:
-        """Wait until the disk has what was written."""
-        try:
-            os.fsync(_NO_FILE if self.handle.closed else self.handle.fileno())
-        except OSError:
-            self.broken = True
-            raise
-        self.dirty = False
-
-    def truncate(self, size: int) -> None:
-        if not self.handle.closed:
-            self.handle.truncate(size)
-            self.size = size
-
-    def close(self) -> None:
-        self.handle.close()
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a new name durable."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _due_after(records: Sequence[Record]) -> float | None:
-    """Return the earliest deadline of the questions that a trace leaves open."""
-    due: dict[str, float] = {}
-    for record in records:
-        for event in record.events:
-            if isinstance(event, VisitWaiting):
-                if event.due is not None:
-                    due[event.visit] = event.due
-            elif isinstance(event, (VisitCompleted, VisitFailed, VisitCancelled)):
-                due.pop(event.visit, None)
-    return min(due.values(), default=None)

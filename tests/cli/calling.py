@@ -12,7 +12,7 @@ import pytest
 
 from graphrt.cli import main
 from graphrt.stores import open_store
-from graphrt.stores.jsonl import write_trace
+from graphrt.stores.trace_files import write_trace
 from graphrt.trace import Trace
 
 FLOWS = Path(__file__).parent / "flows"

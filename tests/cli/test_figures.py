@@ -12,7 +12,7 @@ import pytest
 from graphrt.account import VisitAccount, account, total_usage
 from graphrt.cli.telling import took
 from graphrt.inputs import Usage
-from graphrt.stores.jsonl import read_trace
+from graphrt.stores.trace_files import read_trace
 from graphrt.trace import Trace, graph_of
 from graphrt_viz import picture_of_run
 from graphrt_viz.extract import step_into

@@ -26,7 +26,8 @@ from graphrt.errors import GraphrtError, RunLocked
 from graphrt.graph import Graph, OnCrash
 from graphrt.ports import Store
 from graphrt.runtime import resume, run
-from graphrt.stores import jsonl, open_store
+from graphrt.stores import open_store
+from graphrt.stores.jsonl_file import OpenFile
 from graphrt.stores.owner import new_owner
 from graphrt.stores.sqlite import SqliteStore
 
@@ -156,9 +157,9 @@ def moments(store: Store, die: int) -> None:
     if isinstance(store, SqliteStore):
         store._writing.set_trace_callback(tick)  # before each statement
         return
-    write, sync = jsonl._File.write, jsonl._File.sync
+    write, sync = OpenFile.write, OpenFile.sync
 
-    def half_a_write(file: jsonl._File, data: bytes) -> None:
+    def half_a_write(file: OpenFile, data: bytes) -> None:
         tick()
         before, half = file.size, len(data) // 2
         write(file, data[:half])
@@ -167,12 +168,12 @@ def moments(store: Store, die: int) -> None:
         write(file, data)
         tick()
 
-    def synced(file: jsonl._File) -> None:
+    def synced(file: OpenFile) -> None:
         sync(file)
         tick()
 
-    jsonl._File.write = half_a_write  # type: ignore[assignment, method-assign]  # to die in the middle of it
-    jsonl._File.sync = synced  # type: ignore[assignment, method-assign]  # to die after it
+    OpenFile.write = half_a_write  # type: ignore[assignment, method-assign]  # to die in the middle of it
+    OpenFile.sync = synced  # type: ignore[assignment, method-assign]  # to die after it
 
 
 async def drive(store: Store, options: Options) -> Literal["completed", "suspended", "failed", "cancelled"]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from graphrt.stores.jsonl import write_trace
+from graphrt.stores.trace_files import write_trace
 from graphs import moderated
 from tests.graphs.cases import CASES, FOLDERS, GALLERY, Case, played, talk
 from tests.graphs.test_moderated import Endless

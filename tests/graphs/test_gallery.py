@@ -12,8 +12,8 @@ from graphrt import ChatState
 from graphrt.account import account
 from graphrt.replay import verify
 from graphrt.runtime import resume
-from graphrt.stores.jsonl import read_trace
 from graphrt.stores.memory import MemoryStore
+from graphrt.stores.trace_files import read_trace
 from graphrt.testing.scripted import ScriptedModel
 from graphrt.trace import Trace
 from graphrt_viz import render

@@ -16,8 +16,9 @@ import pytest
 from graphrt import codec
 from graphrt.errors import RunLocked, RunNotFound, StoreFault, TraceInvalid, UseError
 from graphrt.inputs import Answered, Cancelled
-from graphrt.stores import jsonl, open_store
-from graphrt.stores.jsonl import JsonlStore, read_trace, write_trace
+from graphrt.stores import open_store, trace_files
+from graphrt.stores.jsonl import JsonlStore
+from graphrt.stores.trace_files import read_trace, write_trace
 from graphrt.trace import Trace
 from tests.stores.records import filled, header, steps
 
@@ -346,7 +347,7 @@ def _read_in_a_store(path: Path) -> Trace:
 def test_huge_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: Callable[[Path], Any]) -> None:
     """A file over the limit is refused by its size, before it is read."""
     path = file_of(tmp_path)
-    monkeypatch.setattr(jsonl, "MAX_FILE", 100)
+    monkeypatch.setattr(trace_files, "MAX_FILE", 100)
     with pytest.raises(TraceInvalid, match="more than the 100 that are read"):
         read(path)
 

@@ -68,7 +68,7 @@ def export(
     from graphrt.cli.screen import note
     from graphrt.cli.which import read_run
     from graphrt.errors import UseError
-    from graphrt.stores.jsonl import write_trace
+    from graphrt.stores.trace_files import write_trace
 
     chosen = form or (_form_of(output, run) if output is not None else "jsonl")
     if content and chosen != "otlp":

@@ -29,7 +29,7 @@ def import_(
     from graphrt.cli.which import opened
     from graphrt.errors import UseError
     from graphrt.replay import fold
-    from graphrt.stores.jsonl import read_trace
+    from graphrt.stores.trace_files import read_trace
 
     traces = [read_trace(file) for file in files]
     for trace in traces:
