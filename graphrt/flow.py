@@ -52,6 +52,7 @@ from graphrt.fields import check_state_type, fields_of
 from graphrt.freezing import freeze
 from graphrt.graph import Graph, NodeKind, OnCrash, Retry
 from graphrt.guards import Change
+from graphrt.showing import displayed
 from graphrt.signatures import signature_of
 from graphrt.values import brief
 
@@ -599,13 +600,3 @@ class Flow(Generic[S]):
         """Show the flow in a notebook: as what is registered under `graphrt.display` draws it, else as text."""
         del include, exclude
         return displayed(self, repr(self))
-
-
-def displayed(thing: object, text: str) -> dict[str, str]:
-    """Return what a notebook shows of a flow or a trace: as what is registered for it draws it, else a text."""
-    from importlib.metadata import entry_points  # noqa: PLC0415 - only a notebook asks
-
-    for point in entry_points(group="graphrt.display"):
-        shown: dict[str, str] = point.load()(thing)
-        return shown
-    return {"text/plain": text}

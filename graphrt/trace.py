@@ -7,6 +7,7 @@ import msgspec
 from graphrt.events import Event
 from graphrt.graph import Graph, graph_from_json
 from graphrt.inputs import Input, Json, Resumed
+from graphrt.showing import displayed
 
 VERSION = 1
 """Version of the trace format; readers refuse what they do not know."""
@@ -55,6 +56,11 @@ class Trace(msgspec.Struct, frozen=True):
     def events(self) -> list[Event]:
         """All events in order."""
         return [event for record in self.records for event in record.events]
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        """Show the run in a notebook, on its flow."""
+        del include, exclude
+        return displayed(self, repr(self))
 
     def __repr__(self) -> str:
         header, count = self.header, len(self.records)

@@ -13,6 +13,7 @@ from graphrt.fields import make_state, plain
 from graphrt.inputs import ErrorInfo
 from graphrt.meter import Totals
 from graphrt.ports import Store
+from graphrt.showing import displayed
 from graphrt.stepper import Stepper
 from graphrt.stores import open_store
 from graphrt.trace import Trace
@@ -124,8 +125,6 @@ class Result(Generic[S]):
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         """Show the run in a notebook, on its flow."""
         del include, exclude
-        from graphrt.flow import displayed  # noqa: PLC0415 - only a notebook asks
-
         return displayed(self.trace, repr(self))
 
     def __repr__(self) -> str:

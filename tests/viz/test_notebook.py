@@ -44,6 +44,17 @@ def test_a_notebook_shows_a_picture() -> None:
     assert "prefers-color-scheme" in bundle["image/svg+xml"]
 
 
+def test_a_wide_picture_fits_into_a_cell() -> None:
+    """Notebooks cut off what is wider than a cell; the drawing is made smaller as a whole."""
+    nodes = tuple(PNode(str(k), "task", f"a long name of number {k}") for k in range(12))
+    root = ET.fromstring(_bundle(Picture("wide", "", nodes))["image/svg+xml"])
+    width, height = (float(root.attrib[name].removesuffix("pt")) for name in ("width", "height"))
+    _, _, across, down = (float(n) for n in root.attrib["viewBox"].split())
+    assert width == 660
+    assert across > 660
+    assert abs(width / height - across / down) < 0.05
+
+
 def test_a_notebook_shows_a_flow() -> None:
     """The flow asks whatever is registered for showing; the visualiser is."""
     assert [p.value for p in entry_points(group="graphrt.display")] == ["graphrt_viz.notebook:display"]
@@ -53,8 +64,10 @@ def test_a_notebook_shows_a_flow() -> None:
 
 
 def test_a_notebook_shows_a_run() -> None:
-    """A result on the last line of a cell is drawn as the run went."""
-    bundle = _bundle(_flow().run_sync(Poem(), run_id="sung"))
+    """A result on the last line of a cell is drawn as the run went, and so is its trace."""
+    result = _flow().run_sync(Poem(), run_id="sung")
+    bundle = _bundle(result)
+    assert bundle == _bundle(result.trace)
     assert "run sung" in bundle["text/plain"]
     assert "write · task · visited" in bundle["text/plain"]
     assert ET.fromstring(bundle["image/svg+xml"]).tag.endswith("svg")

@@ -140,6 +140,11 @@ def test_a_conversation_is_told_as_one(opened: Open) -> None:
     page.evaluate("location.hash = '#step=2/1'")
     _wait_until(page, "document.querySelector('#panel h2').textContent.startsWith('model ')")
     assert page.evaluate(_BUBBLES) == ["system", "user", "assistant"]
+    page.evaluate("location.hash = '#step=1/1'")
+    _wait_until(page, "document.querySelector('.bubble.assistant').textContent.startsWith('answer')")
+    assert page.evaluate(_BUBBLES) == ["system", "user", "assistant"]
+    assert "Write what tea is to tea.txt" in page.inner_text(".bubble.user")
+    assert "Find out what tea is." in page.inner_text(".bubble.assistant")
 
 
 @browsed

@@ -5,12 +5,17 @@ It is found by the entry point `graphrt.display`, so a flow need not know the vi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from graphrt.flow import Flow
     from graphrt.trace import Trace
     from graphrt_viz.picture import Picture
+
+
+_CELL_WIDE: Final = 660.0
+"""Points that a cell of a notebook is wide, about; notebooks cut off what is wider."""
 
 
 def bundle(picture: Picture) -> dict[str, str]:
@@ -19,9 +24,20 @@ def bundle(picture: Picture) -> dict[str, str]:
 
     shown = {"text/plain": render(picture, "text")}
     try:
-        return {"image/svg+xml": render(picture, "svg", theme="auto"), **shown}
+        return {"image/svg+xml": _fitting(render(picture, "svg", theme="auto")), **shown}
     except LayoutError:
         return shown
+
+
+def _fitting(svg: str) -> str:
+    """Return a drawing no wider than a cell."""
+    size = re.search(r'width="([\d.]+)pt" height="([\d.]+)pt"', svg)
+    assert size is not None, "every drawing says how large it is"
+    width, height = float(size[1]), float(size[2])
+    if width <= _CELL_WIDE:
+        return svg
+    small = f'width="{_CELL_WIDE:g}pt" height="{height * _CELL_WIDE / width:.2f}pt"'
+    return svg[: size.start()] + small + svg[size.end() :]
 
 
 def display(shown: Flow[Any] | Trace) -> dict[str, str]:

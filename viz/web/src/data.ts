@@ -38,7 +38,16 @@ export interface RawStep {
   en?: Record<string, string>;
   wr?: Record<string, string>;
   ad?: Record<string, string>;
+  sn?: Sent[]; // what was sent to models
   df?: number; // digest of its definition, if the run had more than one
+}
+
+/** A request to a model; what the run has already stands in it by reference. */
+export interface Sent {
+  m: number; // model
+  /** Messages, and `[field, first, count]` for messages of a field that the step began with. */
+  ms?: Json[];
+  r?: Record<string, Json>; // instructions, tools, settings
 }
 
 /** What the definition says of a node: the fields that it reads, and what its work is made from. */
@@ -59,6 +68,8 @@ export interface Data {
   states: boolean;
   texts: string[];
   briefs: Brief[];
+  /** Long parts of requests, by the names that stand for them. */
+  kept?: Record<string, Json>;
   /** Key in the drawing (`n1`, `c1`) and name of each node and frame. */
   nodes: [key: string, name: string][];
   steps: RawStep[];
@@ -77,6 +88,16 @@ export function readData(): Data | null {
 }
 
 type State = Map<string, string>;
+
+/** Items of a list, and how many come before them. */
+export interface Listed {
+  items: Json[];
+  before: number;
+}
+
+function joined(first: Listed, back: Json[][]): Listed {
+  return { items: [...first.items, ...back.reverse().flat()], before: first.before };
+}
 
 /** States that are kept, so that going one step on, or anywhere, need not fold the whole run again. */
 const [REMEMBERED, KEY_FRAME] = [64, 128];
@@ -165,23 +186,29 @@ export class Run {
    *
    * A long list is written down by its last items; what was added to it stands at the steps that added it.
    */
-  list(place: number, field: string): { items: Json[]; before: number } {
+  list(place: number, field: string): Listed {
     const back: Json[][] = [];
     for (let at: number | undefined = place; at !== undefined; at = this.step(at).p) {
       const step: RawStep = this.step(at);
       const added = this.items(step.ad?.[field]);
       const after = this.items(step.wr?.[field]);
-      if (after !== undefined && (after.before === 0 || added === undefined)) {
-        return { items: [...after.items, ...back.reverse().flat()], before: after.before };
-      }
+      if (after !== undefined && (after.before === 0 || added === undefined)) return joined(after, back);
       if (added !== undefined) back.push(added.items);
       const entered = this.items(step.en?.[field]);
-      if (entered !== undefined) return { items: [...entered.items, ...back.reverse().flat()], before: entered.before };
+      if (entered !== undefined) return joined(entered, back);
     }
-    return { items: back.reverse().flat(), before: 0 };
+    return joined({ items: [], before: 0 }, back);
   }
 
-  private items(text: string | undefined): { items: Json[]; before: number } | undefined {
+  /** A list in the state that a step began with. */
+  begun(place: number, field: string): Listed {
+    const step = this.step(place);
+    const entered = this.items(step.en?.[field]);
+    if (entered !== undefined || step.p === undefined) return entered ?? { items: [], before: 0 };
+    return this.list(step.p, field);
+  }
+
+  private items(text: string | undefined): Listed | undefined {
     const known = text === undefined ? undefined : read(text);
     if (known === undefined) return undefined;
     return { items: Array.isArray(known.value) ? known.value : [known.value], before: known.before };

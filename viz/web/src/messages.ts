@@ -105,6 +105,11 @@ function result(text: string): HTMLElement {
   return long(text, "text");
 }
 
+/** A line between what was and what is new. */
+export function rule(text: string): HTMLElement {
+  return make("div", { class: "rule" }, text);
+}
+
 /** A conversation: what was said before, the last of it open, then what is new. */
 export function conversation(before: Message[], unknown: number, news: Message[]): HTMLElement {
   const box = make("div", { class: "chat" });
@@ -123,7 +128,7 @@ export function conversation(before: Message[], unknown: number, news: Message[]
       }
     }
     box.append(...before.slice(first).map(spoken));
-    if (before.length + unknown > 0 && news.length > 0) box.append(make("div", { class: "rule" }, "new in this step"));
+    if (before.length + unknown > 0 && news.length > 0) box.append(rule("new in this step"));
     box.append(...news.map(spoken));
   };
   draw();

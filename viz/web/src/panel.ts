@@ -1,12 +1,20 @@
 // What is known of one step: what it did, why it went on where it did, and the state.
-import { RawStep, Run, took } from "./data";
+import { RawStep, Run, Sent, took } from "./data";
 import { button, make, opening } from "./dom";
-import { asCalls, asMessages, bubble, callCard, conversation, Message } from "./messages";
-import { long, read, visible, written } from "./values";
+import { asCalls, asMessages, bubble, callCard, conversation, Message, rule } from "./messages";
+import { requestOf } from "./requests";
+import { long, read, shown, visible, written } from "./values";
 import { count, duration, money, said } from "./words";
 
 const MANY_LINKS = 12;
 const EMPTY = new Set(["[]", "{}", '""', "null"]);
+
+/** Messages of a field: those before a step, how many of them are not known, and those that are new in it. */
+interface Talk {
+  was: Message[];
+  before: number;
+  is: Message[];
+}
 
 export class Panel {
   private all = false;
@@ -139,45 +147,85 @@ export class Panel {
     const known = listed === undefined ? read(text) : { value: listed.items, before: listed.before };
     const messages = known && asMessages(known.value);
     const calls = known && asCalls(known.value);
-    let shown: HTMLElement;
-    if (messages) shown = conversation(messages, known.before, []);
-    else if (calls) shown = make("div", {}, ...calls.map(callCard));
-    else shown = written(text);
-    return make("div", { class: shown.tagName === "CODE" ? "field short" : "field" }, make("div", { class: "name", dir: "auto" }, visible(name)), shown);
+    let value: HTMLElement;
+    if (messages) value = conversation(messages, known.before, []);
+    else if (calls) value = make("div", {}, ...calls.map(callCard));
+    else value = written(text);
+    const label = make("div", { class: "name", dir: "auto" }, visible(name));
+    return make("div", { class: value.tagName === "CODE" ? "field short" : "field" }, label, value);
   }
 
   /** What was said to a model and what it said, or what a tool was asked for and gave back. */
   private talk(place: number, step: RawStep): Node[] {
     const brief = this.run.brief(step);
-    const asks = step.md !== undefined;
-    const { before, after } = this.run.state(place);
+    const asks = this.asks(step);
+    const talks = this.talks(place, step);
     const parts: Node[] = [];
-    if ((asks || this.run.text(step.k).includes("agent")) && brief.i) parts.push(bubble("system", "instructions", long(brief.i, "text")));
-    const fields = [...after.keys()].filter((name) => holdsMessages(after.get(name)) || holdsMessages(step.ad?.[name]));
-    for (const name of [...new Set([...fields, ...Object.keys(step.ad ?? {}).filter((n) => holdsMessages(step.ad![n]))])]) {
-      const reads = brief.r?.includes(name) ?? false;
-      const writes = step.wr?.[name] !== undefined || step.ad?.[name] !== undefined;
-      if (!reads && !writes) continue;
-      const old = step.p === undefined ? this.begun(before, name) : this.run.list(step.p, name);
-      const now = this.run.list(place, name);
-      const kept = Math.max(0, now.items.length - (now.items.length + now.before - (old.items.length + old.before)));
-      const [was, is] = [asMessages(now.items.slice(0, kept)) ?? [], asMessages(now.items.slice(kept)) ?? []];
-      if (fields.length > 1) parts.push(make("div", { class: "name" }, visible(name)));
-      parts.push(conversation(was, now.before, is));
+    if (step.sn !== undefined) parts.push(...this.requests(place, step.sn), ...this.answer(step, talks));
+    else {
+      if (brief.i && (asks || this.run.text(step.k).includes("agent"))) {
+        parts.push(bubble("system", "instructions", long(brief.i, "text")));
+      }
+      parts.push(...talks.map((talk) => conversation(talk.was, talk.before, talk.is)));
+      if (asks && talks.length === 0) parts.push(...this.exchange(place, step));
     }
     if (parts.length === 0) return [];
-    const title = asks ? "Conversation with the model" : parts.length === 1 && brief.i ? "Instructions" : "Messages";
+    const title = asks ? "Conversation with the model" : talks.length ? "Messages" : "Instructions";
     return [make("h3", {}, title), ...parts];
   }
 
-  private begun(before: Map<string, string>, name: string): { items: unknown[]; before: number } {
-    const known = read(before.get(name) ?? "[]");
-    return { items: Array.isArray(known?.value) ? known!.value : [], before: known?.before ?? 0 };
+  private asks(step: RawStep): boolean {
+    return step.md !== undefined || step.sn !== undefined;
+  }
+
+  /** The fields of messages that a step read or wrote, with what was new in it. */
+  private talks(place: number, step: RawStep): Talk[] {
+    const { after } = this.run.state(place);
+    const reads = this.run.brief(step).r ?? [];
+    const names = [...new Set([...after.keys(), ...Object.keys(step.ad ?? {})])];
+    return names
+      .filter((name) => reads.includes(name) || step.wr?.[name] !== undefined || step.ad?.[name] !== undefined)
+      .filter((name) => holdsMessages(after.get(name)) || holdsMessages(step.ad?.[name]))
+      .map((name) => {
+        const [old, now] = [this.run.begun(place, name), this.run.list(place, name)];
+        const added = now.items.length + now.before - old.items.length - old.before;
+        const kept = Math.max(0, now.items.length - Math.max(0, added));
+        const [was, is] = [now.items.slice(0, kept), now.items.slice(kept)].map((items) => asMessages(items) ?? []);
+        return { was: was!, before: now.before, is: is! };
+      });
+  }
+
+  /** The requests as they were sent. */
+  private requests(place: number, sent: Sent[]): Node[] {
+    return sent.flatMap((one, number) => {
+      const request = requestOf(this.run, place, one);
+      const parts: Node[] = [];
+      if (sent.length > 1) parts.push(make("p", { class: "muted" }, `request ${number + 1} of ${sent.length}, to ${request.model}`));
+      if (request.instructions) parts.push(bubble("system", "instructions", long(request.instructions, "text")));
+      parts.push(conversation(request.messages, request.before, []));
+      const names = request.rest.map(([name]) => name.replace("_", " ")).join(", ");
+      if (names) parts.push(opening([`sent with it: ${names}`], () => [shown(Object.fromEntries(request.rest))]));
+      return parts;
+    });
+  }
+
+  /** What an agent that keeps no messages was given, and what its model made of that. */
+  private exchange(place: number, step: RawStep): Node[] {
+    const { before } = this.run.state(place);
+    const read = (this.run.brief(step).r ?? []).flatMap((name): [string, string][] => (before.has(name) ? [[name, before.get(name)!]] : []));
+    return [...(read.length ? [bubble("user", "read", ...this.fields(read, -1))] : []), ...this.answer(step, [])];
+  }
+
+  private answer(step: RawStep, talks: Talk[]): Node[] {
+    const said = talks.flatMap((talk) => talk.is).filter((message) => message.role === "assistant");
+    if (said.length) return [rule("answer"), conversation([], 0, said)];
+    const wrote = Object.entries({ ...step.wr, ...step.ad }).filter(([, text]) => !EMPTY.has(text));
+    return wrote.length ? [bubble("assistant", "answer", ...this.fields(wrote, -1))] : [];
   }
 
   /** The fields that it read, with the values it saw. */
   private given(place: number, step: RawStep): Node[] {
-    if (!this.run.data.states || step.w === "arrival" || step.q) return [];
+    if (!this.run.data.states || step.w === "arrival" || step.q || this.asks(step)) return [];
     const { before } = this.run.state(place);
     const told = (name: string) => holdsMessages(before.get(name)) || holdsMessages(step.ad?.[name]) || holdsMessages(step.wr?.[name]);
     const names = (this.run.brief(step).r ?? []).filter((name) => before.has(name) && !told(name));
