@@ -12,7 +12,8 @@ from graphrt.errors import TraceInvalid
 from graphrt.events import VisitStarted
 from graphrt.replay import states
 from graphrt.trace import Trace
-from graphrt_viz.chronicle import Chronicle, Step, chronicle_of
+from graphrt_viz.chronicle import chronicle_of
+from graphrt_viz.steps import Chronicle, Step
 from graphrt_viz.values import shown_value
 from tests.viz.runs import SUPPORT, trace_of
 from tests.viz.test_overlay import BRANCHED, COMPLETED

@@ -9,8 +9,7 @@ The state is what replay folds from the trace; nothing here decides anything ane
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 from graphrt import events as ev
 from graphrt import inputs as inp
@@ -21,8 +20,10 @@ from graphrt_viz import story
 from graphrt_viz.course import Course, counterpart
 from graphrt_viz.extract import edge_of, start_of, step_into, tools_of
 from graphrt_viz.overlay import picture_of_run
+from graphrt_viz.step_states import StepStates
+from graphrt_viz.steps import Brief, Chronicle, Exit, Step
 from graphrt_viz.tally import took_so_far
-from graphrt_viz.values import LONG_VALUE, plain_value, shown_value
+from graphrt_viz.values import LONG_VALUE
 from graphrt_viz.verdicts import error_text, reason_text, values_text
 from graphrt_viz.wording import shorten
 
@@ -30,131 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from graphrt.account import Account, VisitAccount
-    from graphrt.fields import Field
     from graphrt.graph import Edge, Graph, Node
-    from graphrt.stepper import Stepper
     from graphrt.trace import Record, Trace
     from graphrt_viz.extract import Opened
-    from graphrt_viz.picture import NodeKind, Picture, Status
-
-_LARGE_VALUE: Final = 100_000
-"""Characters of a value of the state that are kept, until all together are as many as …"""
-_LARGE_RUN: Final = 4_000_000
-"""… these; then `LONG_VALUE` of each are."""
-What: TypeAlias = Literal["attempt", "visit", "arrival"]
-
-
-@dataclass(frozen=True, slots=True)
-class Exit:
-    """An edge that was considered when a visit was left."""
-
-    edge: int | None
-    """Its place among the edges of the picture; None if it is not drawn."""
-    target: str
-    condition: str
-    result: str
-    """`taken`, `false`, `used up`, `not tried`, `other answer`."""
-    reason: str
-    """The values that decided, or why it was not tried."""
-
-
-@dataclass(frozen=True, slots=True)
-class Brief:
-    """What the definition says of a node: what its work is made from."""
-
-    reads: tuple[str, ...] = ()
-    doc: str = ""
-    instructions: str = ""
-    """Of an agent, and of the nodes inside it that ask its model."""
-    tools: tuple[str, ...] = ()
-
-
-_NO_BRIEF: Final = Brief()
-
-
-@dataclass(slots=True)
-class Step:
-    """One step of a run. Times are seconds since the run began."""
-
-    label: str
-    """What people call it; unique in the run."""
-    what: What
-    visit: str
-    """Id of the visit; of an arrival, the visit that arrives."""
-    ident: str
-    """Id of its node, as in a picture in which every graph is opened."""
-    shown: str
-    """Id of the node or frame of the picture that stands for it."""
-    name: str
-    kind: NodeKind
-    started: float
-    ended: float | None = None
-    attempt: int = 1
-    attempts: int = 0
-    """How many attempts the visit had in all."""
-    status: Status = "running"
-    retried: bool = False
-    """A failed attempt after which another was made."""
-    busy_s: float | None = None
-    took_s: float = 0.0
-    """What its visit took, all attempts of it together, as far as it got."""
-    outcome: str | None = None
-    error: str | None = None
-    """What went wrong; of a step that went well, what the model was told of a call that did not."""
-    tokens: int | None = None
-    cost_usd: float | None = None
-    model: str | None = None
-    marks: tuple[str, ...] = ()
-    """What happened besides, such as a cache hit."""
-    item: str = ""
-    brief: Brief = _NO_BRIEF
-    question: str = ""
-    answers: tuple[str, ...] = ()
-    """What can be answered."""
-    asked: dict[str, str] = field(default_factory=dict[str, str])
-    """The fields that the question showed, with their values."""
-    by: str = ""
-    """Who answered."""
-    via: tuple[int, ...] = ()
-    """The edges of the picture that were crossed to it, by their places."""
-    exits: tuple[Exit, ...] = ()
-    definition: str = ""
-    """Digest of the definition that it ran under; empty if the run had only one."""
-    causes: tuple[int, ...] = ()
-    """Places of the steps it follows from."""
-    base: int | None = None
-    """Place of the step whose state it began with; None for the first of a graph."""
-    entered: dict[str, str] = field(default_factory=dict[str, str])
-    """Fields that differ from the state after `base`, with their values: what edges set and joins merged."""
-    wrote: dict[str, str] = field(default_factory=dict[str, str])
-    """Fields that it changed, with their values after it."""
-    added: dict[str, str] = field(default_factory=dict[str, str])
-    """Of these, what was handed to the reducer of the field."""
-
-    @property
-    def lane(self) -> str:
-        """The branch that it is on: its visit's id without the last number."""
-        outer, slash, own = self.visit.rpartition("/")
-        return outer + slash + own.rpartition(".")[0]
-
-
-@dataclass(frozen=True, slots=True)
-class Chronicle:
-    """A run, in the order in which it happened."""
-
-    picture: Picture
-    """The run on its definition."""
-    run: str
-    flow: str
-    status: str
-    began: float
-    """Seconds since the epoch."""
-    lasted: float
-    """Seconds until the last record."""
-    steps: tuple[Step, ...]
-    error: str | None = None
-    has_states: bool = True
-    """Whether the states are known: not for a trace that cannot be folded, such as a cut one."""
+    from graphrt_viz.picture import NodeKind, Picture
 
 
 def chronicle_of(trace: Trace, *, opened: Opened = None, live: bool | None = None) -> Chronicle:
@@ -184,7 +64,7 @@ def chronicle_of(trace: Trace, *, opened: Opened = None, live: bool | None = Non
             except (GraphrtError, LookupError, StopIteration):
                 has_states = False
             else:
-                writer.look(record, stepper)
+                writer.states.look(record, stepper)
     writer.close(live=live)
     error = error_text(told.error) if told.error is not None else None
     return Chronicle(
@@ -213,15 +93,12 @@ class _Writer:
         """Edges crossed whose visit has not begun: by the visit left and the name of the node led to."""
         self.waiting: dict[str, list[int]] = {}
         """Arrivals at a join that has not fired, by the path of the join."""
-        self.seen: dict[str, dict[str, Any]] = {}
-        """The state that each visit began with."""
         self.shown = {n.id for n in picture.nodes} | {c.id for c in picture.clusters}
         self.edges = _edge_places(picture)
         self.conditions: dict[tuple[str, str, int], str] = {}
         self.briefs: dict[tuple[str, str], Brief] = {}
         """By the digest of the definition and the id of the node."""
-        self.kept = 0
-        """Characters of all values so far."""
+        self.states = StepStates(told, self.steps, self.latest)
 
     # -- places -------------------------------------------------------------------------------------------------------
 
@@ -338,7 +215,7 @@ class _Writer:
             visit.name,
             _kind(visit.node),
             self.at,
-            item=self.valued(event.item) if event.item is not None else "",
+            item=self.states.valued(event.item) if event.item is not None else "",
             brief=self.brief(visit, ident),
             via=via,
             definition=self.definition,
@@ -398,7 +275,7 @@ class _Writer:
             step = self.next_of(event.visit, self.told.visits[event.visit].asked)
         step.status, step.question, step.answers = "waiting", event.question, event.answers
         shown = self.told.visits[event.visit].reads
-        step.asked = {name: self.valued(value) for name, value in shown.items()}
+        step.asked = {name: self.states.valued(value) for name, value in shown.items()}
 
     def attempt_retried(self, event: ev.AttemptRetried) -> None:
         self.step_of(event.visit).retried = True
@@ -408,7 +285,7 @@ class _Writer:
         step.status, step.outcome, step.ended = "good", event.outcome, self.at
         if (refused := self.told.visits[event.visit].refused) is not None:
             step.error = f"told the model: {shorten(refused.trouble, LONG_VALUE)}"
-        self.wrote(event.visit, step)
+        self.states.wrote(event.visit, step)
 
     def visit_failed(self, event: ev.VisitFailed) -> None:
         step = self.step_of(event.visit)
@@ -421,11 +298,7 @@ class _Writer:
     def routed(self, event: ev.Routed) -> None:
         step = self.step_of(event.visit)
         visit = self.told.visits[event.visit]
-        drawn = self.told.graph
-        for name in visit.path[:-1]:
-            inside = drawn.by_name[name].graph
-            assert inside is not None, "a visit below another stands in a node with a graph inside"
-            drawn = inside
+        drawn = self.told.graph_around(visit)
         graph = self.course.graph_at(visit.path[:-1], drawn)
         tried = {v.edge: v for v in event.verdicts}
         numbered = {x.edge.index: x.step for x in visit.routed}
@@ -485,76 +358,6 @@ class _Writer:
         )
         self.waiting.setdefault(f"{outer}/{target.name}", []).append(len(self.steps))
         self.steps.append(arrival)
-
-    def valued(self, value: object) -> str:
-        """Return a value as text: whole, as long as the run is not too large for that."""
-        text = shown_value(value, _LARGE_VALUE if self.kept < _LARGE_RUN else LONG_VALUE)
-        self.kept += len(text)
-        return text
-
-    # -- states -------------------------------------------------------------------------------------------------------
-
-    def look(self, record: Record, stepper: Stepper) -> None:
-        """Note the states that the visits begun in this record see."""
-        live = stepper.visits
-        begun = [e.visit for e in record.events if isinstance(e, ev.VisitStarted)]
-        for visit in begun:
-            if visit in live:
-                self.entered(visit, dict(stepper.state_at(visit)))
-        if begun and stepper.state is not None and begun[-1] not in self.seen and "/" not in begun[-1]:
-            self.entered(begun[-1], dict(stepper.state))
-
-    def entered(self, visit: str, state: dict[str, Any]) -> None:
-        """Note what a visit sees. A join before it that fired in no time shows what it merged."""
-        self.seen[visit] = state
-        step = self.step_of(visit)
-        causes = self.told.visits[visit].causes
-        if len(causes) == 1 and causes[0] not in self.seen and step.base is not None:
-            before = self.steps[step.base]
-            if before.kind == "join":
-                self.seen[causes[0]] = state
-                self.compare(before, state, merged=True)
-        self.compare(step, state, merged=len(causes) > 1)
-
-    def compare(self, step: Step, state: Mapping[str, Any], *, merged: bool) -> None:
-        """Note in which fields the state that a step begins with differs from the one before it."""
-        base = self.steps[step.base] if step.base is not None else None
-        before = self.seen.get(base.visit) if base is not None else None
-        if base is None or before is None:
-            step.base, before, writes = None, {}, {}
-        else:
-            writes = self.told.visits[base.visit].writes if base.status == "good" else {}
-        fields = self.fields(step.visit)
-        for name, value in state.items():
-            if name in writes and base is not None:
-                known = fields.get(name)
-                if (known is not None and known.reducer is not None and not merged) or plain_value(value) == writes[
-                    name
-                ]:
-                    base.wrote[name] = self.valued(value)
-                else:
-                    step.entered[name] = self.valued(value)
-            elif name not in before or (before[name] is not value and before[name] != value):
-                step.entered[name] = self.valued(value)
-
-    def wrote(self, visit: str, step: Step) -> None:
-        """Note what a visit wrote: values as they are, or what a reducer was handed."""
-        fields = self.fields(visit)
-        for name, value in self.told.visits[visit].writes.items():
-            known = fields.get(name)
-            if known is not None and known.reducer is not None:
-                step.added[name] = self.valued(value)
-            else:
-                step.wrote[name] = self.valued(value)
-
-    def fields(self, visit: str) -> dict[str, Field]:
-        graph: Graph = self.told.graph
-        known = self.told.visits.get(visit)
-        for name in known.path[:-1] if known is not None else ():
-            inside = graph.by_name[name].graph
-            assert inside is not None, "a visit below another stands in a node with a graph inside"
-            graph = inside
-        return graph.field
 
     def close(self, *, live: bool | None) -> None:
         """Finish what was open when the records end."""

@@ -14,7 +14,7 @@ from graphrt_viz.wording import visible
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
-    from graphrt_viz.chronicle import Brief, Chronicle, Step
+    from graphrt_viz.steps import Brief, Chronicle, Step
 
 _MOST_DATA: Final = 3_000_000
 """Characters of steps, beyond which values of the state are cut shorter."""

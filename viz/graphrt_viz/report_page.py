@@ -19,8 +19,8 @@ from graphrt_viz.wording import visible
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from graphrt_viz.chronicle import Chronicle
     from graphrt_viz.picture import Picture
+    from graphrt_viz.steps import Chronicle
     from graphrt_viz.theme import Theme
 
 

@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from graphrt_viz.chronicle import Chronicle
     from graphrt_viz.exporters.dot import Direction
     from graphrt_viz.looks import Room
     from graphrt_viz.picture import Picture
+    from graphrt_viz.steps import Chronicle
     from graphrt_viz.theme import Theme
 
 

@@ -24,10 +24,10 @@ from graphrt_viz.views.unrolled import unrolled
 from graphrt_viz.wording import lines_visible
 
 if TYPE_CHECKING:
-    from graphrt_viz.chronicle import Chronicle
     from graphrt_viz.exporters.dot import Direction
     from graphrt_viz.looks import Room
     from graphrt_viz.picture import Picture
+    from graphrt_viz.steps import Chronicle
     from graphrt_viz.theme import Theme
     from graphrt_viz.views.difference import RunsCompared
 

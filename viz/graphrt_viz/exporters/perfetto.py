@@ -13,7 +13,7 @@ from graphrt_viz.views.timeline import timeline_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from graphrt_viz.chronicle import Chronicle, Step
+    from graphrt_viz.steps import Chronicle, Step
     from graphrt_viz.theme import Theme
 
 

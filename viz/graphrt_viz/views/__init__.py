@@ -16,8 +16,8 @@ from graphrt_viz.views.unrolled import unrolled
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from graphrt_viz.chronicle import Chronicle
     from graphrt_viz.picture import Picture
+    from graphrt_viz.steps import Chronicle
     from graphrt_viz.theme import Theme
 
 Write: TypeAlias = "Callable[[Chronicle, Theme], str | bytes]"

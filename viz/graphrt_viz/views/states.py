@@ -12,7 +12,7 @@ from graphrt_viz.wording import duration, shorten, visible
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from graphrt_viz.chronicle import Chronicle, Step
+    from graphrt_viz.steps import Chronicle, Step
     from graphrt_viz.theme import Theme
 
 _LONG: Final = 200

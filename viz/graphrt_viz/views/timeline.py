@@ -21,7 +21,7 @@ from graphrt_viz.wording import count, duration, shorten, visible
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from graphrt_viz.chronicle import Chronicle, Step
+    from graphrt_viz.steps import Chronicle, Step
     from graphrt_viz.theme import Theme
 
 MOST_LANES: Final = 40

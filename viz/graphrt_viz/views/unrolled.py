@@ -16,7 +16,7 @@ from graphrt_viz.wording import plural, shorten
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from graphrt_viz.chronicle import Chronicle, Step
+    from graphrt_viz.steps import Chronicle, Step
 
 MOST_VISITS: Final = 500
 """Of a longer run the first so many are drawn: more than a reader follows, and a layout takes long."""
