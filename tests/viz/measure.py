@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from math import hypot
 from typing import Any
 
 from graphrt_viz import metrics
@@ -31,6 +32,13 @@ class Box:
         w = min(self.x1, other.x1) - max(self.x0, other.x0)
         h = min(self.y1, other.y1) - max(self.y0, other.y0)
         return max(0.0, min(w, h))
+
+    def distance(self, way: list[tuple[float, float]]) -> float:
+        """Return how far the nearest of some points is from the box; 0 if one is inside."""
+        return min(
+            (hypot(max(self.x0 - x, 0, x - self.x1), max(self.y0 - y, 0, y - self.y1)) for x, y in way),
+            default=0.0,
+        )
 
 
 @dataclass(frozen=True)
@@ -71,6 +79,18 @@ class Measured:
                 inside = (box.x0 + margin, box.x1 - margin, box.y0 + margin, box.y1 - margin)
                 if any(inside[0] < x < inside[1] and inside[2] < y < inside[3] for x, y in way):
                     found.append((key, box.key))
+        return found
+
+    def misleading_labels(self, margin: float = 2.0) -> list[tuple[str, str]]:
+        """Return each pair of a label and an edge that it lies nearer to than to its own, by more than `margin`."""
+        found: list[tuple[str, str]] = []
+        for box in self.labels:
+            own = box.distance(self.ways.get(box.key, []))
+            found += [
+                (box.key, key)
+                for key, way in self.ways.items()
+                if key != box.key and own > margin and box.distance(way) < own - margin
+            ]
         return found
 
 

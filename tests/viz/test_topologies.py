@@ -12,6 +12,7 @@ import pytest
 
 from graphrt_viz import digest_in, render
 from graphrt_viz.exporters import dot, mermaid
+from graphrt_viz.exporters.dot import MANY
 from graphrt_viz.layout import run_dot
 from graphrt_viz.theme import LIGHT
 from graphrt_viz.wording import visible
@@ -39,6 +40,12 @@ def test_nothing_lies_on_anything_else(name: str, direction: dot.Direction) -> N
     assert found.overlaps() == []
     assert found.loose_texts() == []
     assert len(found.crossed_labels()) <= MOST_CROSSED_LABELS
+
+
+@pytest.mark.parametrize("name", [n for n in ALL_TOPOLOGIES if len(topology(n).nodes) <= MANY])
+def test_a_label_stands_at_its_own_edge(name: str) -> None:
+    """None lies nearer to another edge than to the one that it is about, or somebody reads it at the wrong one."""
+    assert measured(topology(name)).misleading_labels() == []
 
 
 def _ends(text: str, program: str | None, nodes: int) -> tuple[set[str], dict[str, tuple[str, str]]]:

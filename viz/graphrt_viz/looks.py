@@ -44,12 +44,18 @@ _STATES: Final[Mapping[str, str]] = {
     "cancelled": "CANCELLED",
     "lost": "CUT OFF",
 }
+_NARROW: Final = 16
+"""Characters of a name in a line where the shape grows faster than its label."""
 _NAME, _WIDE, _TOOLS, _TOOLS_A_ROW, _BADGES = 28, 34, 6, 3, 3
 _SUBTITLES: Final[Mapping[str, tuple[int, int]]] = {"router": (26, 1), "ask": (26, 2)}
 """Characters and lines of a subtitle in shapes that grow wide; elsewhere there is more room."""
 _STRIPE: Final = 6
 """Points of a stripe of the bar that stands for time in failed attempts."""
-_RIM: Final = 16
+_OWN: Final = 4
+_OTHERS: Final = 8
+"""Points between a label and the edge that it stands at the right of, and between it and others: it must be clear whose
+it is."""
+_RIM: Final = 10
 """Points between the label of an edge and the frame around it."""
 _CENTRED: Final = frozenset({"router", "ask"})
 BARS: Final = frozenset({"join", "fork"})
@@ -273,7 +279,7 @@ def _work_look(node: PNode, ctx: Context, attrs: Mapping[str, str], shade: Shade
     alarm = theme.bad.ink if mark is not None and mark.failed else shade.ink
     facts = story.brief(mark) if mark is not None else ""
     badges, word = _badges(node, theme), tag(node, run=ctx.run)
-    cells = [line(Span(text, 13, ink, bold=not ghost)) for text in wrap(node.name, _NAME, 2)]
+    cells = [line(Span(text, 13, ink, bold=not ghost)) for text in _name_lines(node)]
     if facts and node.tools:
         cells[-1] = line(*cells[-1].spans, Span("  " + facts, 10, shade.ink))
     elif facts:
@@ -297,6 +303,16 @@ def _work_look(node: PNode, ctx: Context, attrs: Mapping[str, str], shade: Shade
     rows.append(_tag_row(word, alarm, align))
     rows += [padded(c, top=1, bottom=1, align=align) for c in cells]
     return Look(attrs, stack(*rows, align=align), align)
+
+
+def _name_lines(node: PNode) -> tuple[str, ...]:
+    """Return the name of a node in lines; in a shape with pointed sides these are short, broken at `_` if need be."""
+    if node.kind not in _CENTRED or len(node.name) <= _NARROW:
+        return wrap(node.name, _NAME, 2)
+    place = node.name.rfind("_", 0, _NARROW) + 1
+    if " " in node.name or not place or len(node.name) - place > _NARROW:
+        return wrap(node.name, _NARROW if " " in node.name else _NAME, 2)
+    return tuple(line for part in (node.name[:place], node.name[place:]) for line in wrap(part, _NARROW, 1))
 
 
 @lru_cache(256)
@@ -439,7 +455,10 @@ def _flow_edge(index: int, edge: PEdge, source: PNode | None, ctx: Context) -> L
     rows = _condition(edge, theme.ink, theme.muted, mono_ink=theme.ink)
     if not rows:
         return Look(attrs)
-    return Look(attrs, padded(chip(stack(*rows), theme.retry if edge.retry else theme.line, theme.card), left=6))
+    return Look(
+        attrs,
+        padded(chip(stack(*rows), theme.retry if edge.retry else theme.line, theme.card), left=_OWN, right=_OTHERS),
+    )
 
 
 def _condition(edge: PEdge, ink: str, muted: str, *, mono_ink: str) -> list[Cell]:
@@ -504,7 +523,7 @@ def _run_edge(edge: PEdge, ctx: Context) -> Look:
         parts += [gap(5), badge(line(Span(number, 10, theme.on_path, bold=True)), colour)]
     if rows:
         parts += [gap(2 if parts else 5), chip(stack(*rows), colour, theme.card)]
-    return Look(attrs, row(*parts)) if parts else Look(attrs)
+    return Look(attrs, row(*parts, gap(_OTHERS))) if parts else Look(attrs)
 
 
 def _compared_edge(edge: PEdge, ctx: Context) -> Look:
@@ -518,7 +537,11 @@ def _compared_edge(edge: PEdge, ctx: Context) -> Look:
         attrs["style"] = "dashed"
     rows = _condition(edge, theme.ink, theme.muted, mono_ink=theme.ink)
     rows += [line(Span(text, 9, theme.ink, bold=True)) for note in story.compared(edge) for text in wrap(note, 44, 3)]
-    return Look(attrs, padded(chip(stack(*rows), shade.stroke, theme.card), left=6)) if rows else Look(attrs)
+    return (
+        Look(attrs, padded(chip(stack(*rows), shade.stroke, theme.card), left=_OWN, right=_OTHERS))
+        if rows
+        else Look(attrs)
+    )
 
 
 def _ghost_edge(edge: PEdge, ctx: Context) -> Look:
@@ -532,7 +555,7 @@ def _ghost_edge(edge: PEdge, ctx: Context) -> Look:
         rows += [
             line(Span(text, 9, ink, italic=True)) for text in wrap(edge.mark.reason, _WIDE + 6, 3 if raised else 2)
         ]
-    return Look(attrs, padded(stack(*rows), left=6)) if rows else Look(attrs)
+    return Look(attrs, padded(stack(*rows), left=_OWN, right=_OTHERS)) if rows else Look(attrs)
 
 
 def _failure_loop(failures: tuple[Failure, ...], ctx: Context) -> Look:
@@ -550,7 +573,7 @@ def _failure_loop(failures: tuple[Failure, ...], ctx: Context) -> Look:
     notes = [line(Span(text, 9, theme.muted)) for text in wrap(what, 48, 2)]
     text = chip(stack(*error, *notes), theme.bad.stroke, theme.card)
     number = badge(line(Span(head, 10, theme.on_path, bold=True)), theme.bad.stroke)
-    return Look(attrs, row(gap(5), number, gap(2), text))
+    return Look(attrs, row(gap(5), number, gap(2), text, gap(_OTHERS)))
 
 
 # ---- the rest

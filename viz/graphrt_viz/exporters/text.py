@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import replace
 
 from graphrt_viz import story
+from graphrt_viz.looks import TAGS
 from graphrt_viz.outline import Outline
 from graphrt_viz.wording import shorten, visible
 
@@ -79,7 +80,7 @@ def _node(node: PNode, names: Mapping[str, str], picture: Picture) -> str:
     parts = [f"{_SIGNS[node.kind]} {names[node.id]}"]
     if node.kind != "start":
         parts.append(visible(node.tag).lower() if node.tag else _KINDS.get(node.kind, node.kind))
-    if node.subtitle:
+    if node.subtitle and (picture.shows == "flow" or node.kind not in TAGS):  # in a run, what became of it counts
         parts.append(shorten(node.subtitle, _MOST))
     if node.tools:
         parts.append("tools: " + ", ".join(_tool(name, node.mark) for name in node.tools))
