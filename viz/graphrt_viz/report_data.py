@@ -75,6 +75,7 @@ def _form(chronicle: Chronicle, apart: Sequence[tuple[str, int]], most: int) -> 
         "texts": texts.listed,
         "briefs": [_filled({"r": b.reads, "d": b.doc, "i": b.instructions, "t": b.tools}) for b in briefs.listed],
         "nodes": [(key, visible(name)) for key, _, name in nodes],
+        "starts": [(nodes[place[e.source]][0], i) for i, e in enumerate(picture.edges) if e.source.endswith("//")],
         "steps": steps,
         "unrolled": list(apart),
     }

@@ -72,6 +72,8 @@ export interface Data {
   kept?: Record<string, Json>;
   /** Key in the drawing (`n1`, `c1`) and name of each node and frame. */
   nodes: [key: string, name: string][];
+  /** Key of each dot at which a graph begins, and the edge that leaves it. */
+  starts: [key: string, edge: number][];
   steps: RawStep[];
   /** For each visit that is drawn unrolled: its key there, and its last step. */
   unrolled: [key: string, step: number][];
@@ -121,7 +123,8 @@ export class Run {
     data.steps.forEach((step, place) => {
       if (!this.visits.has(step.v)) this.visits.set(step.v, place);
       if (!this.reached.has(step.n)) this.reached.set(step.n, place);
-      for (const edge of step.via ?? []) if (!this.crossed.has(edge)) this.crossed.set(edge, place);
+      const crossed = [...(step.via ?? []), ...(step.lp === undefined ? [] : [step.lp])];
+      for (const edge of crossed) if (!this.crossed.has(edge)) this.crossed.set(edge, place);
     });
   }
 

@@ -239,7 +239,7 @@ export class Panel {
       const word = this.run.text(result);
       const row = make(
         "tr",
-        { class: word === "taken" ? "taken" : "refused" },
+        { class: word === "taken" ? "taken" : `refused ${word.replace(" ", "-")}` },
         make("td", { class: "result" }, word),
         make(
           "td",

@@ -24,8 +24,8 @@ export class Stage {
 
   constructor(readonly root: HTMLElement) {
     this.sheet = root.querySelector<HTMLElement>(".sheet")!;
-    for (const part of root.querySelectorAll("[data-k]")) {
-      const key = part.getAttribute("data-k")!;
+    for (const part of root.querySelectorAll("[data-k], [data-of]")) {
+      const key = (part.getAttribute("data-k") ?? part.getAttribute("data-of"))!;
       this.parts.set(key, [...(this.parts.get(key) ?? []), part]);
     }
     // The page itself says what the headline of a flow says, so the room for it is taken away.
@@ -210,12 +210,15 @@ export function markFlow(stage: Stage, run: Run, place: number): void {
   const key = (n: number) => run.data.nodes[n]?.[0] ?? "";
   for (const [n, first] of run.reached) if (first <= place) mark(key(n), "past");
   for (const [edge, first] of run.crossed) if (first <= place) mark(`e${edge + 1}`, "past");
+  for (const [dot, edge] of run.data.starts) if ((run.crossed.get(edge) ?? Infinity) <= place) mark(dot, "past");
   const step = run.step(place);
   for (const edge of step.via ?? []) mark(`e${edge + 1}`, "in");
   for (const [edge, , , result] of step.ex ?? []) {
     if (edge >= 0) mark(`e${edge + 1}`, run.text(result) === "taken" ? "out" : "refused");
   }
-  if (step.lp !== undefined) mark(`e${step.lp + 1}`, "loop");
+  for (const loop of [step.lp, ...(step.cs ?? []).map((cause) => run.step(cause)).filter((s) => s.v === step.v).map((s) => s.lp)]) {
+    if (loop !== undefined) mark(`e${loop + 1}`, "loop");
+  }
   mark(key(step.n), "now", run.wrong(step) ? "failing" : "well");
   stage.highlight(marks);
   stage.show(key(step.n));
