@@ -12,6 +12,7 @@ GRACE_SHARE: Final = 0.1
 GRACE_VISITS: Final = 10
 """The least number of further visits that it then has."""
 _BOUNDED: Final = ("visits", "active_s", "tokens", "cost_usd")
+_NONE: Final[frozenset[str]] = frozenset()
 
 
 class Totals:
@@ -46,14 +47,14 @@ class Meter:
     def __init__(self) -> None:
         self.totals = Totals()
         self._limits: Limits | None = None
-        self._graced: frozenset[str] = frozenset()
+        self._graced = _NONE
         self.bounds: tuple[tuple[str, float], ...] = ()
         """What the run may use, by name; empty if it has no limits."""
 
     def limit(self, limits: Limits | None) -> None:
         """Set the limits from here on; grace that was given under earlier ones ends."""
         self._limits = limits
-        self._graced = frozenset()
+        self._graced = _NONE
         self._reckon()
 
     def use(self, duration_s: float, usage: Usage | None) -> None:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from graphrt.account import EdgeAccount, verdict_text
 from graphrt.errors import GraphChanged, TraceInvalid, UseError
 from graphrt.events import (
     Routed,
@@ -224,6 +223,8 @@ def _lines(event: Event | None, nodes: dict[str, Node], graph: Graph) -> tuple[s
         return ()
     if not isinstance(event, Routed) or event.visit not in nodes:
         return (_show(event),)
+    from graphrt.account import EdgeAccount, verdict_text  # noqa: PLC0415 - slow to load, and for what differs only
+
     node = nodes[event.visit]
     inside = _inside(event.visit, nodes, graph)
     lines: list[str] = []

@@ -64,24 +64,37 @@ class Attempt(msgspec.Struct, eq=False):
     """Whether it ran out of time."""
 
 
+class _Crew:
+    """The tasks that perform attempts beside each other; many runs never have any."""
+
+    __slots__ = ("left", "manned", "manning", "queue", "tasks")
+
+    def __init__(self) -> None:
+        self.queue: deque[Attempt] = deque()
+        """Attempts that no task has taken yet."""
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.manning = False
+        """Whether `_man` will be called in the next turn of the loop."""
+        self.manned = 0
+        """How many tasks there were before the last ones were made."""
+        self.left = 0
+        """How many attempts may still begin in this turn."""
+
+
 class Attempts:
     """The attempts of one run."""
 
     __slots__ = (
         "_calls",
         "_clock",
-        "_left",
+        "_crew",
         "_loop",
-        "_manned",
-        "_manning",
         "_monotonic",
         "_policies",
-        "_queue",
         "_resources",
         "_run",
         "_stepper",
         "_subscribers",
-        "_tasks",
         "_unpriced",
         "_waiter",
         "ended",
@@ -122,15 +135,7 @@ class Attempts:
         self._calls = calls_of(stepper.graph)
         self._loop = asyncio.get_running_loop()
         self._waiter: asyncio.Future[None] | None = None
-        self._queue: deque[Attempt] = deque()
-        """Attempts that no task has taken yet."""
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._manning = False
-        """Whether `_man` will be called in the next turn of the loop."""
-        self._manned = 0
-        """How many tasks there were before the last ones were made."""
-        self._left = 0
-        """How many attempts may still begin in this turn."""
+        self._crew: _Crew | None = None
         self._unpriced = False
         """Whether it was told that the limit on cost cannot hold."""
 
@@ -138,38 +143,41 @@ class Attempts:
 
     def begin(self, commands: Sequence[StartAttempt]) -> None:
         """Perform attempts in tasks of their own; those that end stand in `ended`."""
-        live, queue = self.live, self._queue
+        if self._crew is None:
+            self._crew = _Crew()
+        crew = self._crew
+        live, queue = self.live, crew.queue
         for command in commands:
             live[command.visit] = attempt = Attempt(command)
             queue.append(attempt)
-        if not self._manning:
-            self._manned = len(self._tasks)
-            self._man()
+        if not crew.manning:
+            crew.manned = len(crew.tasks)
+            self._man(crew)
 
-    def _man(self) -> None:
+    def _man(self, crew: _Crew) -> None:
         """Make tasks for the attempts that have none: a few at first, then more, as it turns out that those wait."""
-        tasks, waiting = self._tasks, len(self._queue)
-        found_waiting = len(tasks) - self._manned
-        self._manned = len(tasks)
-        self._left = TURN
-        crew = min(_CREW * max(1, found_waiting), TURN, waiting)
-        for _ in range(crew):
-            tasks.add(self._loop.create_task(self._work()))  # it takes itself out when it ends
-        self._manning = waiting > crew  # the first of each is certain to be taken
-        if self._manning:
-            self._loop.call_soon(self._man)
+        tasks, waiting = crew.tasks, len(crew.queue)
+        found_waiting = len(tasks) - crew.manned
+        crew.manned = len(tasks)
+        crew.left = TURN
+        more = min(_CREW * max(1, found_waiting), TURN, waiting)
+        for _ in range(more):
+            tasks.add(self._loop.create_task(self._work(crew)))  # it takes itself out when it ends
+        crew.manning = waiting > more  # the first of each is certain to be taken
+        if crew.manning:
+            self._loop.call_soon(self._man, crew)
 
-    async def _work(self) -> None:
+    async def _work(self, crew: _Crew) -> None:
         """Take attempts as long as none of them waits and each finds this task as the first one did."""
         task = asyncio.current_task()
         assert task is not None, "this is called in a task"
-        queue, clean = self._queue, copy_context()
+        queue, clean = crew.queue, copy_context()
         seen = bool(self._subscribers.onlookers)
         try:
             while queue:
                 attempt = queue.popleft()
                 outcome = None
-                self._left -= 1
+                crew.left -= 1
                 try:
                     if not attempt.unwanted:
                         attempt.task = task
@@ -177,10 +185,10 @@ class Attempts:
                 finally:
                     self.ended.append((attempt, outcome))
                     self.wake()
-                if queue and (self._left <= 0 or task.cancelling() or copy_context() != clean):
+                if queue and (crew.left <= 0 or task.cancelling() or copy_context() != clean):
                     return
         finally:
-            self._tasks.discard(task)
+            crew.tasks.discard(task)
 
     def take_ended(self) -> Iterator[Input]:
         """Return how attempts ended that the run still wants to know of, one after another."""
@@ -227,14 +235,17 @@ class Attempts:
 
     def abandon(self) -> None:
         """Cancel all tasks, and wait for none: the process is to end."""
-        self._queue.clear()
-        for task in self._tasks:
-            task.cancel()
+        if self._crew is not None:
+            self._crew.queue.clear()
+            for task in self._crew.tasks:
+                task.cancel()
 
     async def stop(self) -> None:
         """Cancel what still runs and wait a little for it, so that no task is left behind."""
-        self._queue.clear()
-        tasks = [task for task in self._tasks if not task.done()]
+        if self._crew is None:
+            return
+        self._crew.queue.clear()
+        tasks = [task for task in self._crew.tasks if not task.done()]
         for attempt in self.live.values():
             if not attempt.unwanted and attempt.task is not None:
                 attempt.unwanted = True
