@@ -85,6 +85,8 @@ def times(totals: Totals) -> list[str]:
 
 def visit_status(visit: VisitAccount) -> Text:
     """Return how a visit ended or where it stands; of a router or an ask, with its answer."""
+    if any(edge.result == "raised" for edge in visit.routed):  # its work went well, and yet it failed
+        return status_text("failed", "a guard raised")
     if visit.status == "completed" and visit.outcome is not None:
         return status_text("completed", visit.outcome)
     if visit.refused is not None:

@@ -93,10 +93,11 @@ def test_the_node_around_a_failure_has_failed_too(program: Program) -> None:
 
 
 def test_a_guard_that_raises_is_told(program: Program) -> None:
-    """The progress says that the run failed there; `why` lists the edges with the one whose guard raised."""
+    """The progress and `show` say that the run failed there; `why` lists the edges with the one whose guard raised."""
     ran = run(program, "raising")
     assert ran.code == 1
     assert re.search(r"count +✗ failed  GuardError: the guard 'tags\[0\] == 1' of edge 2 of 'count'", ran.err)
+    assert "✗ a guard raised" in rows(program("show", "raising").out)["0"]
     why = program("why", "raising").out
     table = [re.split(r"  +", row.strip()) for row in why.splitlines() if re.match(r"  \d  →", row)]
     assert table == [

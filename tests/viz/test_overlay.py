@@ -158,8 +158,9 @@ def _ratio(n: int) -> Trace:
     """Return a run whose guard divides by `n`."""
     flow = Flow("ratio", _Numbers)
     look = flow.task(writes=flow.state.text, name="look")(_seen)
-    few, many = flow.end("few"), flow.end("many")
+    few, many, crowd = flow.end("few"), flow.end("many"), flow.end("crowd")
     flow.start(look)
+    flow.edge(look, crowd, when=flow.state.n > 1000)
     flow.edge(look, few, when=_is_small)
     flow.edge(look, many)
     return flow.run_sync(_Numbers(n=n)).trace
@@ -187,7 +188,8 @@ def test_a_guard_that_raised_is_told_at_its_edge_and_its_node() -> None:
     assert mark.error.endswith("raised ZeroDivisionError: division by zero")
     raised = _edge(picture, "look", "few")
     assert raised == EdgeMark(reason="raised ZeroDivisionError: division by zero", raised=True)
-    assert _edge(picture, "look", "many") == EdgeMark(reason="not tried: rule 1 raised")
+    assert _edge(picture, "look", "many") == EdgeMark(reason="not tried: rule 2 raised")
+    assert _edge(picture, "look", "crowd") == EdgeMark(reason="no match")
     index = next(i for i, e in enumerate(picture.edges) if e.target == "few")
     assert looks.edge_look(index, picture.edges[index], looks.Context(LIGHT, "run")).attrs["color"] == LIGHT.bad.stroke
     assert _edge(picture_of_run(_ratio(2)), "look", "few") == EdgeMark(1, ("2",), "n = 2")

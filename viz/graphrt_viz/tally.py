@@ -340,8 +340,10 @@ def _raised(tally: Tally, error: ErrorInfo) -> None:
     for edge, known, _ in _leaving(tally, visit):
         if edge.index == at:
             known.reason, known.raised = f"raised {shorten(said, 2 * LONG_VALUE)}", True
-        elif edge.index > at and edge.on_error is None and edge.on in {None, visit.outcome}:
-            known.reason, known.raised = f"not tried: rule {at + 1} raised", False
+        elif edge.on_error is None and edge.on in {None, visit.outcome}:
+            behind = edge.index > at
+            known.reason = f"not tried: rule {at + 1} raised" if behind else "tried" if visit.node.fork else "no match"
+            known.raised = False
         else:
             continue
         known.reasons["raised"] = known.reasons.get("raised", 0) + 1
