@@ -42,6 +42,7 @@ class Joins:
 
     def __init__(self, graph: Graph) -> None:
         nodes = graph.nodes
+        prior = openers.prior_of(nodes) if any(n.kind == "join" for n in nodes) else []
         self.openers: dict[int, tuple[Node | None, frozenset[int]]] = {}
         """Opener: its closing join, and the indices of its edges that lead there."""
         self.before: dict[int, int] = {}
@@ -53,13 +54,13 @@ class Joins:
                 continue
             if n.opener is None:
                 self.whole = True
-                self.before[n.index] = openers.before_join(nodes, n)
+                self.before[n.index] = openers.before_join(nodes, prior, n)
             elif n.closes:
-                leads = frozenset(e.index for e in openers.leading(nodes, n.opener, n.index))
+                leads = frozenset(e.index for e in openers.leading(nodes, prior, n.opener, n.index))
                 self.openers[n.opener] = (n, leads)
             else:
                 self.openers.setdefault(n.opener, (None, frozenset()))
-                self.before[n.index] = openers.before_join(nodes, n)
+                self.before[n.index] = openers.before_join(nodes, prior, n)
         self.masked = frozenset(n.opener for n in nodes if n.kind == "join" and n.opener is not None and not n.closes)
         self.splits = tuple(n.splits for n in nodes)
         self.counts = any(n.wait is not None for n in nodes)

@@ -49,6 +49,15 @@ def _beyond(adjacent: Reach, start: int, without: Collection[int] = _NONE) -> se
     return found
 
 
+def prior_of(nodes: Sequence[Node]) -> Reach:
+    """Return for each node those from which an edge leads to it, once for each edge."""
+    prior: Reach = [[] for _ in nodes]
+    for n in nodes:
+        for e in n.edges:
+            prior[e.target].append(n.index)
+    return prior
+
+
 class Shape:
     """The graph as adjacency lists, with dominators computed when first needed."""
 
@@ -56,10 +65,7 @@ class Shape:
         self.nodes = nodes
         self.start = start
         self.after: Reach = [[e.target for e in n.edges] for n in nodes]
-        self.prior: Reach = [[] for _ in nodes]
-        for n in nodes:
-            for e in n.edges:
-                self.prior[e.target].append(n.index)
+        self.prior: Reach = prior_of(nodes)
         self._up: dict[int, int] | None = None
 
     def up(self, index: int) -> int | None:
@@ -82,14 +88,20 @@ class Shape:
 
     def depth_order(self, indices: Iterable[int]) -> list[int]:
         """Return nodes so that those above (in the dominator tree) come first."""
+        depth = {self.start: 0}
 
-        def depth(index: int) -> int:
-            count, at = 0, self.up(index)
-            while at is not None:
-                count, at = count + 1, self.up(at)
-            return count
+        def known(index: int) -> int:
+            way: list[int] = []
+            at: int | None = index
+            while at is not None and at not in depth:
+                way.append(at)
+                at = self.up(at)
+            above = depth[at] if at is not None else -1
+            for below, each in enumerate(reversed(way), 1):
+                depth[each] = above + below
+            return depth[index]
 
-        return sorted(indices, key=lambda i: (depth(i), i))
+        return sorted(indices, key=lambda i: (known(i), i))
 
 
 def _opener(shape: Shape, join: int, openers: dict[int, int | None]) -> int | None:
@@ -145,17 +157,13 @@ def _closing(shape: Shape, opener: int, joins: list[int]) -> int | None:
     return None
 
 
-def leading(nodes: Sequence[Node], opener: int, closing: int) -> tuple[Edge, ...]:
+def leading(nodes: Sequence[Node], prior: Reach, opener: int, closing: int) -> tuple[Edge, ...]:
     """Return the edges of an opener from which its closing join can be reached without passing the opener again."""
-    prior: Reach = [[] for _ in nodes]
-    for n in nodes:
-        for e in n.edges:
-            prior[e.target].append(n.index)
     before = reached(prior, [closing], {opener})
     return tuple(e for e in nodes[opener].edges if e.target in before)
 
 
-def before_join(nodes: Sequence[Node], join: Node) -> int:
+def before_join(nodes: Sequence[Node], prior: Reach, join: Node) -> int:
     """Return, as a bit mask of node indices, the nodes from which a live line can still reach a partial join.
 
     Paths pass neither the join's opener nor the join that closes that opener.
@@ -164,10 +172,6 @@ def before_join(nodes: Sequence[Node], join: Node) -> int:
     if join.opener is not None:
         without = {join.opener} | {n.index for n in nodes if n.closes and n.opener == join.opener}
     without.discard(join.index)
-    prior: Reach = [[] for _ in nodes]
-    for n in nodes:
-        for e in n.edges:
-            prior[e.target].append(n.index)
     mask = 0
     for i in _beyond(prior, join.index, without):
         mask |= 1 << i
@@ -187,6 +191,9 @@ class _Refusals:
         self.gathered = {j for js in joins.values() for j in js}
         """Joins that have an opener."""
         self.cyclic = _in_cycles(shape)
+        self._opened_by = {c: o for o, c in closing.items()}
+        self._around: dict[int, tuple[int, ...]] = {shape.start: ()}
+        self._behind: dict[int, set[int]] = {}
 
     def check(self, f: int) -> None:
         """Refuse branches of `f` that lead back to it, and joins of it that an inner fork may reach again."""
@@ -236,26 +243,57 @@ class _Refusals:
 
     def _inside(self, f: int) -> set[int]:
         """Return what branches of `f` can visit before they are gathered."""
-        shape = self.shape
         cut = {self.closing[f]} - {f} if f in self.closing else set[int]()
-        for h, c in self.closing.items():
-            if f not in {h, c} and shape.dominates(h, f) and f not in _beyond(shape.after, c, {h}):
-                cut.add(c)
-        return reached(shape.after, [e.target for e in self._branching(f)], cut)
+        for h in self._openers_around(f):
+            if self.closing[h] != f and f not in self._beyond_closing(h):
+                cut.add(self.closing[h])
+        return reached(self.shape.after, [e.target for e in self._branching(f)], cut)
+
+    def _openers_around(self, f: int) -> tuple[int, ...]:
+        """Return the openers that dominate `f`, without those whose closing join does so too: `f` lies behind these.
+
+        Known for a node from what is known for its dominator, so a row of scopes costs no more than its length.
+        """
+        way: list[int] = []
+        at = f
+        while at not in self._around:
+            way.append(at)
+            above = self.shape.up(at)
+            assert above is not None, "every node can be reached from the start"
+            at = above
+        around = self._around[at]
+        for each in reversed(way):
+            closed = self._opened_by.get(at)
+            around = tuple(h for h in around if h != closed)
+            if at in self.closing:
+                around += (at,)
+            self._around[each] = around
+            at = each
+        return around
+
+    def _beyond_closing(self, h: int) -> set[int]:
+        """Return what lies behind the closing join of `h`, on paths that do not pass `h` again."""
+        if h not in self._behind:
+            self._behind[h] = _beyond(self.shape.after, self.closing[h], {h})
+        return self._behind[h]
 
     def _branching(self, f: int) -> list[Edge]:
         """Return the edges of `f` that start a branch; the others go on in its own line."""
         node = self.shape.nodes[f]
         if f in self.joins and f not in self.closing:
             return list(node.edges)
-        leads = {e.index for e in leading(self.shape.nodes, f, self.closing[f])} if f in self.closing else set[int]()
+        leads = (
+            {e.index for e in leading(self.shape.nodes, self.shape.prior, f, self.closing[f])}
+            if f in self.closing
+            else set[int]()
+        )
         return [e for e in node.edges if e.each or e.index in leads or (node.fork and e.on_error is None)]
 
     def _ambiguous(self, f: int, j: int, inside: set[int]) -> None:
         shape = self.shape
         several = any(e.each for e in shape.nodes[f].edges)
-        for h in shape.nodes:
-            if not h.splits or h.index == f or h.index not in inside or not (several or h.index in self.cyclic):
+        for h in (shape.nodes[i] for i in sorted(inside)):
+            if not h.splits or h.index == f or not (several or h.index in self.cyclic):
                 continue
             around = {c for o, c in self.closing.items() if c != j and o != f and shape.dominates(o, h.index)}
             if h.index not in around and j in _beyond(shape.after, h.index, around):

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from graphrt.checks.elements import is_model
-from graphrt.openers import leading
+from graphrt.openers import leading, prior_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -92,6 +92,7 @@ class _Bound:
         self.graph, self.items = graph, items
         self.what: What = what
         self.closing = {n.opener: n.index for n in graph.nodes if n.closes and n.opener is not None}
+        self.prior = prior_of(graph.nodes)
         self.loops: list[Loop] = []
         self.unbounded: list[str] = []
         self._weights: dict[int, float] = {}
@@ -149,7 +150,7 @@ class _Bound:
                 return [_Step(-1, self._branch(e, cut), None) for e in normal] + failed
             return [_Step(e.target, 0, e.at_most) for e in normal] + failed
         inner = cut | {closing}
-        leads = {e.index for e in leading(self.graph.nodes, node.index, closing)}
+        leads = {e.index for e in leading(self.graph.nodes, self.prior, node.index, closing)}
         if node.fork:
             return [_Step(closing, sum(self._branch(e, inner) for e in normal)), *failed]
         found: list[_Step] = []

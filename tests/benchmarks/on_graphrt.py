@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel
 
-from graphrt import Flow, append
+from graphrt import Flow, Node, append
 from graphrt.graph import Graph
 from graphrt.replay import fold, verify
 from graphrt.runtime import Delta, Result, run, stream
@@ -52,12 +53,30 @@ async def step(n: int) -> int:
     return n + 1
 
 
+async def nothing() -> None:
+    """Do nothing."""
+
+
 def chain_of(nodes: int) -> Flow[Count]:
     """Return nodes in a row."""
     flow = Flow("chain", Count)
     made = [flow.task(writes=flow.state.n, name=f"step{i}")(step) for i in range(nodes)]
     for one, two in itertools.pairwise(made):
         flow.edge(one, two)
+    return flow
+
+
+def forks_of(nodes: int) -> Flow[Count]:
+    """Return forks into two branches in a row, each with its join: four nodes for each of them."""
+    flow = Flow("forks", Count)
+    last: Node | None = None
+    for i in range(nodes // 4):
+        fork, one, two = (flow.task(name=f"{name}{i}")(nothing) for name in ("fork", "one", "two"))
+        if last is not None:
+            flow.edge(last, fork)
+        last = flow.join(f"join{i}")
+        flow.fork(fork, [one, two])
+        flow.edge([one, two], last)
     return flow
 
 
@@ -319,11 +338,12 @@ async def growth() -> m.Readings:
     async def folded() -> object:
         return (fold(trace, graph).state or {}).get("n")
 
-    async def define() -> int:
-        return len(chain_of(10_000).freeze().nodes)
+    async def define(flow_of: Callable[[int], Flow[Count]]) -> int:
+        return len(flow_of(10_000).freeze().nodes)
 
     found["fold 100000"] = await m.timed_once(folded, 1, wanted=100_000, scale=1e3)
-    found["freeze 10000"] = await m.timed_once(define, 1, wanted=10_000, scale=1e3)
+    found["freeze 10000"] = await m.timed_once(partial(define, chain_of), 1, wanted=10_000, scale=1e3)
+    found["freeze forks"] = await m.timed_once(partial(define, forks_of), 1, wanted=10_000, scale=1e3)
     return found
 
 

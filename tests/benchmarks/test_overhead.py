@@ -182,11 +182,12 @@ def test_folding_a_trace_costs_no_more_than_the_run() -> None:
     assert folding < 1.5 * running
 
 
-def test_freezing_costs_the_same_for_a_node_of_a_large_flow() -> None:
-    """The time of a node at definition does not depend on how many there are."""
+@pytest.mark.parametrize("flow_of", [on_graphrt.chain_of, on_graphrt.forks_of])
+def test_freezing_costs_the_same_for_a_node_of_a_large_flow(flow_of: Callable[[int], Flow[on_graphrt.Count]]) -> None:
+    """The time of a node at definition does not depend on how many there are, nor on forks and joins before it."""
 
     async def frozen(nodes: int) -> None:
-        on_graphrt.chain_of(nodes).freeze()
+        flow_of(nodes).freeze()
 
     few, many = least((partial(often, partial(frozen, 100), 5), 500), (partial(frozen, 3_000), 3_000), rounds=2)
     assert many < 2 * few
