@@ -7,6 +7,7 @@ still: a run of any length opens and moves alike.
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from rich.cells import cell_len
@@ -167,6 +168,8 @@ class Replay(App[None]):
         self.page: pages.Name = "step"
         self.interrupted = False
         self._pages = Pages(walk)
+        self._making = threading.Lock()
+        """Held while a page that takes time is made: such pages read the run with one reader."""
         self._asked = ""
         """What the line that is being typed is for: `g` or `/`."""
 
@@ -229,7 +232,8 @@ class Replay(App[None]):
 
     @work(thread=True)
     def _make(self, pane: Lines, name: pages.Name, step: Step, width: int) -> None:
-        rows = PAGES[name].lines(self.walk, step, width)
+        with self._making:
+            rows = PAGES[name].lines(self.walk, step, width)
         self.call_from_thread(self._made, pane, name, step, width, rows)
 
     def _made(self, pane: Lines, name: pages.Name, step: Step, width: int, rows: list[Text]) -> None:

@@ -310,25 +310,29 @@ def test_who_walks_through_a_run_sees_each_picture_as_if_it_were_the_only_one(tr
     """Forwards, backwards and by leaps: the picture after so many records is the one drawn from those alone."""
     every = range(len(trace.records) + 1)
     alone = [picture_of_run(trace, until=n) for n in every]
-    pictures = RunPictures(trace)
+    pictures = RunPictures(trace, apart=4)
     leaps = [n for k in every for n in (k, len(trace.records) - k)]
     for n in (*every, *reversed(every), *leaps):
         assert pictures.until(n) == alone[n]
-    assert pictures.whole(live=None) == picture_of_run(trace)
 
 
 def test_a_step_of_a_long_run_is_drawn_as_fast_as_of_a_short_one() -> None:
-    """Each picture counts the records since the one before, and going back draws some at once: not all of the run."""
+    """A step forwards counts the records in between; a leap back some, and steps back from there fewer: never all."""
+    trace = long_run(3_000)
+    last = len(trace.records)
+    assert last > 6_000
 
-    def counted(steps: int) -> int:
-        trace = long_run(steps)
-        last = len(trace.records)
-        with unittest.mock.patch("graphrt_viz.overlay.count_record", wraps=count_record) as counting:
-            pictures = RunPictures(trace)
-            pictures.until(last - 200)
+    with unittest.mock.patch("graphrt_viz.overlay.count_record", wraps=count_record) as counting:
+        pictures = RunPictures(trace)
+
+        def counted(until: int) -> int:
             counting.reset_mock()
-            for n in (*range(last - 200, last), *reversed(range(last - 40, last))):
-                pictures.until(n)
+            pictures.until(until)
             return counting.call_count
 
-    assert counted(300) == counted(3000) < 220
+        assert counted(last - 1) == last - 1
+        assert counted(last) == 1
+        assert counted(last - 500) <= 1_000
+        assert max(counted(last - 500 - back) for back in range(1, 50)) <= 50
+        assert counted(10) <= 10
+        assert counted(last - 700) <= 1_000

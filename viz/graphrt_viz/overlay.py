@@ -5,6 +5,7 @@ A trace alone is enough, no code of the flow is needed.
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
@@ -14,6 +15,7 @@ from graphrt.trace import graph_of
 from graphrt_viz.course import Course
 from graphrt_viz.extract import picture_of
 from graphrt_viz.picture import EdgeMark, NodeMark, ToolMark
+from graphrt_viz.rereading import APART, Rereading
 from graphrt_viz.tally import Tally, closed, count_record
 from graphrt_viz.wording import count, duration, money, plural
 
@@ -21,15 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from graphrt.account import Totals
-    from graphrt.trace import Trace
+    from graphrt.trace import Record, Trace
     from graphrt_viz.extract import Opened
     from graphrt_viz.picture import PEdge, Picture
     from graphrt_viz.tally import CountedVisit, EdgeTally, NodeTally
 
-_KEPT: Final = 256
-"""Pictures of a run as it was that are at hand …"""
-_KEPT_BEFORE: Final = 64
-"""… and so many before the present one are made with it when somebody goes backwards."""
 _MOST_FAILURES: Final = 20
 _MOST_MARKS: Final = 5
 """Kinds of things that happened besides which are kept for a node."""
@@ -53,63 +51,48 @@ def picture_of_run(
     Raises:
         KeyError, TypeError, ValueError: the trace does not hold the JSON form of a graph.
     """
-    drawn = RunPictures(trace, opened=opened)
-    if until is None:
-        return drawn.whole(live=live)
-    return drawn.until(until)
+    counted = _Counted(trace)
+    for record in trace.records[:until]:
+        counted.read(record)
+    bare = picture_of(counted.tally.course.drawn, opened=opened)
+    return counted.laid_on(bare, live=live if until is None else True)
+
+
+class _Counted:
+    """A run as far as its records were counted."""
+
+    def __init__(self, trace: Trace) -> None:
+        course = Course(trace)
+        self.reader = Reader(trace.header, course.drawn, trace.records[0].at if trace.records else None)
+        self.tally = Tally(course, self.reader.account, run=trace.header.run)
+
+    def read(self, record: Record) -> None:
+        self.reader.read(record)
+        count_record(self.tally, record)
+
+    def copied(self) -> _Counted:
+        other = copy.copy(self)
+        other.reader = self.reader.copied()
+        other.tally = self.tally.copied(other.reader.account)
+        return other
+
+    def laid_on(self, bare: Picture, *, live: bool | None) -> Picture:
+        with closed(self.tally, live=live):
+            return _marked(bare, self.tally)
 
 
 class RunPictures:
-    """Draws a run as it was after so many records, for one who walks through it.
+    """Draws a run as it was after so many records, for one who walks through it, as quickly wherever they go."""
 
-    A step forwards counts the records in between and no other. A step backwards counts anew from the beginning, and
-    keeps the pictures that lie before it, so that the next ones are at hand.
-    """
-
-    def __init__(self, trace: Trace, *, opened: Opened = None) -> None:
-        """Take a trace as it is now; `opened` as in `picture_of_run`."""
-        self._trace = trace
+    def __init__(self, trace: Trace, *, opened: Opened = None, apart: int = APART) -> None:
+        """Take a trace as it is now; `opened` as in `picture_of_run`, `apart` as in `Rereading`."""
+        self._records = len(trace.records)
         self._bare = picture_of(graph_of(trace), opened=opened)
-        self._begin()
-        self._kept: dict[int, Picture] = {}
+        self._counted = Rereading(trace.records, _Counted(trace), apart)
 
     def until(self, records: int) -> Picture:
         """Return the picture of the run as it was when it had so many records; somebody drove it then."""
-        records = min(records, len(self._trace.records))
-        if (known := self._kept.get(records)) is not None:
-            return known
-        first = records
-        if records < self._counted:
-            self._begin()
-            first = max(0, records - _KEPT_BEFORE)
-        for after in range(first, records + 1):
-            self._kept[after] = self._picture_after(after)
-        while len(self._kept) > _KEPT:
-            del self._kept[next(iter(self._kept))]
-        return self._kept[records]
-
-    def whole(self, *, live: bool | None) -> Picture:
-        """Return the picture of the run with all its records; `live` as in `picture_of_run`."""
-        self._count(len(self._trace.records))
-        with closed(self._tally, live=live):
-            return _marked(self._bare, self._tally)
-
-    def _begin(self) -> None:
-        trace, course = self._trace, Course(self._trace)
-        self._reader = Reader(trace.header, course.drawn, trace.records[0].at if trace.records else None)
-        self._tally = Tally(course, self._reader.account, run=trace.header.run)
-        self._counted = 0
-
-    def _picture_after(self, records: int) -> Picture:
-        self._count(records)
-        with closed(self._tally, live=True):
-            return _marked(self._bare, self._tally)
-
-    def _count(self, records: int) -> None:
-        for record in self._trace.records[self._counted : records]:
-            self._reader.read(record)
-            count_record(self._tally, record)
-        self._counted = records
+        return self._counted.at(min(records, self._records)).laid_on(self._bare, live=True)
 
 
 def _headline(tally: Tally) -> str:

@@ -5,8 +5,9 @@ Nothing is derived anew: counts, verdicts and values are those recorded, and ste
 
 from __future__ import annotations
 
+import copy
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from graphrt import events as ev
@@ -32,7 +33,7 @@ CUT_OFF: Final = "cut off"
 UNFINISHED: Final = "unfinished"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class CountedVisit:
     """What is known of one visit."""
 
@@ -68,6 +69,16 @@ class NodeTally:
     tools: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
     marks: dict[str, int] = field(default_factory=dict[str, int])
     """What happened besides, and how often."""
+
+    def copied(self, own: Mapping[CountedVisit, CountedVisit]) -> NodeTally:
+        """Return the sums so far; `own` are the visits that the copy has for itself."""
+        return replace(
+            self,
+            visits=[own.get(v, v) for v in self.visits],
+            failures=[*self.failures],
+            tools={name: [*counts] for name, counts in self.tools.items()},
+            marks=dict(self.marks),
+        )
 
 
 @dataclass(slots=True)
@@ -112,6 +123,23 @@ class Tally:
     busy_s: float = 0.0
     tokens: int = 0
     cost_usd: float = 0.0
+
+    def copied(self, told: Account) -> Tally:
+        """Return what goes on counting from here by itself; visits that went well do not change any more."""
+        course = copy.copy(self.course)
+        course.changes = [*course.changes]
+        own = {v: copy.copy(v) for v in self.visits.values() if v.status != "good"}
+        return replace(
+            self,
+            course=course,
+            told=told,
+            nodes={ident: node.copied(own) for ident, node in self.nodes.items()},
+            edges={key: replace(e, steps=[*e.steps], reasons=dict(e.reasons)) for key, e in self.edges.items()},
+            visits={ident: own.get(v, v) for ident, v in self.visits.items()},
+            open=dict(self.open),
+            asked=dict(self.asked),
+            changed_at=[*self.changed_at],
+        )
 
 
 def count_record(tally: Tally, record: Record) -> None:
