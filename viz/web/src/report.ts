@@ -223,6 +223,7 @@ class Page {
   private read(): void {
     const { step, view } = this.address.read();
     if (this.run !== null) this.place = step === null ? -1 : this.run.find(step);
+    if (this.run !== null && step !== null && this.place < 0) byId("found").textContent = `There is no step ${step}.`;
     const first = this.stages.keys().next().value ?? "flow";
     this.look(this.stages.has(view) ? view : first, false);
   }

@@ -24,8 +24,8 @@ export class Scrubber {
   private readonly where = make("span", { class: "where" });
   private readonly player: HTMLButtonElement;
   private readonly each: number;
-  /** How many segments, from the first on, lie behind the step. */
-  private past = 0;
+  /** Lies over the segments behind the step. */
+  private readonly past = make("div", { class: "past" });
   private current: HTMLElement | undefined;
 
   constructor(
@@ -46,7 +46,7 @@ export class Scrubber {
     ill.hidden = failures === 0;
     this.slider = make("input", { type: "range", class: "hidden", min: "0", max: String(run.size), value: "0", "aria-label": "Step" });
     this.slider.addEventListener("input", () => moves.go(Number(this.slider.value) - 1));
-    const strip = make("div", { class: run.size > MANY ? "strip many" : run.size <= NAMED ? "strip few" : "strip" }, ...this.laid());
+    const strip = make("div", { class: run.size > MANY ? "strip many" : run.size <= NAMED ? "strip few" : "strip" }, ...this.laid(), this.past);
     this.dragged(strip, (place) => moves.go(place));
     const buttons = make("div", { class: "player" }, ...ways.slice(0, 2), this.player, ...ways.slice(2), ill);
     byId("scrubber").append(buttons, this.slider, strip, this.where);
@@ -88,8 +88,7 @@ export class Scrubber {
     this.slider.value = String(place + 1);
     this.slider.setAttribute("aria-valuetext", spoken(this.run, place));
     const now = place < 0 ? 0 : Math.floor(place / this.each);
-    for (; this.past < now; this.past++) this.segments[this.past]?.classList.add("past");
-    for (; this.past > now; this.past--) this.segments[this.past - 1]?.classList.remove("past");
+    this.past.style.transform = `scaleX(${now / Math.max(1, this.segments.length)})`;
     this.current?.classList.remove("current");
     this.current = place < 0 ? undefined : this.segments[now];
     this.current?.classList.add("current");
