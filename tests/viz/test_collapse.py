@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
 from msgspec.structs import replace
 
+from graphrt.graph import Edge, Graph, Node
+from graphrt_viz import picture_of_heat, picture_of_run, render
 from graphrt_viz.collapse import collapsed
-from graphrt_viz.picture import PEdge, Picture, PNode
+from graphrt_viz.merging import one_change, one_edge, one_node_mark
+from graphrt_viz.picture import Change, EdgeMark, NodeMark, PEdge, Picture, PNode
 from tests.viz.exemplars import FLOW, large, topology
+from tests.viz.runs import FIELDS, trace_of
 
 
 def _pipelines(number: int) -> Picture:
@@ -73,3 +78,82 @@ def test_long_chains_beside_each_other_become_one() -> None:
     small = collapsed(Picture("chains", nodes=nodes, edges=edges), 500)
     assert len(small.nodes) == 400
     assert {n.subtitle for n in small.nodes} == {"and 19 more like it"}
+
+
+def _dispatcher(workers: int) -> Graph:
+    """Return a router with that many answers, each with a worker of its own, and all workers lead to one end."""
+    names = [f"w{i:03}" for i in range(workers)]
+    router = Node(
+        0,
+        "router",
+        "router",
+        writes=("topic",),
+        answers=tuple(names),
+        edges=tuple(Edge(0, i + 1, i, on=n) for i, n in enumerate(names)),
+    )
+    tasks = (Node(i, n, "task", edges=(Edge(i, workers + 1, 0),)) for i, n in enumerate(names, 1))
+    return Graph("dispatch", FIELDS, (router, *tasks, Node(workers + 1, "done", "end")))
+
+
+def test_a_failure_is_not_hidden_behind_what_was_not_visited() -> None:
+    """Of 260 workers drawn as one, the one that failed gives its name and its error, and the way to it is whole."""
+    trace = trace_of(_dispatcher(260), {"router": {"topic": "w007"}, "w007": ValueError("no such account")})
+    picture = picture_of_run(trace)
+    small = collapsed(picture, 500)
+    worker = next(n for n in small.nodes if n.name.startswith("w"))
+    assert worker.name == "w007"
+    assert worker.mark is not None
+    assert (worker.mark.status, worker.mark.visits) == ("failed", 1)
+    assert worker.mark.error == "ValueError: no such account"
+    assert worker.notes == ("and 259 more like it, 1 of 260 visited",)
+    (into,) = [e for e in small.edges if e.target == worker.id]
+    assert (into.guard, into.mark) == ("260 edges", EdgeMark(1, ("2",)))
+    text = render(picture, "mermaid")
+    assert "and 259 more like it, 1 of 260 visited" in text
+    assert "k_failed" in text
+
+
+def test_sums_of_a_run_are_those_of_all_that_is_drawn_as_one() -> None:
+    """Visits, attempts, times and tokens add up; a way that two edges took says how often, and no single step."""
+    one = NodeMark("good", visits=2, attempts=3, took_s=1.5, tokens=10, outcome="yes")
+    other = NodeMark("waiting", visits=1, took_s=2.0, waited_s=4.0)
+    whole = one_node_mark([one, other])
+    assert whole == NodeMark("waiting", visits=3, attempts=4, took_s=3.5, waited_s=4.0, tokens=10)
+    alike = [PEdge("a", "b", on=on, mark=EdgeMark(1, (step,), "n = 1")) for on, step in (("x", "2"), ("y", "5"))]
+    assert one_edge(alike, "a", "b").mark == EdgeMark(2)
+    raised = PEdge("a", "b", on="z", mark=EdgeMark(reason="raised KeyError", raised=True))
+    assert one_edge([*alike[:1], raised], "a", "b").mark == EdgeMark(1, ("2",), "n = 1", "raised KeyError", raised=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (("", ""), ""),
+        (("added", "added"), "added"),
+        (("added", ""), "changed"),
+        (("first", "neither"), "first"),
+        (("first", "second"), "both"),
+        (("both", "parted"), "parted"),
+        (("neither", "neither"), "neither"),
+    ],
+)
+def test_a_difference_is_not_hidden_by_what_is_alike(changes: tuple[Change, ...], expected: Change) -> None:
+    """What is drawn as one differs if any of it does."""
+    assert one_change(changes) == expected
+
+
+def test_a_run_that_cannot_be_drawn_says_how_it_ended() -> None:
+    """The last resort has the status, the error and the sums of all nodes."""
+    trace = trace_of(_dispatcher(3), {"router": {"topic": "w002"}, "w002": ValueError("no such account")})
+    (whole,) = collapsed(picture_of_run(trace), 0).nodes
+    assert whole.mark is not None
+    assert (whole.mark.status, whole.mark.visits, whole.mark.error) == ("failed", 2, "ValueError: no such account")
+
+
+def test_many_runs_keep_their_hottest_node() -> None:
+    """Of nodes that are drawn as one, the hottest gives its name and its numbers."""
+    trace = trace_of(_dispatcher(260), {"router": {"topic": "w007"}, "w007": {}})
+    small = collapsed(picture_of_heat([trace] * 2), 500)
+    worker = next(n for n in small.nodes if n.name.startswith("w"))
+    assert (worker.name, worker.level) == ("w007", 4)
+    assert worker.notes == ("and 259 more like it", "×2 · in 100 % of runs", "p50 1.2 s · p95 1.2 s")

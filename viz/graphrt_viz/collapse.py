@@ -3,15 +3,16 @@
 The result says that it is collapsed: it hides, it never lies. First clusters are closed, innermost first. Then
 nodes that play one part become one node with their number: nodes of a kind whose predecessors, and whose
 successors, play the same parts (the coarsest such division, see `partition`). If that is not enough, the picture
-becomes a single node that says how large it is.
+becomes a single node that says how large it is. What is drawn as one has the marks of all of it (see `merging`).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from msgspec.structs import replace
 
+from graphrt_viz.merging import changes_text, one_change, one_edge, one_node, whole_mark, with_text
 from graphrt_viz.partition import parts_of
 from graphrt_viz.picture import NODE_KINDS, Picture, PNode
 from graphrt_viz.wording import plural
@@ -33,12 +34,20 @@ def collapsed(picture: Picture, most_edges: int) -> Picture:
         drawn = _by_parts(drawn, most_edges)
     if len(drawn.edges) > most_edges:
         size = f"{plural(len(picture.nodes), 'node')} and {plural(len(picture.edges), 'edge')}"
-        whole = PNode("all", "task", picture.title, tag="COLLAPSED", subtitle=f"{size}: too many for this format")
-        return replace(picture, nodes=(whole,), edges=(), clusters=(), shows="flow")
+        shows: Literal["flow", "run"] = "run" if picture.shows == "run" else "flow"
+        whole = PNode("all", "task", picture.title, tag="COLLAPSED", mark=whole_mark(_without_frames(drawn)))
+        whole = with_text(whole, f"{size}: too many for this format", shows)
+        return replace(picture, nodes=(whole,), edges=(), clusters=(), shows=shows)
     if drawn is not picture:
         note = f"collapsed: {plural(len(picture.nodes), 'node')} shown as {len(drawn.nodes)}"
         drawn = replace(drawn, subtitle=f"{drawn.subtitle} · {note}" if drawn.subtitle else note)
     return drawn
+
+
+def _without_frames(picture: Picture) -> Picture:
+    while picture.clusters:
+        picture = _without_innermost(picture)
+    return picture
 
 
 def _without_innermost(picture: Picture) -> Picture:
@@ -58,8 +67,8 @@ def _without_innermost(picture: Picture) -> Picture:
             nodes.append(node)
         elif frame not in placed:
             placed.add(frame)
-            nodes.append(_closed(closing[frame], inside[frame]))
-    nodes += [_closed(c, []) for c in closing.values() if c.id not in placed]
+            nodes.append(_closed(closing[frame], inside[frame], picture.shows))
+    nodes += [_closed(c, [], picture.shows) for c in closing.values() if c.id not in placed]
     edges: list[PEdge] = []
     for e in picture.edges:
         source, target = place.get(e.source) or e.source, place.get(e.target) or e.target
@@ -71,36 +80,35 @@ def _without_innermost(picture: Picture) -> Picture:
     return replace(picture, nodes=tuple(nodes), edges=tuple(edges), clusters=clusters)
 
 
-def _closed(frame: PCluster, inside: Sequence[PNode]) -> PNode:
-    return PNode(
+def _closed(frame: PCluster, inside: Sequence[PNode], shows: str) -> PNode:
+    node = PNode(
         frame.id,
         "subgraph",
         frame.name,
         frame.tag,
-        plural(len(inside), "node"),
         cluster=frame.parent,
         tooltip=frame.tooltip,
         mark=frame.mark,
+        change=one_change([frame.change, *(n.change for n in inside)]),
+        level=frame.level,
+        notes=(*frame.notes, *changes_text(n.change for n in inside)),
         remarks=(*frame.remarks, *(r for n in inside for r in n.remarks)),
     )
+    return with_text(node, plural(len(inside), "node"), shows)
 
 
 def _joined(edges: Sequence[PEdge], first: Mapping[str, str]) -> tuple[PEdge, ...]:
-    """Draw the edges between the same two nodes as one that gives their number, where they say nothing else.
+    """Draw the edges between the same two nodes as one that gives their number and their sums.
 
     `first` says which nodes are drawn as which; the others are drawn as themselves.
     """
-    kept: dict[tuple[str, str], PEdge] = {}
-    number: dict[tuple[str, str], int] = {}
+    between: dict[tuple[str, str], list[PEdge]] = {}
     for e in edges:
         key = (first.get(e.source, e.source), first.get(e.target, e.target))
-        number[key] = number.get(key, 0) + 1
-        kept.setdefault(key, e)
+        between.setdefault(key, []).append(e)
     return tuple(
-        (e if key == (e.source, e.target) else replace(e, source=key[0], target=key[1]))
-        if number[key] == 1
-        else replace(e, source=key[0], target=key[1], on="", guard=plural(number[key], "edge"), action="")
-        for key, e in kept.items()
+        one_edge(alike, source, target) if len(alike) > 1 else replace(alike[0], source=source, target=target)
+        for (source, target), alike in between.items()
     )
 
 
@@ -120,8 +128,5 @@ def _by_parts(picture: Picture, most_edges: int) -> Picture:
     for node, number in zip(picture.nodes, part, strict=True):
         members.setdefault(number, []).append(node)
     first = {node.id: alike[0].id for alike in members.values() for node in alike}
-    nodes = tuple(
-        alike[0] if len(alike) == 1 else replace(alike[0], subtitle=f"and {len(alike) - 1} more like it")
-        for alike in members.values()
-    )
+    nodes = tuple(alike[0] if len(alike) == 1 else one_node(alike, picture.shows) for alike in members.values())
     return replace(picture, nodes=nodes, edges=_joined(picture.edges, first))

@@ -232,6 +232,8 @@ def _colour(index: int, edge: PEdge, picture: Picture, theme: Theme, loops: froz
     if edge.change and edge.change != "neither":
         return _SPECIAL[f"k_{edge.change}"](theme).stroke
     if picture.shows in {"run", "heat"}:
+        if edge.mark is not None and edge.mark.raised:
+            return theme.bad.stroke
         taken = edge.mark is not None and edge.mark.taken
         return (theme.bad.stroke if edge.error or edge.retry else theme.path) if taken else theme.ghost.stroke
     if edge.retry:
