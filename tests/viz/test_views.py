@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from graphrt.graph import Edge, Graph, Node, Retry
+from graphrt.inputs import Limits
 from graphrt.trace import Trace
 from graphrt_viz import (
     FORMATS,
@@ -32,12 +33,13 @@ from graphrt_viz import (
     to_json,
 )
 from graphrt_viz.theme import LIGHT
+from graphrt_viz.views.difference import whole_changes
 from graphrt_viz.views.heat import edges_of, heat_of, level_of, percentile, whole_steps
 from graphrt_viz.views.timeline import MOST_LANES, timeline_of
 from graphrt_viz.views.unrolled import unrolled
 from tests.viz.exemplars import RUN
 from tests.viz.measure import measured
-from tests.viz.runs import RESEARCH, RESEARCH_RESULTS, SUPPORT, compared, trace_of
+from tests.viz.runs import FIELDS, RESEARCH, RESEARCH_RESULTS, SUPPORT, compared, trace_of
 from tests.viz.test_chronicle import CANCELLED, FAILED, TRACES, WAITING
 from tests.viz.test_exporters import DRAWN, SVG
 from tests.viz.test_overlay import BRANCHED, COMPLETED
@@ -290,6 +292,26 @@ def test_a_definition_does_not_differ_from_itself() -> None:
         assert picture.subtitle.endswith("no difference")
 
 
+def test_limits_that_change_are_named() -> None:
+    """Two definitions that differ in their limits or their name alone say so, each with both values."""
+    other = replace(SUPPORT, name="help", limits=Limits(visits=5))
+    assert whole_changes(SUPPORT, other) == ["name: support → help", "limits: visits none → 5"]
+    assert difference_of(SUPPORT, other).subtitle.endswith("name: support → help · limits: visits none → 5")
+
+
+def test_long_texts_show_where_they_part() -> None:
+    """Instructions that differ at their end only are not told with two equal beginnings."""
+    said: list[Graph] = []
+    for end in ("Be brief.", "Be kind."):
+        draft = msgspec.structs.replace(SUPPORT.nodes[3], about={"instructions": "Answer the customer. " * 20 + end})
+        said.append(replace(SUPPORT, nodes=(*SUPPORT.nodes[:3], draft, *SUPPORT.nodes[4:])))
+    picture = difference_of(said[0], said[1])
+    (note,) = picture.nodes[_named(picture, "draft")].notes
+    was, now = note.removeprefix("about instructions: ").split(" → ")
+    assert was.endswith("Be brief.")
+    assert now.endswith("Be kind.")
+
+
 # ---- difference of runs
 
 
@@ -335,6 +357,34 @@ def test_runs_that_only_wrote_differently_differ() -> None:
     found = difference_of_runs(FAILED, other).divergence
     assert found is not None
     assert (found.name, found.first, found.second) == ("draft", "ValueError: no JSON", "ValueError: no YAML")
+
+
+def test_values_that_differ_beyond_what_is_shown_differ() -> None:
+    """Long texts and long lists are compared in full, and what is shown of them shows the difference."""
+    long = "x" * 5000
+    for one, other in ((f"{long}A", f"{long}B"), (0.12345678, 0.12345679)):
+        key = "topic" if isinstance(one, str) else "score"
+        found = difference_of_runs(*(trace_of(_WRITER, {"write": {key: value}}) for value in (one, other)))
+        assert found.divergence is not None
+        assert found.divergence.first != found.divergence.second
+        ((name, first, second),) = found.state
+        assert name == key
+        assert first != second
+        assert len(first) <= 400
+        notes = next(n.notes for n in found.picture.nodes if n.name == "write")
+        assert notes[0].removeprefix("first: ") != notes[1].removeprefix("second: ")
+
+
+def test_lists_that_differ_in_their_first_items_differ() -> None:
+    """Of a long list the last items are shown; that an earlier one differs is told all the same."""
+    items = [str(i) for i in range(30)]
+    found = difference_of_runs(*(trace_of(_WRITER, {"write": {"queries": [x, *items]}}) for x in ("a", "b")))
+    ((_, first, second),) = found.state
+    assert first.startswith('["a"')
+    assert second.startswith('["b"')
+
+
+_WRITER = Graph("writer", FIELDS, (Node(0, "write", "task", writes=("topic", "score", "queries")),))
 
 
 # ---- heat

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphrt_viz.wording import count, duration, lines_visible, money, plural, shorten, visible, wrap
+from graphrt_viz.wording import count, duration, lines_visible, money, parting, plural, shorten, visible, wrap
 
 
 @pytest.mark.parametrize(
@@ -100,3 +100,13 @@ def test_counts_read_as_people_write_them() -> None:
     assert count(4812) == "4 812"
     assert plural(1, "node") == "1 node"
     assert plural(2000, "edge") == "2 000 edges"
+
+
+def test_texts_that_part_far_in_show_where_they_part() -> None:
+    """Two texts that are the same for long are cut before and after the place where they are not."""
+    one, other = parting("x" * 500 + "A" + "y" * 500, "x" * 500 + "B", 60)
+    assert one == "x" * 20 + "…" + "x" * 15 + "A" + "y" * 22 + "…"
+    assert other == "x" * 20 + "…" + "x" * 15 + "B"
+    assert parting("short", "shorter", 60) == ("short", "shorter")
+    assert parting("a" + "z" * 99, "b", 10) == ("azzzzzzzz…", "b")
+    assert parting("x" * 99, "x" * 99 + "y", 60)[0] != parting("x" * 99, "x" * 99 + "y", 60)[1]

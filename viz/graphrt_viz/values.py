@@ -28,6 +28,11 @@ def plain_value(value: object) -> Json:
     return msgspec.to_builtins(plain(value), enc_hook=str)
 
 
+def whole_value(value: object) -> str:
+    """Return a value as JSON text, however long: equal values give equal text, and others do not."""
+    return _dumped(plain_value(value))
+
+
 def shown_value(value: object, most: int = LONG_VALUE) -> str:
     """Return a value as JSON text of at most about `most` characters.
 

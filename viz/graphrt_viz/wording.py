@@ -62,6 +62,19 @@ def shorten(text: str, most: int) -> str:
     return shown if len(shown) <= most else _whole(shown[: most - 1]).rstrip() + "…"
 
 
+def parting(one: str, other: str, most: int) -> tuple[str, str]:
+    """Return two visible texts, each cut to at most `most` characters, so that the place where they part is seen.
+
+    Where it lies far in, `…` stands for what comes before it and is the same in both.
+    """
+    texts = [visible(one), visible(other)]
+    place = next((i for i, (a, b) in enumerate(zip(*texts, strict=False)) if a != b), min(map(len, texts)))
+    if place >= 2 * most // 3:
+        head, lead = most // 3, most // 4
+        texts = [t if len(t) <= most else f"{t[:head]}…{t[place - lead :]}" for t in texts]
+    return shorten(texts[0], most), shorten(texts[1], most)
+
+
 def _whole(text: str) -> str:
     """Drop what a cut has left dangling at the end: a joiner that waits for the next character."""
     return text.rstrip("\u200d\ufe0f")

@@ -73,14 +73,22 @@ def _runs(first: Trace, second: Trace, *, as_json: bool) -> int:
 def _flows(first: Graph, second: Graph, *, as_json: bool) -> int:
     from graphrt.cli.screen import say, say_json
     from graphrt_viz import difference_of
-    from graphrt_viz.views.difference import changes_in
+    from graphrt_viz.views.difference import changes_in, whole_changes
 
     picture = difference_of(first, second, opened="all")
     changes = changes_in(picture)
     same = first.digest == second.digest
     if as_json:
         listed = [{"what": what, "change": change, "notes": list(notes)} for what, change, notes in changes]
-        say_json({"same": same, "first": first.digest, "second": second.digest, "changes": listed})
+        say_json(
+            {
+                "same": same,
+                "first": first.digest,
+                "second": second.digest,
+                "whole": whole_changes(first, second),
+                "changes": listed,
+            }
+        )
     else:
         say(picture.subtitle)
         for what, change, notes in changes:

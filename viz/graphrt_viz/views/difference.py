@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast
 
 from msgspec.structs import replace
 
@@ -19,9 +19,9 @@ from graphrt_viz import story
 from graphrt_viz.extract import picture_of, step_into
 from graphrt_viz.overlay import picture_of_run
 from graphrt_viz.picture import NodeMark, PCluster, PEdge, Picture, PNode
-from graphrt_viz.values import shown_value
+from graphrt_viz.values import LONG_VALUE, shown_value, whole_value
 from graphrt_viz.verdicts import error_text
-from graphrt_viz.wording import count, shorten
+from graphrt_viz.wording import count, parting, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 P = TypeVar("P", PNode, PCluster)
 _LONG: Final = 60
+_LONG_STATE: Final = 400
 _KINDS: Final[tuple[Change, ...]] = ("added", "removed", "changed")
 _MOST_NOTES: Final = 5
 _MOST_SAID: Final = 12
@@ -56,10 +57,9 @@ def difference_of(first: Graph, second: Graph, *, opened: Opened = None) -> Pict
     edges = tuple(_changed_edge(e, o, m) for e, o, m in both.edges)
     changes: list[Change] = [*(n.change for n in nodes), *(c.change for c in clusters), *(e.change for e in edges)]
     tally = Counter(changes)
-    fields = _fields_changed(first, second)
     said = [f"sha {first.digest[:7]} → {second.digest[:7]}"]
     said += [f"{count(tally[key])} {key}" for key in _KINDS if tally[key]]
-    said += [f"fields: {', '.join(fields)}"] if fields else []
+    said += whole_changes(first, second)
     if first.digest == second.digest:
         said.append("no difference")
     return Picture(second.name, " · ".join(said), nodes, edges, clusters, "diff")
@@ -81,6 +81,15 @@ def changes_in(picture: Picture) -> list[tuple[str, Change, tuple[str, ...]]]:
     return found
 
 
+def whole_changes(first: Graph, second: Graph) -> list[str]:
+    """Return how two definitions differ as a whole, in none of their nodes and edges: name, fields and limits."""
+    fields = _fields_changed(first, second)
+    said = [f"name: {' → '.join(parting(first.name, second.name, _LONG))}"] if first.name != second.name else []
+    said += [f"fields: {', '.join(fields)}"] if fields else []
+    limits = [cast("dict[str, Json]", graph.json.get("limits", {})) for graph in (first, second)]
+    return said + ([_said("limits", *limits, absent="none")] if limits[0] != limits[1] else [])
+
+
 def _facts(graph: Mapping[str, Json], path: str) -> list[tuple[str, dict[str, Json]]]:
     """Return what the JSON form says of each node itself, by the node's id."""
     found: list[tuple[str, dict[str, Json]]] = []
@@ -89,7 +98,10 @@ def _facts(graph: Mapping[str, Json], path: str) -> list[tuple[str, dict[str, Js
         about = {f"about {k}": v for k, v in node.get("about", {}).items()}
         found.append((ident, {k: v for k, v in node.items() if k not in {"edges", "graph", "about", "name"}} | about))
         if "graph" in node:
-            found += _facts(node["graph"], ident)
+            inside = node["graph"]
+            found[-1][1]["fields"] = {f["name"]: f for f in inside["fields"]}
+            found[-1][1]["limits"] = inside.get("limits", {})
+            found += _facts(inside, ident)
     return found
 
 
@@ -123,28 +135,39 @@ def _changed_edge(edge: PEdge, old: PEdge | None, new: PEdge | None) -> PEdge:
     return replace(edge, change="changed", notes=tuple(notes)) if notes else edge
 
 
-def _said(key: str, was: Json, now: Json) -> str:
-    """Return one change in words (`retry: 3 → 5`)."""
+def _said(key: str, was: Json, now: Json, *, absent: str = "default") -> str:
+    """Return one change in words (`retry: 3 → 5`); `absent` is the word for a part that one side does not have."""
     if isinstance(was, dict) and isinstance(now, dict):
         one, other = cast("dict[str, Json]", was), cast("dict[str, Json]", now)
         keys = [k for k in dict.fromkeys((*one, *other)) if one.get(k) != other.get(k)]
-        parts = [f"{k} {_short(one.get(k, 'default'))} → {_short(other.get(k, 'default'))}" for k in keys]
+        parts = [f"{k} {' → '.join(_pair(one.get(k, absent), other.get(k, absent)))}" for k in keys]
         return f"{key}: {', '.join(parts)}"
     if isinstance(was, list) and isinstance(now, list):
         before, after = cast("list[Json]", was), cast("list[Json]", now)
-        more = [f"+{_short(v)}" for v in after if v not in before]
-        less = [f"-{_short(v)}" for v in before if v not in after]
+        more, less = [v for v in after if v not in before], [v for v in before if v not in after]
         if more or less:
-            return f"{key}: {', '.join(more + less)}"
-    return f"{key.replace('_', ' ')}: {_short(was)} → {_short(now)}"
+            return f"{key}: {', '.join(_come_and_gone(more, less))}"
+    return f"{key.replace('_', ' ')}: {' → '.join(_pair(was, now))}"
 
 
-def _short(value: Json) -> str:
+def _come_and_gone(more: Sequence[Json], less: Sequence[Json]) -> list[str]:
+    pairs = [_pair(come, gone) for come, gone in zip(more, less, strict=False)]
+    come = [one for one, _ in pairs] + [shorten(_worded(v), _LONG) for v in more[len(pairs) :]]
+    gone = [other for _, other in pairs] + [shorten(_worded(v), _LONG) for v in less[len(pairs) :]]
+    return [f"+{text}" for text in come] + [f"-{text}" for text in gone]
+
+
+def _pair(was: Json, now: Json) -> tuple[str, str]:
+    """Return two values that differ, so short that a line has room for both, with the place where they part."""
+    return parting(_worded(was), _worded(now), _LONG)
+
+
+def _worded(value: Json) -> str:
     if value in (None, "", False):
         return "none" if value is None else "no" if value is False else "none"
     if value is True:
         return "yes"
-    return shorten(value if isinstance(value, str) else shown_value(value), _LONG)
+    return value if isinstance(value, str) else whole_value(value)
 
 
 # ---- both on one picture
@@ -281,8 +304,7 @@ def _definitions_compared(first: Graph, second: Graph, opened: Opened) -> tuple[
         return ()
     found = changes_in(difference_of(first, second, opened=opened))
     said = [f"  {how} {what}" + (f" ({'; '.join(notes)})" if notes else "") for what, how, notes in found]
-    fields = _fields_changed(first, second)
-    said += [f"  fields: {', '.join(fields)}"] if fields else []
+    said += [f"  {text}" for text in whole_changes(first, second)]
     if len(said) > _MOST_SAID:
         said = [*said[: _MOST_SAID - 1], f"  and {len(said) - _MOST_SAID + 1} more"]
     return (f"the definitions differ, sha {first.digest[:7]} and {second.digest[:7]}:", *said)
@@ -303,10 +325,11 @@ def _parted(part: P, found: Divergence) -> P:
 def _told_parted(notes: Sequence[str], found: Divergence) -> tuple[str, ...]:
     """Return the notes on the node at which two runs first differ: what each has there, then what else there is."""
     answered = found.first.startswith("answers ")
+    first, second = parting(found.first, found.second, _LONG)
     return (
         *([f"at {found.name}"] if "#" in found.name else []),
-        f"first: {shorten(found.first, _LONG)}",
-        f"second: {shorten(found.second, _LONG)}",
+        f"first: {first}",
+        f"second: {second}",
         *(note for note in notes if not (answered and note.startswith("answer: "))),
     )
 
@@ -358,38 +381,77 @@ def _divergence(one: Account, other: Account) -> Divergence | None:
         theirs = other.visits.get(visit)
         if theirs is None:
             return Divergence(visit, mine.name, f"visits {mine.node.name}", "has no such visit")
-        said, heard = _said_of(mine), _said_of(theirs)
+        said, heard = _did(mine), _did(theirs)
         if said != heard:
             place = next(i for i in range(max(len(said), len(heard))) if said[i : i + 1] != heard[i : i + 1])
-            pair = [" ".join(x[place : place + 1]) or "nothing" for x in (said, heard)]
-            return Divergence(visit, mine.name, pair[0], pair[1])
+            first, second = ([*x, _NOTHING][min(place, len(x))] for x in (said, heard))
+            return Divergence(visit, mine.name, *_told_apart(first, second))
     for visit, theirs in other.visits.items():
         if visit not in one.visits:
             return Divergence(visit, theirs.name, "has no such visit", f"visits {theirs.node.name}")
     return None
 
 
-def _said_of(visit: VisitAccount) -> Sequence[str]:
+class _Did(NamedTuple):
+    """One thing that a visit did: what it is, and the values that it is compared by, as JSON text."""
+
+    what: str
+    value: str = ""
+    shown: str = ""
+    """The value, so short that a person reads it."""
+
+
+_NOTHING: Final = _Did("nothing")
+_ABSENT: Final = object()
+"""Stands for the value of a field that has none."""
+
+
+def _did(visit: VisitAccount) -> Sequence[_Did]:
     """Return what a visit did, in the order in which a difference is best told."""
-    said = [f"visits {'/'.join(visit.path)}", visit.status]
-    said += [error_text(visit.error)] if visit.error is not None else []
-    said += [f"answers {visit.outcome}"] if visit.outcome is not None else []
-    said += [f"writes {name} = {shown_value(value)}" for name, value in sorted(visit.writes.items())]
-    return said + [f"goes to {e.target}: {verdict_text(e)}" for e in visit.routed if e.taken]
+    did = [_Did(f"visits {'/'.join(visit.path)}"), _Did(visit.status)]
+    if (error := visit.error) is not None:
+        did.append(_Did("", f"{error.type}: {error.message}", error_text(error)))
+    did += [_Did(f"answers {visit.outcome}")] if visit.outcome is not None else []
+    did += [
+        _Did(f"writes {name} = ", whole_value(value), shown_value(value))
+        for name, value in sorted(visit.writes.items())
+    ]
+    for e in visit.routed:
+        if e.taken:
+            text = verdict_text(e)
+            did.append(_Did(f"goes to {e.target}: ", f"{text} {whole_value(e.values)}", text))
+    return did
+
+
+def _told_apart(one: _Did, other: _Did) -> tuple[str, str]:
+    """Return what two visits did that differs, in words that differ too."""
+    first, second = (did.what + did.shown for did in (one, other))
+    if shorten(first, LONG_VALUE) == shorten(second, LONG_VALUE):
+        return parting(one.what + one.value, other.what + other.value, _LONG_STATE)
+    return first, second
 
 
 def _states_compared(first: Trace, second: Trace) -> tuple[tuple[str, str, str], ...]:
-    states: list[dict[str, str]] = []
-    for trace in (first, second):
-        stepper = fold(trace)
-        state = stepper.state if stepper.state is not None else stepper.partial
-        states.append(
-            {name: shown_value(state[name]) for name in (f.name for f in graph_of(trace).fields) if name in state}
-        )
-    one, other = states
+    one, other = (_state_of(trace) for trace in (first, second))
     names = [*one, *(name for name in other if name not in one)]
     return tuple(
-        (name, shorten(one.get(name, "–"), 400), shorten(other.get(name, "–"), 400))
+        (name, *_values_apart([state.get(name, _ABSENT) for state in (one, other)]))
         for name in names
-        if one.get(name) != other.get(name)
+        if (name in one) != (name in other) or whole_value(one[name]) != whole_value(other[name])
     )
+
+
+def _state_of(trace: Trace) -> dict[str, object]:
+    """Return the fields of a run that have a value at its end, with their values."""
+    stepper = fold(trace)
+    state = stepper.state if stepper.state is not None else stepper.partial
+    return {name: state[name] for name in (f.name for f in graph_of(trace).fields) if name in state}
+
+
+def _values_apart(values: Sequence[object]) -> tuple[str, str]:
+    """Return two values that differ as texts that differ."""
+    first, second = (shorten("–" if v is _ABSENT else shown_value(v), _LONG_STATE) for v in values)
+    if first != second:
+        return first, second
+    one, other = (whole_value(v) for v in values)
+    return parting(one, other, _LONG_STATE)
