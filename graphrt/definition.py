@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast, get_args, get_origin
 
 from graphrt import guards, hints
 from graphrt.drafts import Node, NodeDraft, Place
 from graphrt.errors import DefinitionError, Mistake
-from graphrt.expressions import Expression, Space, as_function, condition_of, did_you_mean, field_name
+from graphrt.expressions import Expression, Space, as_function, condition_of, did_you_mean, field_name, part_type
 from graphrt.fields import Field, fields_of
 from graphrt.guards import Change, Guard
 from graphrt.items import is_listed
-from graphrt.signatures import Signature, fits, is_context, is_state, returned, signature_of
+from graphrt.kinds import kinds_of, type_of
+from graphrt.signatures import Parameter, Signature, fits, is_context, is_state, returned, signature_of, takes_view
 from graphrt.values import ValueRefused, brief
 
 if TYPE_CHECKING:
@@ -29,6 +31,33 @@ if TYPE_CHECKING:
 
 Params: TypeAlias = tuple[tuple[str, str], ...]
 """(parameter, field) in the order of the signature."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a node reads: a field or a part of one, under the name by which the node knows it."""
+
+    field: Field
+    """With that name, and the type of what is read."""
+    tree: guards.Tree
+
+    @property
+    def change(self) -> Change:
+        """What it is, as an assignment to its name."""
+        return Change(self.field.name, self.tree)
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What fills the parameters of a function."""
+
+    params: Params
+    """Those that whole fields fill."""
+    parts: tuple[Change, ...] = ()
+    """Those that parts of fields fill."""
+    context: str | None = None
+    whole: str | None = None
+    """The parameter that receives the whole state."""
 
 
 @lru_cache(maxsize=1024)
@@ -67,7 +96,7 @@ def _replaces(field: Field, reducer: Reducer, value: object) -> str:
         field.encode(value)
     except ValueRefused:
         return says
-    return f"{says}; to add an item write let({field.name}).be({field.name} + [{value!r}])"
+    return f"{says}; to add an item write let({field.name}).take({value!r})"
 
 
 class Definition:
@@ -99,7 +128,8 @@ class Definition:
         """Return the field of this flow's state that an expression names."""
         name = field_name(value)
         if name is None:
-            self.wrong("not-a-field", f"{what} must be a field of flow.state, got {value!r}", place)
+            whole = "" if part_type(value) is None else "; a part of a field cannot stand here, so name the whole field"
+            self.wrong("not-a-field", f"{what} must be a field of flow.state, got {value!r}{whole}", place)
             return None
         if cast("Expression", value).__spaces__ != (self.space,):
             self.wrong(
@@ -109,6 +139,32 @@ class Definition:
             )
             return None
         return self.field[name]
+
+    def seen(self, value: object, what: str, place: Place, name: str | None = None) -> Seen | None:
+        """Return what a node reads: a field of this flow's state, or a part of one such as `s.plan.step`.
+
+        A part is known by the last name that it is written with, unless another `name` is given.
+        """
+        kind = part_type(value)
+        if kind is None:
+            field = self.own(value, what, place)
+            if field is None:
+                return None
+            named = field if name in {None, field.name} else Field(str(name), field.annotation)
+            return Seen(named, guards.Read(field.name))
+        part = cast("Expression", value)
+        if part.__spaces__ != (self.space,):
+            self.wrong("foreign-state", f"{what} is {part!r} of another flow's state", place)
+            return None
+        tree = part.__tree__
+        last = tree.name if isinstance(tree, guards.Attribute) else getattr(tree, "key", None)
+        known = name or (last if isinstance(last, str) and last.isidentifier() else None)
+        if known is None:
+            self.wrong(
+                "not-a-field", f'{what} is {part!r}, which needs a name of its own: reads={{"name": s.{part!r}}}', place
+            )
+            return None
+        return Seen(Field(known, kind), tree)
 
     def several(self, value: object, what: str, place: Place) -> tuple[Field, ...]:
         """Return the fields that one expression or several name."""
@@ -159,15 +215,14 @@ class Definition:
             return None
         return value
 
-    def bound(
-        self, signature: Signature, explicit: Mapping[str, str], where: str, place: Place
-    ) -> tuple[Params, str | None, str | None]:
-        """Return which field fills which parameter, the one for the context, the one for the whole state."""
+    def bound(self, signature: Signature, explicit: Mapping[str, Seen], where: str, place: Place) -> Bound:
+        """Return what fills each parameter: those that are named in `explicit` by that, others by their own names."""
         params: list[tuple[str, str]] = []
+        parts: list[Change] = []
         context = whole = None
         for p in signature.params:
-            name = explicit.get(p.name)
-            if name is None:
+            seen = explicit.get(p.name)
+            if seen is None:
                 if p.fixed:
                     continue
                 if is_context(p.annotation):
@@ -185,17 +240,24 @@ class Definition:
                             place,
                         )
                     continue
-                name = p.name
-            have = self.field[name].annotation
-            if not fits(have, p.annotation):
-                self.wrong(
-                    "reads-type",
-                    f"parameter {p.name!r} of {where} is {hints.text_of(p.annotation)},"
-                    f" but the field {name!r} is {hints.text_of(have)}",
-                    place,
-                )
-            params.append((p.name, name))
-        return tuple(params), context, whole
+                seen = Seen(self.field[p.name], guards.Read(p.name))
+            self._check_parameter(p, seen, where, place)
+            if isinstance(seen.tree, guards.Read):
+                params.append((p.name, seen.tree.field))
+            else:
+                parts.append(Change(p.name, seen.tree))
+        return Bound(tuple(params), tuple(parts), context, whole)
+
+    def _check_parameter(self, parameter: Parameter, seen: Seen, where: str, place: Place) -> None:
+        have = seen.field.annotation
+        if not fits(have, parameter.annotation):
+            what = f"the field {seen.tree.field!r}" if isinstance(seen.tree, guards.Read) else guards.text_of(seen.tree)
+            self.wrong(
+                "reads-type",
+                f"parameter {parameter.name!r} of {where} is {hints.text_of(parameter.annotation)},"
+                f" but {what} is {hints.text_of(have)}",
+                place,
+            )
 
     def changes(
         self,
@@ -217,19 +279,48 @@ class Definition:
             if any(s is not target for s in c.spaces[0]) or any(s is not source for s in c.spaces[1]):
                 self.wrong("foreign-state", f"{what}: {c.text} uses the state of another flow", place)
                 continue
-            if any(c.field == other.field for other in found):
+            if any(c.field == other.field and None in {c.reducer, other.reducer} for other in found):
                 self.wrong("set-twice", f"{what} set {c.field!r} twice", place)
+            # What a subgraph gives back is a write, taken by the reducer; what fills it is all that it begins with.
+            writes = into is not None and target is self.space
+            fills = into is not None and not writes
+            if c.reducer is not None and not self._takes(fields[c.field], what, place, fills=fills):
+                continue
             if isinstance(c.tree, guards.Constant):
-                field = fields[c.field]
-                # What a subgraph gives back is a write, taken by the reducer; all other assignments replace.
-                writes = into is not None and target is self.space
-                try:
-                    (field.encode if writes else field.encode_whole)(c.tree.value)
-                except ValueRefused as refused:
-                    hint = "" if writes or field.reducer is None else _replaces(field, field.reducer, c.tree.value)
-                    self.wrong("set-value", f"{what}: {c.text}, but {refused}{hint}", place)
-            found.append(Change(c.field, c.tree))
+                self._fitting(c, fields[c.field], what, place, writes=writes or c.reducer is not None)
+            found.append(Change(c.field, c.tree, None if writes else c.reducer))
         return tuple(found)
+
+    def _takes(self, field: Field, what: str, place: Place, *, fills: bool) -> bool:
+        """Tell whether a field has a reducer that can take a value; note a mistake if not."""
+        named = f"let({field.name}).take(…)"
+        if fills:
+            self.wrong(
+                "no-reducer",
+                f"{what}: {named} adds to what is there, but {field.name!r} is filled here;"
+                f" write let({field.name}).be(…)",
+                place,
+            )
+            return False
+        if field.reducer is None:
+            self.wrong(
+                "no-reducer",
+                f"{what}: {named} gives a value to a reducer, but {field.name!r} ({field.type_text}) has none;"
+                f" write let({field.name}).be(…), or give the field a reducer (Annotated[…, append])",
+                place,
+            )
+            return False
+        return True
+
+    def _fitting(self, change: Change, field: Field, what: str, place: Place, *, writes: bool) -> None:
+        """See that a constant fits the field that it is assigned to, or what the field's reducer takes."""
+        assert isinstance(change.tree, guards.Constant), "only constants are known now"
+        value = change.tree.value
+        try:
+            (field.encode if writes else field.encode_whole)(value)
+        except ValueRefused as refused:
+            hint = "" if writes or field.reducer is None else _replaces(field, field.reducer, value)
+            self.wrong("set-value", f"{what}: {change.text}, but {refused}{hint}", place)
 
     def guard(self, when: object, what: str, place: Place) -> Guard | None:
         """Return a guard, from a condition or a named function."""
@@ -265,12 +356,12 @@ class Definition:
             self.wrong("guard-function", f"{where} {problem}", place)
             return None
         before = len(self.mistakes)
-        params, context, whole = self.bound(signature, {}, where, place)
-        if context or whole:
+        bound = self.bound(signature, {}, where, place)
+        if bound.context or bound.whole:
             self.wrong(
                 "guard-function",
-                f"{where} takes {context or whole!r}: a guard reads single fields, so that its verdict can show them;"
-                " make each field a parameter",
+                f"{where} takes {bound.context or bound.whole!r}: a guard reads single fields, so that its verdict can"
+                " show them; make each field a parameter",
                 place,
             )
         if not fits(returned(signature), bool):
@@ -281,30 +372,64 @@ class Definition:
             )
         if len(self.mistakes) > before:
             return None
-        hands = tuple(self.field[f].hand for _, f in params)
-        return Guard(guards.Predicate(signature.path, params, fn, hands))
+        views = {p.name for p in signature.params if takes_view(p.annotation)}
+        hands = tuple(self.field[f].hand if p in views else self.field[f].hand_list for p, f in bound.params)
+        return Guard(guards.Predicate(signature.path, bound.params, fn, hands))
 
     def _impossible(self, tree: guards.Tree, what: str, place: Place) -> None:
-        """Find comparisons of a Literal field with what it can never be."""
+        """Find comparisons with what can never be equal: with what a Literal field is never, or of another kind."""
         for node in guards.walk(tree):
             if isinstance(node, guards.OneOf):
                 of, against = node.of, node.options
             elif isinstance(node, guards.Compare) and node.op in {"==", "!="}:
                 of, against = node.left, (node.right,)
+            elif isinstance(node, guards.Contains):
+                self._never_inside(node, what, place)
+                continue
             else:
                 continue
-            if not isinstance(of, guards.Read):
-                continue
-            field = self.field[of.field]
-            values = hints.literal_values(field.annotation)
-            if values is None:
-                continue
+            field = self.field[of.field] if isinstance(of, guards.Read) else None
+            values = None if field is None else hints.literal_values(field.annotation)
             for option in against:
-                if isinstance(option, guards.Constant) and option.value is not None and option.value not in values:
+                if field is None or values is None:
+                    self._never_equal(of, option, what, place)
+                elif isinstance(option, guards.Constant) and option.value is not None and option.value not in values:
                     known = [str(v.value if isinstance(v, Enum) else v) for v in values]
                     self.wrong(
                         "never-equal",
-                        f"when= of {what} compares {of.field!r} with {guards.constant_text(option.value)},"
+                        f"when= of {what} compares {field.name!r} with {guards.constant_text(option.value)},"
                         f" but it is {field.type_text}.{did_you_mean(str(option.value), known)}",
                         place,
                     )
+
+    def _never_equal(self, of: guards.Tree, option: guards.Tree, what: str, place: Place) -> None:
+        left, right = type_of(of, self.field), type_of(option, self.field)
+        kinds, others = kinds_of(left), kinds_of(right)
+        if kinds is None or others is None or kinds & others or "nothing" in kinds | others:
+            return
+        self.wrong(
+            "never-equal",
+            f"when= of {what} compares {guards.text_of(of)}, which is {hints.text_of(left)}, with"
+            f" {guards.text_of(option)}, which is {hints.text_of(right)}: they are never equal",
+            place,
+        )
+
+    def _never_inside(self, node: guards.Contains, what: str, place: Place) -> None:
+        holder, item = type_of(node.of, self.field), type_of(node.item, self.field)
+        whole, part = kinds_of(holder), kinds_of(item)
+        if whole is None or part is None:
+            return
+        inside = whole
+        (only,) = whole if len(whole) == 1 else ("",)
+        if only == "list":
+            arguments = get_args(holder)
+            inside = (kinds_of(arguments[0]) if get_origin(holder) is list and arguments else None) or part
+        elif only != "text":
+            return
+        if not inside & part:
+            self.wrong(
+                "never-equal",
+                f"when= of {what} looks for {guards.text_of(node.item)}, which is {hints.text_of(item)}, in"
+                f" {guards.text_of(node.of)}, which is {hints.text_of(holder)}: it is never there",
+                place,
+            )

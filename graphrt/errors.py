@@ -20,7 +20,7 @@ and what to do. Errors of a run (the last group) are also *recorded*: an edge ma
     │   └── MissingExtra           an optional package is not installed
     └── RunError                   a run: recorded in its trace, catchable by an edge where that makes sense
         ├── NoRoute                no edge matched
-        ├── GuardError             a guard raised
+        ├── GuardError             a guard raised, or another expression over the state
         ├── WriteRefused           a returned value does not fit the field it is written to
         ├── WriteConflict          two branches wrote one plain field
         ├── NodeTimeout            an attempt exceeded its time (also a TimeoutError)
@@ -162,7 +162,7 @@ class NoRoute(RunError):
 
 
 class GuardError(RunError):
-    """A guard, or the value of an action, raised."""
+    """A guard, the value of an action, or the part of a field that a node reads, raised."""
 
     code = "guard-error"
 

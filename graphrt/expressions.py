@@ -13,14 +13,16 @@ import difflib
 import inspect
 import re
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sized
+from dataclasses import replace
 from enum import Enum
-from typing import Any, Final, Generic, Literal, LiteralString, NoReturn, TypeVar, cast, get_args, get_origin, overload
+from typing import Any, Final, Generic, LiteralString, NoReturn, TypeVar, cast, get_args, get_origin, overload
 
 from graphrt import guards, hints
 from graphrt.fields import Field
 from graphrt.guards import Change, Tree
-from graphrt.hints import is_mapping, is_set
+from graphrt.hints import UNSAID, is_mapping, is_set
 from graphrt.items import is_listed
+from graphrt.kinds import can_compute, computed, kinds_of
 
 V = TypeVar("V")
 E = TypeVar("E")  # item of a list field
@@ -81,6 +83,12 @@ class Space:
 
     def __repr__(self) -> str:
         return f"<state of flow {self._flow!r}: {', '.join(self._fields)}>"
+
+
+def fields_behind(space: Space) -> Mapping[str, Field]:
+    """Return the fields that a space has as expressions; its own attributes are those."""
+    fields: Mapping[str, Field] = object.__getattribute__(space, "_fields")
+    return fields
 
 
 class Expression:
@@ -193,6 +201,9 @@ class Expression:
         return _arithmetic("%", other, self)
 
     def __neg__(self) -> Expression:
+        kinds = _kinds_of(self)
+        if kinds is not None and "number" not in kinds:
+            raise TypeError(f"`-{self!r}` cannot be: {_says(self)} is no number")
         return Expression(guards.Negative(self.__tree__), self.__type__, self.__spaces__)
 
     def __and__(self, other: object) -> Expression:
@@ -227,7 +238,7 @@ class Expression:
     def __iter__(self) -> NoReturn:
         raise TypeError(
             f"{self!r} has items during a run only, so it cannot be iterated here;"
-            " use flow.each(…) for a branch per item, or a named function"
+            f" use flow.each(…) for a branch per item, {self!r} + […] for a longer list, or a named function"
         )
 
     def __len__(self) -> NoReturn:
@@ -336,35 +347,18 @@ def _expression(value: object, where: str) -> Expression:
     return value
 
 
-_KINDS: Final[Mapping[type, str]] = {
-    bool: "number",
-    int: "number",
-    float: "number",
-    str: "text",
-    list: "list",
-    tuple: "list",
-    dict: "mapping",
-    type(None): "nothing",
-}
-"""What a value is where it is ordered, added to or measured. A bool is a number, as in Python."""
 _UNORDERED: Final = frozenset({"mapping", "nothing"})
+
+
+def _type_of(value: object) -> Any:  # noqa: ANN401 - an annotation
+    """Return the type of a value, or of what an expression stands for."""
+    known = value.__type__ if isinstance(value, Expression) else type(value)
+    return UNSAID if known is UNKNOWN else hints.bare(known)
 
 
 def _kinds_of(value: object) -> frozenset[str] | None:
     """Return what a value can be; None if that is not known before it is there."""
-    if not isinstance(value, Expression):
-        kind = _KINDS.get(type(value))
-        return None if kind is None else frozenset({kind})
-    if value.__type__ is UNKNOWN:
-        return None
-    found: set[str] = set()
-    for member in hints.members(value.__type__):
-        if get_origin(member) is Literal:
-            kinds = {_KINDS.get(type(v)) for v in cast("tuple[object, ...]", get_args(member))}
-        else:
-            kinds = {_KINDS.get(type(None) if member is None else get_origin(member) or member)}
-        found |= {kind or "" for kind in kinds}
-    return None if "" in found else frozenset(found)
+    return kinds_of(_type_of(value))
 
 
 def _says(value: object) -> str:
@@ -390,7 +384,15 @@ def _compare(op: str, left: Expression, right: object) -> Expression:
 
 
 def _arithmetic(op: str, left: object, right: object) -> Expression:
-    return Expression(guards.Arithmetic(op, tree_of(left), tree_of(right)), UNKNOWN, spaces_of(left, right))
+    kinds, others = _kinds_of(left), _kinds_of(right)
+    if kinds is not None and others is not None and not can_compute(op, kinds, others):
+        raise TypeError(
+            f"`{left!r} {op} {right!r}` cannot be: {op} is not for {_says(left)} and {_says(right)};"
+            " compute it in a task, or in a named function"
+        )
+    kind = computed(op, _type_of(left), _type_of(right))
+    known = UNKNOWN if kind is UNSAID else kind
+    return Expression(guards.Arithmetic(op, tree_of(left), tree_of(right)), known, spaces_of(left, right))
 
 
 def _joined(sign: str, kind: type[guards.And | guards.Or], left: object, right: object) -> Expression:
@@ -460,7 +462,7 @@ def matches(value: str | None, pattern: str, /) -> bool:
 
 
 class Let(Generic[V]):
-    """A field that is about to be set; `be` says to what."""
+    """A field that is about to be set: `be` replaces its value, `take` gives one to its reducer."""
 
     __slots__ = ("_field", "_space")
 
@@ -480,7 +482,14 @@ class Let(Generic[V]):
                 f"let({self._field}).be() takes a value or an expression, not the function {value!r};"
                 " compute it in a task"
             )
-        return Change(self._field, tree_of(value), (self._space, spaces_of(value)))
+        return Change(self._field, tree_of(value), None, (self._space, spaces_of(value)))
+
+    def take(self, value: V, /) -> Change:
+        """Give a value to the field's reducer, as a node that writes the field does: `let(s.spent).take(0.5)` adds."""
+        change = self.be(value)
+        (space,) = self._space
+        reducer = fields_behind(space)[self._field].reducer
+        return replace(change, reducer="" if reducer is None else reducer.name)
 
     def __repr__(self) -> str:
         return f"let({self._field})"
@@ -491,9 +500,9 @@ class LetItems(Let[list[E]], Generic[E]):
 
     __slots__ = ()
 
-    def take(self, item: E, /) -> Change:
-        """Give an item to a field whose reducer takes items; of use in `outputs=` of a subflow, for `set=` replaces."""
-        return self.be(cast("Any", item))
+    def take(self, item: E | list[E], /) -> Change:
+        """Give an item to the field's reducer, or a list if that is what it takes: `let(s.facts).take("late")`."""
+        return super().take(cast("Any", item))
 
 
 @overload
@@ -505,8 +514,8 @@ def let(field: V, /) -> Let[V]: ...
 def let(field: Any, /) -> Let[Any]:
     """Set a field while an edge is crossed: `set=let(s.rounds).be(s.rounds + 1)`.
 
-    It replaces the value, also that of a field with a reducer. In `outputs=` of a subflow it is a write, which the
-    field's reducer takes: `outputs=let(s.results).take(inner.answer)` appends one.
+    `be` replaces the value, also that of a field with a reducer; `take` gives the reducer one, so that
+    `let(s.facts).take("late")` appends. In `outputs=` of a subflow both are writes, which the field's reducer takes.
     """
     return LetItems[Any](field)
 
@@ -514,6 +523,13 @@ def let(field: Any, /) -> Let[Any]:
 def field_name(value: object) -> str | None:
     """Return the name of the field that an expression reads as it is; None for anything else."""
     return value.__tree__.field if isinstance(value, Expression) and isinstance(value.__tree__, guards.Read) else None
+
+
+def part_type(value: object) -> Any:  # noqa: ANN401 - an annotation
+    """Return the type of a part of a field, `s.plan.step`, Any if it is not known; None for what is no such part."""
+    if not isinstance(value, Expression) or not guards.is_part(value.__tree__):
+        return None
+    return Any if value.__type__ is UNKNOWN else value.__type__
 
 
 def as_function(value: object) -> Callable[..., Any] | None:

@@ -59,6 +59,11 @@ def _hand(value: Any) -> Any:  # noqa: ANN401 - any value of the state
     return value.guarded() if is_items(value) else copy.deepcopy(value)
 
 
+def _as_list(value: Any) -> Any:  # noqa: ANN401 - any value of the state
+    """Give a node a list of its own, where its items cannot change."""
+    return list(value) if is_items(value) else value
+
+
 class Field:
     """One field of the state. The conversions are attributes that hold functions, for they are called at every step.
 
@@ -75,6 +80,7 @@ class Field:
         decode_whole: As `decode`, for the whole field.
         encode_state_value: JSON form of the field's present value.
         hand: What a node receives: what cannot change as it is, lists as immutable sequences, others as copies.
+        hand_list: As `hand`, but a list is a new list, for whoever says that it wants one.
         reduce: Fold a decoded write into the present value.
     """
 
@@ -89,6 +95,7 @@ class Field:
         "encode_state_value",
         "encode_whole",
         "hand",
+        "hand_list",
         "name",
         "reduce",
         "reducer",
@@ -123,7 +130,11 @@ class Field:
         self.encode_whole: Convert = whole.encode
         self.decode_whole: Convert = whole.decode
         self.encode_state_value: Convert = whole.dump
-        self.hand: Convert = same if typed and _unchanging(annotation) else _hand
+        unchanging = typed and _unchanging(annotation)
+        self.hand: Convert = same if unchanging else _hand
+        self.hand_list: Convert = self.hand
+        if not typed or hints.holds_list(annotation):
+            self.hand_list = _as_list if unchanging else plain
         self.reduce: Callable[[Any, Any], Any] = self._reducing()
 
     def _reducing(self) -> Callable[[Any, Any], Any]:

@@ -5,7 +5,7 @@ Nothing here changes a run: these are answers to questions that the stepper asks
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from graphrt.branches import Branches
 from graphrt.errors import GuardError
@@ -15,8 +15,9 @@ from graphrt.guards import show_asked
 if TYPE_CHECKING:
     from graphrt.fields import Field
     from graphrt.graph import Edge
+    from graphrt.guards import Change
     from graphrt.inputs import Json
-    from graphrt.lines import Visit
+    from graphrt.lines import Line, Visit
     from graphrt.routing import Plan
 
 
@@ -40,7 +41,17 @@ def frame_of(branches: Branches) -> Frame:
 def shown(frame: Frame, visit: Visit) -> dict[str, Json]:
     """Return what somebody who is asked at a visit has to see: what its node reads."""
     field, state = frame.graph.field, visit.line.state
+    if visit.node.kind == "ask" and visit.node.inputs:
+        return {c.field: show_asked(_part(c, state)) for c in visit.node.inputs}
     return {name: show_asked(field[name].encode_state_value(state[name])) for name in visit.node.reads}
+
+
+def _part(change: Change, state: dict[str, Any]) -> object:
+    """Return a part of a field; None where what it should be a part of is not there, since the question still holds."""
+    try:
+        return change.value(state)
+    except (AttributeError, LookupError, TypeError):
+        return None
 
 
 def policy(visit: Visit, frame: Frame, name: str) -> Any:  # noqa: ANN401 - the policies differ in type
@@ -66,13 +77,40 @@ def policies(visit: Visit, frame: Frame) -> tuple[object, ...]:
     return found
 
 
-def changes(frame: Frame, visit: Visit, edge: Edge) -> list[tuple[Field, Any]]:
-    """Evaluate the action of an edge."""
-    found: list[tuple[Field, Any]] = []
+class Assigned(NamedTuple):
+    """What the action of an edge comes to."""
+
+    replaced: list[tuple[Field, Any]]
+    taken: list[tuple[Field, Any]]
+    """What goes through the reducers of fields."""
+
+    def write(self, frame: Frame, line: Line) -> None:
+        """Write it to the line that crosses."""
+        if self.replaced:
+            frame.write(line, self.replaced, replace=True)
+        if self.taken:
+            frame.write(line, self.taken)
+
+
+def changes(frame: Frame, visit: Visit, edge: Edge) -> Assigned:
+    """Evaluate the action of an edge.
+
+    Raises:
+        GuardError: an expression or a reducer raised, or gave what does not fit its field; nothing was written.
+    """
+    state = visit.line.state
+    found = Assigned([], [])
+    reduced_so_far: dict[str, Any] = {}
     for change in edge.set:
         field = frame.graph.field[change.field]
         try:
-            found.append((field, field.decode_whole(field.encode_whole(change.value(visit.line.state)))))
+            if change.reducer is None:
+                found.replaced.append((field, field.decode_whole(field.encode_whole(change.value(state)))))
+                continue
+            value = field.decode(field.encode(change.value(state)))
+            # Tried here, since nothing may raise once the line has left its visit.
+            reduced_so_far[field.name] = field.reduce(reduced_so_far.get(field.name, state[field.name]), value)
+            found.taken.append((field, value))
         except Exception as error:
             target = frame.graph.nodes[edge.target].name
             message = (

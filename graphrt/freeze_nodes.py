@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, get_args, get_origin
 
 import msgspec
 from pydantic import PydanticUserError
 
 from graphrt import guards, hints
-from graphrt.definition import Definition, all_of, is_nothing, place_text
+from graphrt.definition import Definition, Seen, all_of, is_nothing, place_text
 from graphrt.drafts import Expansion, ExpansionSpec, NodeDraft, Place
 from graphrt.errors import DefinitionError, GraphrtError, Mistake, type_name
 from graphrt.expressions import Expression, did_you_mean
 from graphrt.fields import MISSING, Field
 from graphrt.graph import Graph, Retry, Work
 from graphrt.guards import Change
+from graphrt.hints import UNSAID
 from graphrt.recorded import label_of
-from graphrt.signatures import UNSAID, Signature, fits, returned, signature_of
+from graphrt.signatures import Signature, fits, returned, signature_of, takes_view
 from graphrt.values import brief
 
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -171,7 +173,10 @@ class NodeFreezer:
         return tuple(label_of(writes[0].encode_whole(v)) for v in values)
 
     def _ask(self, draft: NodeDraft, made: dict[str, Any]) -> None:
-        made["reads"] = self._seen_by(draft)
+        seen = self._seen_by(draft)
+        made["reads"] = _fields_behind(seen)
+        if _renamed(seen):
+            made["inputs"] = tuple(s.change for s in seen)
         made["question"] = draft.question
         if not str(draft.question).strip():
             self.flow.wrong("no-question", f"ask {draft.name!r} has no question; say what is asked", draft.place)
@@ -181,12 +186,22 @@ class NodeFreezer:
             except ValueError as fault:
                 self.flow.wrong("duration", f"ask {draft.name!r} has a deadline that cannot be: {fault}", draft.place)
 
-    def _seen_by(self, draft: NodeDraft) -> tuple[str, ...]:
+    def _seen_by(self, draft: NodeDraft) -> tuple[Seen, ...]:
+        """Return what an agent or a question reads: fields or parts of them, by names of their own if in a mapping."""
         if is_nothing(draft.reads):
             return ()
-        return tuple(
-            f.name for f in self.flow.several(draft.reads, f"reads of {draft.kind} {draft.name!r}", draft.place)
-        )
+        what = f"reads of {draft.kind} {draft.name!r}"
+        given = draft.reads.items() if hints.is_mapping(draft.reads) else ((None, each) for each in all_of(draft.reads))
+        found: dict[str, Seen] = {}
+        for name, value in given:
+            seen = self.flow.seen(value, what, draft.place, name)
+            if seen is not None and seen.field.name in found:
+                other = f'; give each a name: reads={{"one": s.{guards.text_of(seen.tree)}, …}}'
+                hint = other if guards.is_part(seen.tree) else ""
+                self.flow.wrong("named-twice", f"{what} names {seen.field.name!r} twice{hint}", draft.place)
+            elif seen is not None:
+                found[seen.field.name] = seen
+        return tuple(found.values())
 
     def _join(self, draft: NodeDraft, made: dict[str, Any]) -> None:
         wait = {"all": None, "any": 1}.get(draft.wait, draft.wait) if isinstance(draft.wait, str) else draft.wait
@@ -202,7 +217,8 @@ class NodeFreezer:
             made["of"] = self.flow.index(draft.of, f"of= of join {draft.name!r}", draft.place)
 
     def _agent(self, draft: NodeDraft, made: dict[str, Any], writes: tuple[Field, ...]) -> None:
-        made["reads"] = reads = self._seen_by(draft)
+        seen = self._seen_by(draft)
+        made["reads"] = _fields_behind(seen)
         where = f"{draft.kind} {draft.name!r}"
         expand = getattr(draft.agent, "expand", None)
         if expand is None:
@@ -214,9 +230,8 @@ class NodeFreezer:
                 "writes-nothing", f"{where} writes nothing, so its work would be lost; say writes=", draft.place
             )
             return
-        spec = ExpansionSpec(
-            draft.name, tuple(self.flow.field[r] for r in reads), writes, made.get("answers", ()), made.get("retry")
-        )
+        fields = tuple(s.field for s in seen)
+        spec = ExpansionSpec(draft.name, fields, writes, made.get("answers", ()), made.get("retry"))
         try:
             inside: Expansion = expand(spec)
         except DefinitionError as wrong:
@@ -241,7 +256,9 @@ class NodeFreezer:
                 self.flow.mistakes.append(
                     Mistake(found.code, f"inside {where}: {found.message}", found.place or place_text(draft.place))
                 )
-        made |= {"graph": inside.graph, "inputs": tuple(inside.inputs), "outputs": tuple(inside.outputs)}
+        behind = {s.field.name: s.tree for s in seen}
+        inputs = tuple(replace(c, tree=guards.put_in(c.tree, behind)) for c in inside.inputs)
+        made |= {"graph": inside.graph, "inputs": inputs, "outputs": tuple(inside.outputs)}
         made["about"] = dict(inside.about)
 
     def _function(self, draft: NodeDraft, made: dict[str, Any], writes: tuple[Field, ...]) -> None:
@@ -256,13 +273,24 @@ class NodeFreezer:
             self.flow.wrong("cannot-call", f"{where} {signature.problem}", draft.place)
             return
         explicit = self._explicit_reads(draft, signature, where)
-        params, context, whole = self.flow.bound(signature, explicit, where, draft.place)
-        made["reads"] = tuple(self.flow.field) if whole else tuple(dict.fromkeys(f for _, f in params))
-        made["work"] = Work(draft.fn, params, context, whole, self.flow.state_type, signature.is_async)
+        bound = self.flow.bound(signature, explicit, where, draft.place)
+        read = [*(f for _, f in bound.params), *(f for c in bound.parts for f in c.reads)]
+        made["reads"] = tuple(self.flow.field) if bound.whole else tuple(dict.fromkeys(read))
+        if bound.parts:
+            made["inputs"] = (*(Change(p, guards.Read(f)) for p, f in bound.params), *bound.parts)
+        made["work"] = Work(
+            draft.fn,
+            bound.params,
+            bound.context,
+            bound.whole,
+            self.flow.state_type,
+            signature.is_async,
+            tuple(p.name for p in signature.params if not takes_view(p.annotation)),
+        )
         if draft.writes is None or writes:
             self._check_return(signature, writes, where, draft.place)
 
-    def _explicit_reads(self, draft: NodeDraft, signature: Signature, where: str) -> dict[str, str]:
+    def _explicit_reads(self, draft: NodeDraft, signature: Signature, where: str) -> dict[str, Seen]:
         reads = draft.reads
         if is_nothing(reads):
             return {}
@@ -272,15 +300,15 @@ class NodeFreezer:
             )
             return {}
         names = [p.name for p in signature.params]
-        found: dict[str, str] = {}
+        found: dict[str, Seen] = {}
         for param, value in reads.items():
             if param not in names:
                 close = did_you_mean(param, names)
                 self.flow.wrong(
                     "reads", f"{where} has no parameter {param!r}, which its reads= names.{close}", draft.place
                 )
-            elif (f := self.flow.own(value, f"reads={{{param!r}: …}} of {where}", draft.place)) is not None:
-                found[param] = f.name
+            elif (seen := self.flow.seen(value, f"reads={{{param!r}: …}} of {where}", draft.place, param)) is not None:
+                found[param] = seen
         return found
 
     def _check_return(self, signature: Signature, writes: tuple[Field, ...], where: str, place: Place) -> None:
@@ -399,6 +427,16 @@ class NodeFreezer:
                 f" {hints.text_of(want)} is needed",
                 place,
             )
+
+
+def _fields_behind(seen: Sequence[Seen]) -> tuple[str, ...]:
+    """Return the fields that are read, each once."""
+    return tuple(dict.fromkeys(name for s in seen for name in guards.reads_of(s.tree)))
+
+
+def _renamed(seen: Sequence[Seen]) -> bool:
+    """Tell whether a field is read under another name than its own."""
+    return any(s.tree != guards.Read(s.field.name) for s in seen)
 
 
 def _fits_several(have: Any, writes: Sequence[Field]) -> bool:  # noqa: ANN401 - an annotation

@@ -15,6 +15,7 @@ import msgspec
 from msgspec.structs import force_setattr
 
 from graphrt.errors import type_name
+from graphrt.varying import varied
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +32,7 @@ Kinds: TypeAlias = "type[BaseException] | str | Iterable[type[BaseException] | s
 """Exception types, or their names: one, or several."""
 
 
+@varied
 class Retry(msgspec.Struct, frozen=True, omit_defaults=True):
     """How often and when a failed attempt is repeated: exponential backoff with jitter from the run's seed."""
 
@@ -98,6 +100,8 @@ class Work(msgspec.Struct, frozen=True):
     """The parameter that receives the whole state, as an instance of the state type."""
     state_type: type[Any] | None = None
     is_async: bool = False
+    lists: tuple[str, ...] = ()
+    """The parameters for which a list of the state is copied, since they are declared as lists."""
 
 
 class Each(msgspec.Struct, frozen=True):
@@ -168,7 +172,10 @@ class Node(msgspec.Struct, frozen=True):
     graph: Graph | None = None
     """The graph inside: of a subgraph, or of an agent or router that is one."""
     inputs: tuple[Change, ...] = ()
-    """A node with a graph inside: assignments to the inner state's fields from the outer state."""
+    """A node with a graph inside: assignments to the inner state's fields from the outer state.
+
+    Of another node that reads parts of fields: all that it reads, by parameter, or by the name that is shown.
+    """
     outputs: tuple[Change, ...] = ()
     """… and to the outer state's fields from the inner state."""
     about: dict[str, Json] = {}
@@ -181,6 +188,13 @@ class Node(msgspec.Struct, frozen=True):
     """`file:line` where it was written; not part of the digest."""
     ignore: tuple[tuple[str, str], ...] = ()
     """Rules of the checker that are not to speak of this node, each with the reason; not part of the digest."""
+
+    @property
+    def sees(self) -> tuple[str, ...]:
+        """What it reads, as its author wrote it: `message`, `plan.step`."""
+        if self.kind == "subgraph" or not self.inputs:
+            return self.reads
+        return tuple(c.value_text for c in self.inputs)
 
     @property
     def splits(self) -> bool:
@@ -285,6 +299,8 @@ def _node_to_json(graph: Graph, node: Node) -> dict[str, Json]:
         out["graph"] = node.graph.json
         out["inputs"] = [c.to_json() for c in node.inputs]
         out["outputs"] = [c.to_json() for c in node.outputs]
+    elif node.inputs:
+        out["inputs"] = [c.to_json() for c in node.inputs]
     if node.about:
         out["about"] = node.about
     if node.edges:

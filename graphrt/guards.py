@@ -263,6 +263,34 @@ def reads_of(tree: Tree) -> tuple[str, ...]:
     return tuple(found)
 
 
+def is_part(tree: Tree) -> bool:
+    """Tell whether a tree reads a part of one field: `plan.step`, `steps[0].text`."""
+    inside = tree
+    while isinstance(inside, (Attribute, Index)):
+        inside = inside.of
+    return isinstance(inside, Read) and inside is not tree
+
+
+def put_in(tree: Tree, trees: Mapping[str, Tree]) -> Tree:
+    """Return a tree in which other trees stand where these fields are read."""
+    match tree:
+        case Read():
+            return trees.get(tree.field, tree)
+        case Constant() | Predicate():
+            return tree
+        case And() | Or() | ListOf():
+            return msgspec.structs.replace(tree, parts=tuple(put_in(p, trees) for p in tree.parts))
+        case OneOf():
+            options = tuple(put_in(o, trees) for o in tree.options)
+            return OneOf(put_in(tree.of, trees), options)
+        case Contains():
+            return Contains(put_in(tree.of, trees), put_in(tree.item, trees))
+        case Compare() | Arithmetic():
+            return msgspec.structs.replace(tree, left=put_in(tree.left, trees), right=put_in(tree.right, trees))
+        case _:
+            return msgspec.structs.replace(tree, of=put_in(tree.of, trees))
+
+
 # --- text -----------------------------------------------------------------------------------------------------------
 
 _OR, _AND, _NOT, _COMPARE, _SUM, _PRODUCT, _SIGN, _ATOM = range(8)
@@ -703,6 +731,8 @@ class Change:
 
     field: str
     tree: Tree
+    reducer: str | None = None
+    """The reducer that takes the value; None if the value replaces what is there."""
     spaces: tuple[tuple[object, ...], tuple[object, ...]] = part(default=((), ()), compare=False, repr=False)
     """Whose states it was written with: that of `field`, and those that the value reads."""
 
@@ -714,8 +744,15 @@ class Change:
 
     @property
     def text(self) -> str:
-        """Print it as Python."""
+        """Print it as Python: `rounds = rounds + 1`, `append(facts, "late")`."""
+        if self.reducer is not None:
+            return f"{self.reducer}({self.field}, {text_of(self.tree)})"
         return f"{self.field} = {text_of(self.tree)}"
+
+    @property
+    def value_text(self) -> str:
+        """Print the value as Python."""
+        return text_of(self.tree)
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -724,7 +761,8 @@ class Change:
 
     def to_json(self) -> dict[str, Json]:
         """Return the JSON form."""
-        return {"field": self.field, "value": tree_to_json(self.tree)}
+        taken = {} if self.reducer is None else {"reducer": self.reducer}
+        return {"field": self.field, "value": tree_to_json(self.tree), **taken}
 
 
 def change_from_json(data: Mapping[str, Json]) -> Change:
@@ -733,4 +771,4 @@ def change_from_json(data: Mapping[str, Json]) -> Change:
     Raises:
         KeyError, TypeError, ValueError: `data` is not the JSON form of a change.
     """
-    return Change(data["field"], tree_from_json(data["value"]))
+    return Change(data["field"], tree_from_json(data["value"]), data.get("reducer"))

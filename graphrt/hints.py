@@ -12,10 +12,12 @@ import types
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from enum import Enum
+from inspect import Parameter
 from pathlib import PurePath
 from typing import (
     Annotated,
     Any,
+    Final,
     ForwardRef,
     Literal,
     TypeGuard,
@@ -28,6 +30,9 @@ from typing import (
 from uuid import UUID
 
 from pydantic import BaseModel
+
+UNSAID: Final = Parameter.empty
+"""Stands for a type that is not known, as that of a parameter without an annotation."""
 
 SCALARS: frozenset[Any] = frozenset({str, int, float, bool, type(None)})
 """Types whose values stand for themselves in JSON and never change."""
@@ -187,6 +192,11 @@ def is_mapping(value: object) -> TypeGuard[Mapping[Any, Any]]:
 def is_set(value: object) -> TypeGuard[set[Any] | frozenset[Any]]:
     """Tell whether a value is a set."""
     return isinstance(value, (set, frozenset))
+
+
+def holds_list(annotation: Any) -> bool:  # noqa: ANN401 - as above
+    """Tell whether a value of this type may be a list."""
+    return any((get_origin(m) or m) in {list, Any} for m in members(annotation))
 
 
 def is_secret(annotation: Any) -> bool:  # noqa: ANN401 - as above

@@ -10,6 +10,8 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from graphrt.varying import varied
+
 Json: TypeAlias = Any
 """A JSON value: None, bool, int, float, str, list or dict with text keys."""
 
@@ -50,6 +52,7 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     cost_usd: float | None = None
 
 
+@varied
 class Limits(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Bounds of a whole run; None means unbounded."""
 

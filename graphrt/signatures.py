@@ -14,9 +14,8 @@ from typing import Any, Final, ForwardRef, Literal, TypeVar, get_args, get_origi
 
 from graphrt import hints
 from graphrt.context import Context
-
-UNSAID: Final = inspect.Parameter.empty
-"""Stands where a function has no annotation."""
+from graphrt.hints import UNSAID
+from graphrt.items import Items
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +153,12 @@ def is_state(annotation: Any, state_type: type[Any]) -> bool:  # noqa: ANN401 - 
     if isinstance(annotation, str):
         return annotation.strip("\"'").rpartition(".")[2] == state_type.__name__
     return annotation is state_type
+
+
+def takes_view(annotation: Any) -> bool:  # noqa: ANN401 - an annotation
+    """Tell whether a parameter is content with a list that cannot be changed, as `Sequence[str]` is."""
+    kinds = [get_origin(m) or m for m in hints.without_none(annotation)]
+    return bool(kinds) and all(isinstance(k, type) and k is not object and issubclass(Items, k) for k in kinds)
 
 
 def returned(signature: Signature) -> Any:  # noqa: ANN401 - an annotation

@@ -49,7 +49,7 @@ from graphrt.events import (
     VisitStarted,
     VisitWaiting,
 )
-from graphrt.frames import Frame, changes, frame_of, policies, policy, shown, state_inside
+from graphrt.frames import Assigned, Frame, changes, frame_of, policies, policy, shown, state_inside
 from graphrt.guards import show
 from graphrt.inputs import (
     Answered,
@@ -641,7 +641,7 @@ class Stepper:
     def _cross(self, frame: Frame, visit: Visit, taken: Taken) -> None:
         """Move the line of a visit over the edges taken, and let joins fire that waited for it."""
         line = visit.line
-        changed: dict[int, list[tuple[Field, Any]]] = {}
+        changed: dict[int, Assigned] = {}
         try:
             for edge, _ in taken:
                 if edge.set:
@@ -653,7 +653,7 @@ class Stepper:
             edge = taken[0][0]
             if frame.plan.hops[edge.source][edge.index]:
                 if edge.set:
-                    frame.write(line, changed[edge.index], replace=True)
+                    changed[edge.index].write(frame, line)
                 following = frame.hop(visit, edge)
                 del self._visits[visit.id]
                 self._visits[following.id] = following
@@ -669,7 +669,7 @@ class Stepper:
         causes, place = (visit.id,), visit.place
         for crossing in crossings:
             if crossing.edge.index in changed:
-                frame.write(crossing.line, changed[crossing.edge.index], replace=True)
+                changed[crossing.edge.index].write(frame, crossing.line)
             frame.arrive(crossing, causes, place)
             chains[id(crossing.line.scopes)] = crossing.line.scopes
         for scopes in sorted(chains.values(), key=len, reverse=True):

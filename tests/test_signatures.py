@@ -13,7 +13,8 @@ import pytest
 from pydantic import BaseModel
 
 from graphrt.context import Context
-from graphrt.signatures import UNSAID, fits, is_context, is_state, returned, signature_of
+from graphrt.hints import UNSAID
+from graphrt.signatures import fits, is_context, is_state, returned, signature_of
 
 if TYPE_CHECKING:
     from decimal import Decimal  # as many authors import what they need for annotations only

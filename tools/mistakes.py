@@ -143,6 +143,7 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "never-equal": 'flow.edge(review, draft, when=s.topic == "bugs")',
         "not-a-change": "flow.edge(review, draft, set=s.rounds + 1)",
         "set-twice": "flow.edge(review, draft, set=[let(s.rounds).be(1), let(s.rounds).be(2)])",
+        "no-reducer": 'flow.edge(review, draft, set=let(s.reply).take("more"))',
         "set-value": 'flow.edge(review, draft, set=let(s.rounds).be("two"))',
         "foreign-state": 'other = Flow("other", Ticket)\nflow.edge(review, draft, when=other.state.score < 0.8)',
     },

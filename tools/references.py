@@ -416,6 +416,7 @@ CONDITIONS = (
 ACTIONS = (
     "let(s.rounds).be(s.rounds + 1)",
     "let(s.facts).be([])",
+    'let(s.facts).take("late")',
     "let(s.facts).be([s.message])",
     'let(s.topic).be("bug")',
     "let(s.score).be(-s.score / 2)",
@@ -428,6 +429,7 @@ REFUSED = (
     'f"{s.message}"',
     "s.score < 0.8 & s.urgent",
     "s.message > 3",
+    "s.message + 1",
 )
 
 

@@ -118,7 +118,12 @@ class Knowledge:
         failed = edge.on_error is not None
         facts = self._without(entry, node.writes) if failed else (*facts, *self._chosen(node, edge))
         facts = self._without(facts, assigned(edge))
-        return _limited((*facts, *(_of_change(c.field, c.tree) for c in edge.set if isinstance(c.tree, Constant))))
+        return _limited(
+            (
+                *facts,
+                *(_of_change(c.field, c.tree) for c in edge.set if c.reducer is None and isinstance(c.tree, Constant)),
+            )
+        )
 
     def _chosen(self, node: Node, edge: Edge) -> Sequence[Tree]:
         """Return what follows from the choice of an edge."""

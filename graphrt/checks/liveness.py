@@ -43,7 +43,7 @@ class Liveness:
 
     def crossed(self, edge: Edge) -> frozenset[str]:
         """Return what is live where an edge is taken, before its assignments."""
-        live = self._in[edge.target] - {c.field for c in edge.set}
+        live = self._in[edge.target] - {c.field for c in edge.set if c.reducer is None}
         return live | frozenset(read_by(edge))
 
     def after(self, node: Node) -> frozenset[str]:

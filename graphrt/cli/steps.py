@@ -357,7 +357,7 @@ class _Reader:
                 continue
             for tried in edges_tried(self.told, self.told.visits[event.visit], event, self.then):
                 if tried.taken:
-                    replaced.update(c.field for c in tried.edge.set)
+                    replaced.update(c.field for c in tried.edge.set if c.reducer is None)
                     if tried.edge.each is not None:
                         items.add(tried.edge.each.item)
         return frozenset(items), frozenset(replaced)

@@ -5,15 +5,16 @@ Prepared once per graph, because it is done at every step.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, TypeAlias, cast
 from weakref import WeakKeyDictionary
 
-from graphrt.errors import UseError, WriteRefused
-from graphrt.fields import Field
+from graphrt.errors import GuardError, UseError, WriteRefused
+from graphrt.fields import Field, plain
 from graphrt.graph import Graph, Node, Work
+from graphrt.guards import Attribute, Change, Index, is_part, text_of
 from graphrt.inputs import Json
-from graphrt.values import same
+from graphrt.values import Convert, same
 
 State: TypeAlias = dict[str, Any]
 Fill: TypeAlias = Callable[[State], dict[str, Any]]
@@ -34,7 +35,7 @@ class Call:
         self.is_async = work.is_async
         self.context = work.context
         """The parameter that receives the Context."""
-        self.fill = _filler(work, graph)
+        self.fill = _with_parts(node, _filler(work, graph))
         """State that the visit sees to keyword arguments."""
         self.encode = _encoder(node, graph)
         """Returned value to writes. Raises WriteRefused."""
@@ -75,7 +76,7 @@ def _prepare(graph: Graph, into: dict[int, Call]) -> dict[int, Call]:
 def _filler(work: Work, graph: Graph) -> Fill:
     if work.whole is not None:
         return _with_whole_state(work, graph)
-    taken = tuple((param, name, graph.field[name].hand) for param, name in work.params)
+    taken = tuple(_taken(work, graph))
     if not taken:
         return _nothing
     if all(hand is same for _, _, hand in taken):
@@ -85,6 +86,48 @@ def _filler(work: Work, graph: Graph) -> Fill:
         plain = tuple((param, name) for param, name, _ in taken)
         return lambda state: {param: state[name] for param, name in plain}
     return lambda state: {param: hand(state[name]) for param, name, hand in taken}
+
+
+def _taken(work: Work, graph: Graph) -> Iterator[tuple[str, str, Convert]]:
+    """Yield for each parameter the field that fills it, and what protects the state's value."""
+    for param, name in work.params:
+        field = graph.field[name]
+        yield param, name, field.hand_list if param in work.lists else field.hand
+
+
+def _with_parts(node: Node, fill: Fill) -> Fill:
+    """Fill as well the parameters that read parts of fields."""
+    parts = tuple(c for c in node.inputs if is_part(c.tree))
+    if not parts:
+        return fill
+
+    def filled(state: State) -> dict[str, Any]:
+        out = fill(state)
+        for part in parts:
+            try:
+                out[part.field] = plain(part.value(state))
+            except (AttributeError, LookupError, TypeError) as error:
+                message = (
+                    f"{node.kind} {node.name!r} reads {part.value_text} for its parameter {part.field!r}, but"
+                    f" {_absent(part, state) or error}; lead a guarded edge past it, or read the whole field"
+                )
+                raise GuardError(message, node=node.name, parameter=part.field) from error
+        return out
+
+    return filled
+
+
+def _absent(part: Change, state: State) -> str:
+    """Say which value on the way to a part of a field is None; nothing if none is."""
+    tree = part.tree
+    while isinstance(tree, (Attribute, Index)):
+        tree = tree.of
+        try:
+            if Change(part.field, tree).value(state) is None:
+                return f"{text_of(tree)} is None"
+        except (AttributeError, LookupError, TypeError):
+            continue
+    return ""
 
 
 def _nothing(_state: State) -> dict[str, Any]:
@@ -97,8 +140,8 @@ def _with_whole_state(work: Work, graph: Graph) -> Fill:
     if state_type is None:
         message = f"parameter {whole!r} takes the whole state of {graph.name!r}, but its state type is not known"
         raise UseError(message, graph=graph.name)
-    fields = tuple((f.name, f.hand) for f in graph.fields)
-    params = tuple((param, name, graph.field[name].hand) for param, name in work.params)
+    fields = tuple((f.name, f.hand_list) for f in graph.fields)
+    params = tuple(_taken(work, graph))
 
     def fill(state: State) -> dict[str, Any]:
         out = {param: hand(state[name]) for param, name, hand in params}

@@ -187,8 +187,8 @@ def _subtitle(node: Node) -> str:
 def node_tooltip(graph: Graph, node: Node) -> str:
     """Return all that a definition says of a node, in lines."""
     lines = [f"{node.name} ({node.kind})"]
-    if node.reads:
-        lines.append(f"reads: {_cut(', '.join(node.reads))}")
+    if node.sees:
+        lines.append(f"reads: {_cut(', '.join(node.sees))}")
     if node.writes:
         lines.append(f"writes: {_cut(', '.join(node.writes))}")
     if node.kind != "task" or node.about:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any, Final, Union, get_origin
 
 from graphrt import guards, hints
 from graphrt.checks.rule import Finds, Found, Node, Subject, each_node, rule
 from graphrt.checks.wording import edge_text
-from graphrt.guards import CONDITIONS, Arithmetic, Attribute, Constant, IsNone, Negative, Not, Read, Size, Tree
-from graphrt.signatures import UNSAID, fits
+from graphrt.guards import Constant, IsNone, Not, Tree
+from graphrt.hints import UNSAID
+from graphrt.kinds import type_of
+from graphrt.signatures import fits
 
 if TYPE_CHECKING:
-    from graphrt.graph import Edge, Graph
+    from graphrt.graph import Edge
+
+_PLAIN: Final[frozenset[Any]] = hints.SCALARS | {list, dict, set, frozenset, tuple}
+"""Types whose values JSON has itself, and collections of them."""
 
 
 @rule("GR305", "assignment-type", "error", mistakes=("set-value", "returns", "reads-type"))
@@ -21,44 +26,27 @@ def assignment_type(at: Subject, node: Node) -> Finds:
         for c in e.set:
             if isinstance(c.tree, Constant):
                 continue  # looked at when the flow was frozen
-            have, want = _type_of(at.graph, c.tree), at.graph.field[c.field].annotation
+            field = at.graph.field[c.field]
+            have, want = type_of(c.tree, at.graph.field), field.annotation if c.reducer is None else field.takes
             if want is None or have is UNSAID:
                 continue
             if _is_asked(at, e, c.tree):
                 have = _without_none(have)
-            if not fits(have, want):
+            if not fits(have, want) and not _may_fit_as_json(have, want):
                 yield Found(
                     f"edge {e.index + 1} ({edge_text(at.graph, e)}) sets {c.text}, which is"
-                    f" {hints.text_of(have)}, but {c.field!r} is {hints.text_of(want)}; the run fails when it is"
-                    " crossed; compute it in a task, or change the type of the field",
+                    f" {hints.text_of(have)}, but {c.field!r} {'is' if c.reducer is None else 'takes'}"
+                    f" {hints.text_of(want)}; the run fails when it is crossed; compute it in a task, or change the"
+                    " type of the field",
                     edge=e,
                 )
 
 
-def _type_of(graph: Graph, tree: Tree) -> Any:  # noqa: ANN401 - an annotation
-    """Return the type of a value, UNSAID if that is not certain."""
-    match tree:
-        case Read():
-            known = graph.field.get(tree.field)
-            return UNSAID if known is None or known.annotation is None else hints.bare(known.annotation)
-        case Attribute():
-            of = _type_of(graph, tree.of)
-            members = () if of is UNSAID else hints.without_none(of)
-            return hints.inner(members[0]).get(tree.name, UNSAID) if len(members) == 1 else UNSAID
-        case Constant():
-            kind: Any = tree.value.__class__
-            return kind
-        case Size():
-            return int
-        case Negative():
-            return _type_of(graph, tree.of)
-        case Arithmetic():
-            left, right = _type_of(graph, tree.left), _type_of(graph, tree.right)
-            if not {left, right} <= {int, float}:
-                return UNSAID
-            return float if tree.op == "/" or float in {left, right} else int
-        case _:
-            return bool if isinstance(tree, CONDITIONS) else UNSAID
+def _may_fit_as_json(have: Any, want: Any) -> bool:  # noqa: ANN401 - annotations
+    """Tell whether values of one type may stand for those of another in JSON: a text for a date, a dict for a model."""
+    plain = {hints.bare(get_origin(part) or part) for part in hints.parts(have)}
+    rich = [get_origin(part) or part for part in hints.parts(want)]
+    return bool(plain & {str, int, float, dict}) and any(isinstance(r, type) and r not in _PLAIN for r in rich)
 
 
 def _is_asked(at: Subject, edge: Edge, tree: Tree) -> bool:

@@ -118,8 +118,8 @@ def _writes(at: Subject, branch: Branch) -> dict[str, list[_Write]]:
         for e in n.edges:
             for c in e.set if at.is_open(e) else ():
                 if i not in hidden.get(c.field, ()):
-                    found.setdefault(c.field, []).append(_Write(n, e, replaces=True))
+                    found.setdefault(c.field, []).append(_Write(n, e, replaces=c.reducer is None))
     if branch.edge is not None:
         for c in branch.edge.set:
-            found.setdefault(c.field, []).append(_Write(branch.opener, branch.edge, replaces=True))
+            found.setdefault(c.field, []).append(_Write(branch.opener, branch.edge, replaces=c.reducer is None))
     return found

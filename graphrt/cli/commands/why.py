@@ -95,8 +95,8 @@ def _story(told: Account, visit: VisitAccount) -> Iterator[Part]:
     yield f"  came from   {came or 'the start'}"
     if visit.item is not None:
         yield f"  item        {brief_json(visit.item)}"
-    if visit.node.reads:
-        yield f"  reads       {', '.join(visit.node.reads)}"
+    if visit.node.sees:
+        yield f"  reads       {', '.join(visit.node.sees)}"
     for name, value in visit.writes.items():
         if not is_kept_inside(visit, name):
             yield f"  wrote       {name} = {brief_json(value, 200)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from abc import ABC, abstractmethod
 from collections.abc import Coroutine
@@ -134,6 +135,16 @@ assert_type(grade("hello", least=1.0), float)
 coming: Coroutine[Any, Any, dict[str, str]] = named("hello")
 coming.close()
 
+# --- parts of fields are read as fields are, by their own name or another ---
+
+address = flow.task(writes=s.draft, name="address", reads={"message": s.customer.name})(one_fact)
+known = flow.agent("known", Agent("Greet {name}."), reads=(s.customer.name, s.message), writes=s.draft)
+first = flow.agent("first", Agent("{who}, {order}"), reads={"who": s.customer.name, "order": s.message}, writes=s.draft)
+often = dataclasses.replace(Retry(), attempts=5)
+few = dataclasses.replace(Limits(visits=50), tokens=100)
+assert_type(often, Retry)
+assert_type(few, Limits)
+
 # --- routers and asks: a Choice knows its answers ---
 
 
@@ -174,6 +185,12 @@ flow.edge(rate, good, when=good_enough)
 flow.edge(rate, good, when=is_none(s.mood) & one_of(s.topic, "bug") & matches(s.draft, "^Dear"))
 flow.edge(rate, bad, when=contains(s.facts, s.query) | (size(s.customer.orders) > s.rounds))
 flow.edge(rate, bad, when=s.customer.name == "Ann", set=let(s.facts).be([]))
+flow.edge(
+    rate,
+    bad,
+    when=s.customer.orders[0] > 3,
+    set=[let(s.facts).take("late"), let(s.queries).take(["a"]), let(s.spent).take(0.5), let(s.words).take({"a": 1})],
+)
 flow.edge(rate, bad, when=contains(s.words, "a") & (s.words["a"] > 1))
 flow.edge(rate, good)
 assert_type(s.customer.orders[0], int)
@@ -187,7 +204,10 @@ flow.each(all_queries, one_fact, item=s.query, of=s.queries, at_once=4, local=(s
 flow.edge(one_fact, gathered)
 flow.fork(gathered, [write, strict], local=[s.draft])
 flow.fork(gathered, grade)
-flow.edge([write, strict, grade], some)
+flow.fork(gathered, address, local=[s.draft])
+flow.edge(address, known)
+flow.edge(known, first)
+flow.edge([write, strict, grade, first], some)
 
 # --- another flow inside, and a function that two flows share ---
 

@@ -59,8 +59,10 @@ flow.edge(begin, end, set=let(s.topic).be("biling"))  # error: no such topic
 flow.edge(begin, end, set=let(s.facts).be("a fact"))  # error: a list is set to an item
 flow.edge(begin, end, set=let(s.facts).be([1]))  # error: a list of texts is set to one of numbers
 flow.edge(begin, end, set=let(s.facts).take(1))  # error: a list of texts takes no number
-flow.edge(begin, end, set=let(s.rounds).take(1))  # error: a number takes no items
+flow.edge(begin, end, set=let(s.facts).take([1]))  # error: a list of texts takes no numbers
+flow.edge(begin, end, set=let(s.rounds).take("one"))  # error: a number takes no text
 flow.edge(begin, end, set=let(s.rounds))  # error: set to what?
 flow.edge(begin, end, set=s.rounds + 1)  # error: a value is no assignment
 flow.edge(begin, end, set={"rounds": 1})  # error: assignments are no mapping
+flow.task(writes=s.message, reads={"text": s.customer.nme})(str.upper)  # error: no such part of the field
 s.rounds = "one"  # error: fields are not assigned here, and not to a text
