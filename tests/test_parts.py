@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import BaseModel
@@ -149,7 +149,7 @@ def _count(n: int) -> str:
 def test_a_list_parameter_gets_a_list_and_a_sequence_a_view() -> None:
     """What is declared as a list is one, and the caller's own; a Sequence shares the items of the state."""
     flow = Flow("lists", Work)
-    seen: dict[str, type] = {}
+    seen: dict[str, Any] = {}
 
     @flow.task(writes=flow.state.out)
     def one(numbers: list[int], orders: list[Step], notes: Sequence[str]) -> str:
@@ -160,7 +160,7 @@ def test_a_list_parameter_gets_a_list_and_a_sequence_a_view() -> None:
 
     @flow.task(writes=flow.state.n)
     def two(state: Work, queries: Any) -> int:
-        seen.update(state=type(state.numbers), queries=cast("Any", queries).__class__)
+        seen.update(state=type(state.numbers), queries=queries.__class__)
         state.numbers.append(7)
         return len(json.dumps([state.numbers, queries]))
 

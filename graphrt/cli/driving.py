@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from graphrt.cli import exits
 from graphrt.cli.following import Following, Watched
 from graphrt.cli.logs import tell_failures_ourselves
+from graphrt.cli.otel import NOWHERE, Spans
 from graphrt.cli.screen import Lasting, silence
 from graphrt.errors import EnvironmentFault
 from graphrt.runtime import leave
@@ -55,6 +56,8 @@ class Manner:
     """How deep to look into nodes with a graph inside."""
     compact: bool = False
     """Whether JSON is one line, for whoever reads several."""
+    spans: Spans = NOWHERE
+    """Where spans of the run go."""
 
 
 def drive(go: Go, graph: Graph, store: Store, manner: Manner) -> int:
@@ -76,6 +79,8 @@ def drive(go: Go, graph: Graph, store: Store, manner: Manner) -> int:
                 result = _run(stop.heed(lambda: go(watched, following.hear)), hurry=lambda: stop.asked)
         finally:
             display.end()
+            if following.begun:
+                manner.spans.end(store.trace(following.account.run))
     except EnvironmentFault as error:
         if not following.begun:
             raise

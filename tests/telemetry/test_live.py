@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
 import logging
 import subprocess
 import sys
-import threading
 from collections.abc import Generator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Any
 
 import pytest
 from opentelemetry import trace as api
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -32,6 +28,7 @@ from graphrt.telemetry.span import trace_id_of
 from graphrt.testing import ScriptedModel
 from graphrt.testing.clock import ManualClock
 from graphrt.trace import Trace
+from tests.telemetry.collector import Collector
 from tests.telemetry.flows import SECRET, Desk, answering, desk, plain
 
 Told = tuple[Any, ...]
@@ -358,45 +355,6 @@ def test_without_a_provider_it_says_what_to_do() -> None:
     """The global provider that nobody has set tells nobody anything: that is refused, with the remedy."""
     with pytest.raises(UseError, match=r"no tracer provider of its SDK.*set_tracer_provider"):
         OpenTelemetry()
-
-
-class Collector:
-    """A real receiver of OTLP over HTTP, on the loopback."""
-
-    def __init__(self) -> None:
-        self.requests: list[ExportTraceServiceRequest] = []
-        collector = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                if self.headers.get("Content-Encoding") == "gzip":
-                    body = gzip.decompress(body)
-                assert (self.path, self.headers["Content-Type"]) == ("/v1/traces", "application/x-protobuf")
-                collector.requests.append(ExportTraceServiceRequest.FromString(body))
-                self.send_response(200)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name that is overridden
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,))
-
-    def __enter__(self) -> Self:
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
-
-    @property
-    def url(self) -> str:
-        """Where to send spans."""
-        return f"http://127.0.0.1:{self.server.server_port}/v1/traces"
 
 
 def test_a_collector_receives_the_run() -> None:

@@ -8,6 +8,7 @@ import typer
 
 from graphrt.cli.arguments import DEFAULT_STORE, OriginOption, StoredRun, StoreOption
 from graphrt.cli.drive_options import DepthOption, EventsOption, ModelOption, QuietOption, ResultOption, WaitOption
+from graphrt.cli.otel import OtelOption
 
 if TYPE_CHECKING:
     from graphrt.account import VisitAccount
@@ -52,6 +53,7 @@ def answer(
     target: OriginOption = None,
     model: ModelOption = None,
     wait: WaitOption = 0.0,
+    otel: OtelOption = None,
     depth: DepthOption = 0,
     events: EventsOption = False,
     as_json: ResultOption = False,
@@ -69,8 +71,10 @@ def answer(
     from graphrt import runtime
     from graphrt.cli import answers
     from graphrt.cli.driving import Manner
+    from graphrt.cli.otel import spans_to
     from graphrt.cli.which import account_of, opened, stored_run
 
+    spans = spans_to(otel)
     with opened(store) as open_:
         info = open_.info(stored_run(open_, run))
         trace = open_.trace(info.run)
@@ -86,7 +90,7 @@ def answer(
         asyncio.run(runtime.answer(open_, info.run, visit.id, given, graph=graph, by=by))
         if ready is None:
             return _kept(info, visit, store, no_resume=no_resume)
-        manner = Manner(store, events, as_json, quiet, depth, compact=events)
+        manner = Manner(store, events, as_json, quiet, depth, events, spans)
         return _go_on(open_, info.run, *ready, wait, manner)
 
 
@@ -144,6 +148,7 @@ def _go_on(open_: Store, run: str, graph: Graph, around: Around, wait: float, ma
                 stay_s=wait,
                 resources=around.resources,
                 policies=around.policies,
+                observers=manner.spans.observers,
             )
         finally:
             await around.aclose()

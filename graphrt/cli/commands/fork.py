@@ -8,6 +8,7 @@ import typer
 
 from graphrt.cli.arguments import DEFAULT_STORE, AtOption, OriginOption, StoredRun, StoreOption
 from graphrt.cli.drive_options import DepthOption, EventsOption, ModelOption, QuietOption, ResultOption, WaitOption
+from graphrt.cli.otel import OtelOption
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,6 +44,7 @@ def fork(
     target: OriginOption = None,
     model: ModelOption = None,
     wait: WaitOption = 0.0,
+    otel: OtelOption = None,
     depth: DepthOption = 0,
     events: EventsOption = False,
     as_json: ResultOption = False,
@@ -57,6 +59,7 @@ def fork(
     from graphrt import runtime
     from graphrt.cli.driving import Manner, drive
     from graphrt.cli.origin import load_origin
+    from graphrt.cli.otel import spans_to
     from graphrt.cli.surroundings import find_around
     from graphrt.cli.which import account_of, opened, stored_run, which_visit
     from graphrt.errors import UseError
@@ -75,6 +78,7 @@ def fork(
         graph = loaded.graph()
         change = _changes(graph, visit, changes or ())
         around = find_around(loaded, graph, model)
+        spans = spans_to(otel)
         if not quiet:
             around.tell(trace)
 
@@ -92,11 +96,12 @@ def fork(
                     stay_s=wait,
                     resources=around.resources,
                     policies=around.policies,
+                    observers=spans.observers,
                 )
             finally:
                 await around.aclose()
 
-        return drive(go, graph, open_, Manner(store, events, as_json, quiet, depth, compact=events))
+        return drive(go, graph, open_, Manner(store, events, as_json, quiet, depth, events, spans))
 
 
 def _fit(told: Account, visit: VisitAccount) -> VisitAccount:

@@ -19,6 +19,7 @@ from graphrt.cli.drive_options import (
     ResultOption,
     WaitOption,
 )
+from graphrt.cli.otel import OtelOption
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,6 +54,7 @@ def resume(
     max_tokens: MaxTokensOption = None,
     max_cost: MaxCostOption = None,
     wait: WaitOption = 0.0,
+    otel: OtelOption = None,
     depth: DepthOption = 0,
     events: EventsOption = False,
     as_json: ResultOption = False,
@@ -65,12 +67,13 @@ def resume(
     effect may have taken place; on_crash of its node says whether it runs again. Limits are counted over the whole run.
     """
     from graphrt.cli.driving import Manner
+    from graphrt.cli.otel import spans_to
     from graphrt.cli.which import opened, which_run
     from graphrt.errors import UseError
 
     if due == (run is not None):
         raise UseError("name the run to go on with, or say --due for all whose time has come")
-    manner = Manner(store, events, as_json, quiet, depth, compact=events or due)
+    manner = Manner(store, events, as_json, quiet, depth, events or due, spans_to(otel))
     way = _Way(target, allow_changed, model, (max_visits, max_seconds, max_tokens, max_cost), wait)
     with opened(store) as open_:
         if run is not None:
@@ -128,6 +131,7 @@ class _Way:
                     stay_s=self.wait,
                     resources=around.resources,
                     policies=around.policies,
+                    observers=manner.spans.observers,
                 )
             finally:
                 await around.aclose()

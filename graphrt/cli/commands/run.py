@@ -19,6 +19,7 @@ from graphrt.cli.drive_options import (
     ResultOption,
     WaitOption,
 )
+from graphrt.cli.otel import OtelOption
 
 if TYPE_CHECKING:
     from graphrt.ports import Store
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 EXAMPLES = (
     "graphrt run flows/support.py --input 'Where is my order A-1042?'",
     "graphrt run flows/support.py:flow --input @ticket.json --field topic=refund",
+    "graphrt run flows/support.py -i hello --otel run.otlp.json",
     'graphrt run shop.flows:refunds -i \'{"order": "B-2001"}\' --max-cost 0.50',
     "graphrt run flows/support.py -i hello --events | jq -c .type",
 )
@@ -58,6 +60,7 @@ def run(
     max_tokens: MaxTokensOption = None,
     max_cost: MaxCostOption = None,
     wait: WaitOption = 0.0,
+    otel: OtelOption = None,
     depth: DepthOption = 0,
     events: EventsOption = False,
     as_json: ResultOption = False,
@@ -72,6 +75,7 @@ def run(
     from graphrt.cli.drive_options import limited
     from graphrt.cli.driving import Manner, drive
     from graphrt.cli.inputs import read_state
+    from graphrt.cli.otel import spans_to
     from graphrt.cli.surroundings import find_around
     from graphrt.cli.target import load
     from graphrt.cli.which import opened
@@ -85,6 +89,7 @@ def run(
     graph = loaded.graph()
     state = read_state(graph, given, fields or ())
     around = find_around(loaded, graph, model)
+    spans = spans_to(otel)
     limits = limited(graph.limits, max_visits, max_seconds, max_tokens, max_cost)
 
     async def go(watched: Store, on_event: Listener) -> Result[Any]:
@@ -100,6 +105,7 @@ def run(
                 stay_s=wait,
                 resources=around.resources,
                 policies=around.policies,
+                observers=spans.observers,
             )
         finally:
             await around.aclose()
@@ -107,4 +113,4 @@ def run(
     if not quiet:
         around.tell()
     with opened(store, create=True) as open_:
-        return drive(go, graph, open_, Manner(store, events, as_json, quiet, depth, compact=events))
+        return drive(go, graph, open_, Manner(store, events, as_json, quiet, depth, events, spans))
