@@ -121,6 +121,8 @@ class VisitAccount:
     caught: str | None = None
     """The type of the error that an error edge of it caught."""
     error: ErrorInfo | None = None
+    stuck: ErrorInfo | None = None
+    """Why it could not be left, though its work went well: a guard raised, no edge matched, an action failed."""
     question: str | None = None
     answers: tuple[str, ...] = ()
     due: float | None = None
@@ -418,6 +420,8 @@ def value_text(value: Json) -> str:
     return str(value)
 
 
+_UNLEFT: Final = frozenset({"GuardError", "NoRoute"})
+"""The errors of a run that fails because a visit cannot be left."""
 _RESTS = (e.RunSuspended, e.RunFailed, e.RunCancelled, e.RunCompleted)
 """Events after which nobody drives the run until something is told to it."""
 
@@ -618,6 +622,7 @@ class _Fold:
         )
         if event.visit in account.visits:
             self.raised(account.visits[event.visit], event.error)
+            self.stuck(account.visits[event.visit], event.error)
         around = event.visit.rpartition("/")[0]
         while around:  # the nodes around it failed with it
             visit = account.visits[around]
@@ -648,10 +653,18 @@ class _Fold:
             if edge.on_error is None and edge.on in {None, visit.outcome}
         ]
 
+    def stuck(self, visit: VisitAccount, error: ErrorInfo) -> None:
+        """Tell why a visit whose work went well was not left."""
+        if visit.status == "completed" and error.type in _UNLEFT:
+            visit.stuck = error
+            self.fell.append(visit)
+
     def reopen(self) -> None:
-        """Let what failed with something inside it go on."""
+        """Let what failed with something inside it, or could not be left, go on."""
         for visit in self.fell:
-            if visit.error is None:
+            if visit.stuck is not None:
+                visit.stuck = None
+            elif visit.error is None:
                 visit.status, visit.ended = "running", None
         self.fell.clear()
 

@@ -20,7 +20,7 @@ def test_policies_and_limits_are_varied_as_dataclasses_are() -> None:
     assert dataclasses.asdict(Limits(visits=3)) == {"visits": 3, "active_s": None, "tokens": None, "cost_usd": None}
     assert [f.name for f in dataclasses.fields(Retry)][:2] == ["attempts", "wait_s"]
     with pytest.raises(TypeError, match="attempt"):
-        dataclasses.replace(Retry(), attempt=5)  # type: ignore[call-arg]
+        dataclasses.replace(Retry(), attempt=5)  # type: ignore[call-arg]  # the mistake that is meant
 
 
 def test_they_stay_structs_where_they_are_recorded() -> None:

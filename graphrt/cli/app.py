@@ -63,7 +63,9 @@ class _Command(TyperCommand):
             if record is None:
                 continue
             if param.param_type_name == "argument":
-                rows["Arguments"].append((str(param.metavar or param.name), _tidy(record[1])))
+                row = (str(param.metavar or param.name), _tidy(record[1]))
+                if row not in rows["Arguments"]:  # two of one kind, such as the runs of `diff`, are told once
+                    rows["Arguments"].append(row)
             else:
                 rows["Options"].append((_TYPE.sub(lambda m: _TYPES.get(m[1], m[1]), record[0]), _tidy(record[1])))
         for title, found in rows.items():

@@ -36,7 +36,7 @@ _LEAST: Final = 16
 """Cells of what a visit wrote that are shown at least."""
 _RESULT: Final = 300
 """Characters of what a model was told about a call that went wrong."""
-_BELOW: Final = 9
+_BELOW: Final = 12
 """Where lines begin that belong to the one above."""
 _BEFORE: Final = {"running": "was cut off", "suspended": "was waiting", "failed": "had failed"}
 _CRASH: Final = {"retry": "it runs again", "ask": "a person is asked", "fail": "the visit fails"}
@@ -89,17 +89,20 @@ class Lines:
         names, answers = _texts(run.graph, depth)
         self._name = _between(_NAME, names)
         self._status = _between(_STATUS, answers)
-        self._ident = _longest_id(run.graph, depth)
+        self._step = len("STEP") + 2 * depth
+        self._ident = max(len("VISIT"), _longest_id(run.graph, depth))
         self._counts_tokens = _has_agents(run.graph)
 
     def head(self) -> Iterator[Told]:
         """Yield which run it is."""
         told = self._run.account
         yield Told(line("run ", (told.run, "bold"), " of ", (told.flow, "bold")))
+        yield Told(line((f"{'STEP':<{self._step}}  {'VISIT':<{self._ident}}  NODE", "dim")))
 
     def of(self, record: Record) -> Iterator[Told]:
         """Yield what a record tells."""
         routed = {x.visit for x in record.events if isinstance(x, e.Routed)}
+        unleft = {x.visit for x in record.events if isinstance(x, e.RunFailed)}
         failed = {x.visit for x in record.events if isinstance(x, e.VisitFailed)}
         visits = self._run.account.visits
         for event in record.events:
@@ -109,6 +112,8 @@ class Lines:
                 case e.RunForked():
                     where = f"{visits[event.visit].name} (visit {event.visit})"
                     yield Told(line((f"goes off from {where} of run {event.parent}", "dim")))
+                case e.VisitCompleted() if event.visit in unleft and visits[event.visit].stuck is not None:
+                    yield from self._marks(visits[event.visit], event.marks)  # how it failed is told below
                 case e.VisitCompleted() | e.VisitCancelled() | e.VisitFailed():
                     if not isinstance(event, e.VisitCancelled):
                         yield from self._marks(visits[event.visit], event.marks)
@@ -204,13 +209,23 @@ class Lines:
     def _row(self, visit: VisitAccount, status: Text) -> Text:
         name = shorten(name_of(visit, self._run), self._name)
         return line(
-            (f"{visit.id:<{self._ident}}", "dim"), "  ", name, " " * max(0, self._name - cell_len(name)), "  ", status
+            f"{latest_step(visit):<{self._step}}",
+            (f"  {visit.id:<{self._ident}}  ", "dim"),
+            name,
+            " " * max(0, self._name - cell_len(name)),
+            "  ",
+            status,
         )
 
     @property
     def _width(self) -> int:
-        """How far the columns of id, name and status reach, if the id is no longer than usual."""
-        return self._ident + 2 + self._name + 2 + self._status
+        """How far the columns before the time reach, if step and id are no longer than usual."""
+        return self._step + 2 + self._ident + 2 + self._name + 2 + self._status
+
+
+def latest_step(visit: VisitAccount) -> str:
+    """Return the step that a visit is at: the one that led to it, or the last of its attempts and questions."""
+    return visit.steps[-1] if visit.steps else ""
 
 
 def name_of(visit: VisitAccount, run: Following) -> str:

@@ -56,14 +56,15 @@ def tokens(usage: Usage | None) -> str:
     return count((usage.input_tokens or 0) + (usage.output_tokens or 0))
 
 
+def cost(usage: Usage | None) -> str:
+    """Return the cost of a usage, or nothing if it is unknown."""
+    return "" if usage is None or usage.cost_usd is None else money(usage.cost_usd)
+
+
 def used(usage: Usage | None) -> list[str]:
     """Return what a usage says, piece by piece."""
-    out: list[str] = []
-    if tokens(usage):
-        out.append(f"{tokens(usage)} tokens")
-    if usage is not None and usage.cost_usd is not None:
-        out.append(money(usage.cost_usd))
-    return out
+    spent = tokens(usage)
+    return [part for part in (f"{spent} tokens" if spent else "", cost(usage)) if part]
 
 
 def error_text(error: ErrorInfo) -> str:
@@ -85,8 +86,9 @@ def times(totals: Totals) -> list[str]:
 
 def visit_status(visit: VisitAccount) -> Text:
     """Return how a visit ended or where it stands; of a router or an ask, with its answer."""
-    if any(edge.result == "raised" for edge in visit.routed):  # its work went well, and yet it failed
-        return status_text("failed", "a guard raised")
+    if visit.stuck is not None:  # its work went well, and yet it failed
+        raised = any(edge.result == "raised" for edge in visit.routed)
+        return status_text("failed", "a guard raised" if raised else "could not be left")
     if visit.status == "completed" and visit.outcome is not None:
         return status_text("completed", visit.outcome)
     if visit.refused is not None:

@@ -106,6 +106,10 @@ def test_a_guard_that_raises_is_told(program: Program) -> None:
         ["3", "→ many", "always", "not tried"],
     ]
     assert "raised IndexError: index 0 of a list of 0 items" in why
+    assert re.match(r"count .*✗ a guard raised", why)
+    assert "✓" not in ran.err.split("count ")[-1], "its work went well, and that is not what there is to say"
+    (told,) = (v for v in json.loads(program("show", "raising", "--json").out)["visits"] if v["node"] == "count")
+    assert (told["status"], told["stuck"]["type"]) == ("completed", "GuardError")
 
 
 @pytest.mark.parametrize(("flow", "advised"), [("hopeless", False), ("raising", True)])

@@ -126,7 +126,8 @@ def test_where_nobody_listens_it_is_told_in_a_line(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "graphrt", "run", "asks.py", "-q", "--otel", "live"]
     ran = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
     assert ran.returncode == 3
-    assert ran.stderr == ("graphrt: --otel live: spans could not be sent to http://127.0.0.1:9: Connection refused\n")
+    assert ran.stderr.startswith("graphrt: --otel live: spans could not be sent to http://127.0.0.1:9: ")
+    assert ran.stderr.count("\n") == 1
 
 
 def test_a_run_that_is_stopped_is_told_as_far_as_it_came(program: Program) -> None:

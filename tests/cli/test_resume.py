@@ -283,10 +283,11 @@ def test_a_live_region_leaves_no_garbage_on_a_terminal(program: Program) -> None
     lines = [re.sub(r" +(?:<1 ms|\d+(?:\.\d)? (?:ms|s))(?=$|  )", " <time>", line) for line in screen.lines]
     assert lines == [
         "run r1 of speaking",
-        '0    before      ✓ completed <time>  log = "before"  → work',
+        "STEP  VISIT  NODE",
+        '1     0      before      ✓ completed <time>  log = "before"  → work',
         "a node prints",
-        '1    work        ✓ completed <time>  log = "work"  → after',
-        '2    after       ✓ completed <time>  log = "after"',
+        '2     1      work        ✓ completed <time>  log = "work"  → after',
+        '3     2      after       ✓ completed <time>  log = "after"',
         "",
         '  log  ["before", "work", "after"]',
         re.sub(r"\S+ \S+$", "<time>", "✓ completed  3 visits · 1 s"),

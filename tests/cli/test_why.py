@@ -21,10 +21,10 @@ def test_a_visit_tells_why_it_was_left_so(program: Program, visit: str) -> None:
 @pytest.mark.parametrize(
     ("name", "first"),
     [
-        ("suspended", "approve (visit 6) in run desk  ? waits for an answer"),
-        ("failed", "known_bugs (visit 1) in run broken  ✗ failed"),
-        ("completed", "approve (visit 6) in run sent  ✓ send"),
-        ("cut_off", "review (visit 3) in run crashed  ✓ completed"),
+        ("suspended", "approve (step 8, visit 6) in run desk  ? waits for an answer"),
+        ("failed", "known_bugs (step 2, visit 1) in run broken  ✗ failed"),
+        ("completed", "approve (step 8, visit 6) in run sent  ✓ send"),
+        ("cut_off", "review (step 5, visit 3) in run crashed  ✓ completed"),
     ],
 )
 def test_without_a_visit_it_tells_of_the_one_that_says_most(program: Program, name: str, first: str) -> None:

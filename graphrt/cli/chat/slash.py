@@ -130,8 +130,7 @@ class Look:
             [str(number), (run, "bold"), *_used(of.usage), took(of.active_s)]
             for (number, run), of in zip(turns, totals, strict=True)
         ]
-        usages = [of.usage for of in totals]
-        whole = total_usage(usages) if None not in usages else None
+        whole = total_usage([of.usage for of in totals])
         rows.append(["", ("together", "bold"), *_used(whole), took(sum(of.active_s for of in totals))])
         heads = ("TURN", "RUN", "TOKENS IN", "TOKENS OUT", "COST", "WORKED")
         say_table(heads, rows, right=(0, 2, 3, 4, 5), file=self._out())
@@ -174,10 +173,10 @@ def _verdicts(told: Account, width: int | None) -> Iterator[Part]:
 
 
 def _used(usage: Usage | None) -> list[Part]:
-    """Return tokens and cost as cells; what nobody said is unknown, never 0."""
+    """Return tokens and cost as cells: none where no model was asked; what a model did not say is unknown, never 0."""
     unknown: Part = ("unknown", "dim")
     if usage is None:
-        return [unknown, unknown, unknown]
+        return [("none", "dim")] * 3
     tokens_in, tokens_out = usage.input_tokens, usage.output_tokens
     return [
         unknown if tokens_in is None else count(tokens_in),

@@ -54,7 +54,8 @@ def show(
     branch has its visits together. The code of the flow is not needed.
 
     A visit TOOK the time of its attempts, without the waits between them; one with a graph inside, the time from its
-    start to its end, and its TOKENS are those of all inside it; a question, the time until its answer.
+    start to its end, and its TOKENS and COST are those of all inside it; a question, the time until its answer. STEP is
+    its number on pictures and in reports.
     """
     from graphrt.cli.screen import say_json
     from graphrt.cli.which import account_of, read_known
@@ -85,7 +86,7 @@ def _say(told: Account, rows: list[list[Part] | Part]) -> None:
     from graphrt.cli.screen import say
 
     say(heading(told), facts(told), "")
-    heads = ("STEP", "VISIT", "NODE", "STATUS", "TOOK", "TOKENS", "WROTE")
+    heads = ("STEP", "VISIT", "NODE", "STATUS", "TOOK", "TOKENS", "COST", "MODEL", "WROTE")
     say_rows(heads, rows)
 
 
@@ -96,7 +97,7 @@ def say_rows(heads: tuple[str, ...], rows: list[list[Part] | Part]) -> None:
     screen = console()
     cells = [r for r in rows if isinstance(r, list)]
     heads = tuple(h if any(row[k] for row in cells) else "" for k, h in enumerate(heads))
-    lines = iter(table(heads, cells, right=(4, 5), width=screen.width if screen.is_terminal else None))
+    lines = iter(table(heads, cells, right=(4, 5, 6), width=screen.width if screen.is_terminal else None))
     screen.print(next(lines), soft_wrap=True)
     for row in rows:
         if isinstance(row, list):
@@ -149,7 +150,7 @@ def _list_rows(told: Account, depth: int | None) -> Iterator[list[Part] | Part]:
     """Yield the visits in the order in which they began."""
     for visit, level in tree(told):
         if depth is None or level <= depth:
-            yield from _rows(visit, "  " * level)
+            yield from _rows(visit, "  " * level, closed=level == depth)
 
 
 def _tree_rows(told: Account, depth: int | None) -> Iterator[list[Part] | Part]:
@@ -163,9 +164,10 @@ def _tree_rows(told: Account, depth: int | None) -> Iterator[list[Part] | Part]:
     left = " " * (max(map(len, ["STEP", *steps])) + max(map(len, ["VISIT", *ids])) + 4)
     for row in rows:
         if row.twig.visit is None:
-            yield ["", "", f"{row.drawn}branch {row.twig.branch}", "", "", "", ""]
+            yield ["", "", f"{row.drawn}branch {row.twig.branch}", *[""] * 6]
         else:
-            yield from _rows(row.twig.visit, row.drawn, left + row.under)
+            visit = row.twig.visit
+            yield from _rows(visit, row.drawn, left + row.under, closed=visit.id.count("/") == depth)
 
 
 def shown_steps(visit: VisitAccount) -> str:
@@ -174,11 +176,22 @@ def shown_steps(visit: VisitAccount) -> str:
     return ", ".join(steps) if len(steps) <= _FEW_STEPS else f"{steps[0]} … {steps[-1]}"
 
 
-def _rows(visit: VisitAccount, drawn: str, under: str | None = None) -> Iterator[list[Part] | Part]:
-    """Yield a visit, then what is to be said of it; `drawn` stands before its name, `under` before further lines."""
+def _model(visit: VisitAccount, *, closed: bool) -> str:
+    """Return the model that a visit asked; of a node whose inside is not listed, those that were asked there."""
+    said = visit.used if closed else visit.usage
+    return (said.model or "") if said is not None else ""
+
+
+def _rows(
+    visit: VisitAccount, drawn: str, under: str | None = None, *, closed: bool = False
+) -> Iterator[list[Part] | Part]:
+    """Yield a visit, then what is to be said of it; `drawn` stands before its name, `under` before further lines.
+
+    `closed` says that what is inside it is not listed.
+    """
     from graphrt.cli.answers import what_about
     from graphrt.cli.screen import brief_json
-    from graphrt.cli.telling import fact_text, moment, tokens, took, visit_status, wrote_text
+    from graphrt.cli.telling import cost, fact_text, moment, tokens, took, visit_status, wrote_text
     from graphrt_viz.wording import shorten
 
     wrote = "" if visit.refused is not None else wrote_text(visit)
@@ -191,6 +204,8 @@ def _rows(visit: VisitAccount, drawn: str, under: str | None = None) -> Iterator
         visit_status(visit),
         took(visit.took_s),
         tokens(visit.used),
+        cost(visit.used),
+        _model(visit, closed=closed),
         wrote,
     ]
     indent = " " * 13 + drawn if under is None else under
@@ -289,6 +304,7 @@ def visit_json(visit: VisitAccount) -> dict[str, Json]:
         "item": visit.item,
         "writes": visit.writes,
         "error": _plain(visit.error),
+        "stuck": _plain(visit.stuck),
         "caught": visit.caught,
         "question": visit.question,
         "answers": list(visit.answers),

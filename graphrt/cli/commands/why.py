@@ -70,17 +70,20 @@ def reasons(told: Account, visit: VisitAccount, width: int | None = None) -> Ite
 
     Lines may be wider than `width`, where they can be wrapped; tables are not.
     """
+    from graphrt.cli.commands.show import shown_steps
     from graphrt.cli.screen import line
     from graphrt.cli.telling import visit_status
 
     last = max((v.number for v in told.visits.values() if v.path == visit.path), default=1)
-    which = f"visit {visit.id}" + (f", {visit.number} of {last}" if last > 1 else "")
+    step = f"step{'s' if len(visit.steps) > 1 else ''} {shown_steps(visit)}, " if visit.steps else ""
+    which = f"{step}visit {visit.id}" + (f", {visit.number} of {last}" if last > 1 else "")
     yield line((visit.name, "bold"), f" ({which}) in run {told.run}  ", visit_status(visit))
     yield from _story(told, visit)
     yield ""
     yield from _edges(told, visit, width)
     for after in _after(told, visit):
-        yield line("  went on to ", (after.name, "bold"), f" (visit {after.id})")
+        step = f"step {after.step}, " if after.step else ""
+        yield line("  went on to ", (after.name, "bold"), f" ({step}visit {after.id})")
 
 
 def _story(told: Account, visit: VisitAccount) -> Iterator[Part]:
