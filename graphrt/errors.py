@@ -72,7 +72,9 @@ class DefinitionError(GraphrtError):
         """Name the graph and keep its mistakes in the order of the definition."""
         count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
         lines = "\n".join(f"  - {m}" for m in mistakes)
-        super().__init__(f"flow {graph!r} has {count}:\n{lines}", graph=graph)
+        codes = list(dict.fromkeys(m.code for m in mistakes))
+        more = f"`graphrt explain {codes[0]}` shows an example" + (", and so for the others" if len(codes) > 1 else "")
+        super().__init__(f"flow {graph!r} has {count}:\n{lines}\n{more}", graph=graph)
         self.graph = graph
         self.mistakes = mistakes
 

@@ -243,7 +243,36 @@ def _inside(visit: str, nodes: dict[str, Node], graph: Graph) -> Graph:
     return inner if inner is not None else graph
 
 
+_TOLD: dict[type, str] = {
+    VisitStarted: "{0.node} begins (visit {0.visit})",
+    VisitCancelled: "visit {0.visit} is cancelled",
+    RunSuspended: "the run waits for answers",
+}
+
+
 def _show(thing: Any) -> str:  # noqa: ANN401 - an event or an input
-    facts = msgspec.to_builtins(thing)
-    kind = str(facts.pop("type", type(thing).__name__)).replace("_", " ")
-    return f"{kind}: " + ", ".join(f"{k} = {v!r}" for k, v in facts.items())
+    """Say in words what happened, or what was told to the run."""
+    from graphrt.account import value_text  # noqa: PLC0415 - as above
+
+    if type(thing) in _TOLD:
+        return _TOLD[type(thing)].format(thing)
+    match thing:
+        case VisitCompleted():
+            answer = f" with {thing.outcome}" if thing.outcome is not None else ""
+            wrote = ", ".join(f"{name} = {value_text(value)}" for name, value in thing.writes.items())
+            return f"visit {thing.visit} completes{answer}" + (f" and writes {wrote}" if wrote else "")
+        case VisitFailed():
+            return f"visit {thing.visit} fails: {thing.error.type}: {thing.error.message}"
+        case VisitWaiting():
+            shown = ", ".join(f"{name} = {value_text(value)}" for name, value in thing.reads.items())
+            answers = f" ({', '.join(thing.answers)})" if thing.answers else ""
+            return f"{thing.node} asks {thing.question!r}{answers}" + (f" about {shown}" if shown else "")
+        case RunCompleted():
+            return "the run completes" + (f" at {thing.end}" if thing.end is not None else "")
+        case RunFailed():
+            where = f" at visit {thing.visit}" if thing.visit else ""
+            return f"the run fails{where}: {thing.error.type}: {thing.error.message}"
+        case _:
+            facts = msgspec.to_builtins(thing)
+            kind = str(facts.pop("type", type(thing).__name__)).replace("_", " ")
+            return f"{kind}: " + ", ".join(f"{k} = {v!r}" for k, v in facts.items())

@@ -77,7 +77,7 @@ def test_what_is_not_there_fails_the_visit_and_is_named() -> None:
     """A part of None is an error with the node, the parameter and what is None; an edge can catch it."""
     flow = Flow("parts", Work)
     s: Any = flow.state  # a checker would not let a part of what may be None pass
-    task = flow.task(writes=s.out, reads={"what": s.plan.step.what}, name="one")(_echo)
+    task: Any = flow.task(writes=s.out, reads={"what": s.plan.step.what}, name="one")(_echo)
     result = flow.run_sync(Work())
     assert result.status == "failed"
     assert result.error is not None

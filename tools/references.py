@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from pydantic import BaseModel
 
 from graphrt import Flow, add, append, extend, let, merge, union
-from graphrt.checks import FAMILIES, RULES, Rule
+from graphrt.checks import FAMILIES, RULES, Rule, mistakes
 from graphrt.checks.rule import PREAMBLE
 from graphrt.cli import main as program
 from graphrt.cli.commands import GROUPS
@@ -40,7 +40,7 @@ from graphrt.guards import Change, Guard, tree_to_json
 from graphrt.inputs import AttemptStarted, AttemptSucceeded, Input, Started
 from graphrt.stepper import Stepper
 from graphrt.trace import Header, Record
-from tools import mistakes, rules, vocabulary
+from tools import rules, vocabulary
 from tools.blocks import Page, PageFailed
 from tools.reading import packages, sources, structs
 from tools.writing import described, paragraphs, table
@@ -225,14 +225,14 @@ def mistake_codes() -> set[str]:
 def mistake_pages() -> str:
     """Write each mistake with an example and what graphrt says about it."""
     parts: list[str] = []
-    for group, examples in mistakes.EXAMPLES.items():
+    for group, kinds in mistakes.KINDS.items():
         parts.append(f"## {group}\n")
-        for code, lines in examples.items():
-            found = next((m for m in mistakes.reported(lines) if m.code == code), None)
+        for code, kind in kinds.items():
+            found = next((m for m in mistakes.reported(kind.example) if m.code == code), None)
             if found is None:
-                raise SystemExit(f"tools/mistakes.py: the example of {code!r} does not earn it")
-            code_block = f"<!-- mistake: {code} -->\n```python\n{lines.strip()}\n```"
-            parts.append(f"### {code}\n\n{code_block}\n\n```text\n{found}\n```\n")
+                raise SystemExit(f"graphrt/checks/mistakes.py: the example of {code!r} does not earn it")
+            code_block = f"<!-- mistake: {code} -->\n```python\n{kind.example.strip()}\n```"
+            parts.append(f"### {code}\n\n{kind.summary}\n\n{code_block}\n\n```text\n{found}\n```\n")
     return "\n".join(parts)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from graphrt.checks import cost, dataflow, effects, evolution, guards, structure
+from graphrt.checks.mistakes import BY_CODE as MISTAKES
 from graphrt.checks.unused_ignore import unused_ignore
 from graphrt.errors import UseError
 from graphrt.expressions import did_you_mean
@@ -50,7 +51,8 @@ def rule_named(text: str) -> Rule:
         if text.upper() == rule.code or text.lower() in {rule.name, *rule.mistakes}:
             return rule
     known = [*BY_CODE, *(r.name for r in RULES)]
-    raise UseError(f"there is no rule {text!r}.{did_you_mean(text, known) or ' `graphrt explain --list` lists them'}")
+    close = did_you_mean(text, [*known, *MISTAKES])
+    raise UseError(f"there is no rule {text!r}.{close or ' `graphrt explain --list` lists them'}")
 
 
 def rules_of(select: Iterable[str], ignore: Iterable[str]) -> tuple[Rule, ...]:

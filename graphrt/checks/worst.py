@@ -2,8 +2,9 @@
 
 A line that goes through the graph makes, in the worst case, the dearest choice at every node. What a fork starts until
 its closing join is a *scope*; its cost is the sum over its branches, and the line goes on at the join. A cycle is
-bounded if every way round it crosses an edge with `at_most`: such edges cut a walk into pieces without a cycle, one
-more than they may be crossed. A list that nothing bounds gives as many branches as the caller of the bound assumes.
+bounded if every way round it crosses an edge with `at_most`, or one whose guard waits for a counter (`rounds < 3`):
+such edges cut a walk into pieces without a cycle, one more than they may be crossed. A list that nothing bounds gives
+as many branches as the caller of the bound assumes.
 
 Attempts that fail and are retried are not counted: a visit is one visit however often it is tried.
 """
@@ -14,6 +15,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
+from graphrt.checks.counters import most_crossings
 from graphrt.checks.elements import is_model
 from graphrt.openers import leading, prior_of
 
@@ -141,14 +143,14 @@ class _Bound:
         return part
 
     def _steps(self, node: Node, cut: frozenset[int], part: _Part) -> list[_Step]:
-        failed = [_Step(e.target, 0, e.at_most) for e in node.edges if e.on_error is not None]
+        failed = [_Step(e.target, 0, self._at_most(e)) for e in node.edges if e.on_error is not None]
         normal = [e for e in node.edges if e.on_error is None]
         closing = self.closing.get(node.index)
         if closing is None or closing in cut:
             if node.splits:
                 part.together.add(node.index)
                 return [_Step(-1, self._branch(e, cut), None) for e in normal] + failed
-            return [_Step(e.target, 0, e.at_most) for e in normal] + failed
+            return [_Step(e.target, 0, self._at_most(e)) for e in normal] + failed
         inner = cut | {closing}
         leads = {e.index for e in leading(self.graph.nodes, self.prior, node.index, closing)}
         if node.fork:
@@ -156,10 +158,15 @@ class _Bound:
         found: list[_Step] = []
         for e in normal:
             if e.each is not None or e.index in leads:
-                found.append(_Step(closing, self._branch(e, inner), e.at_most))
+                found.append(_Step(closing, self._branch(e, inner), self._at_most(e)))
             else:
-                found.append(_Step(e.target, 0, e.at_most))
+                found.append(_Step(e.target, 0, self._at_most(e)))
         return found + failed
+
+    def _at_most(self, edge: Edge) -> int | None:
+        """Return how often a line may cross an edge: by its own bound, or because a counter in its guard runs out."""
+        counted = most_crossings(self.graph, edge) if edge.when is not None else None
+        return min((n for n in (edge.at_most, counted) if n is not None), default=None)
 
     def _branch(self, edge: Edge, cut: frozenset[int]) -> float:
         """Return what the branches of an edge come to."""

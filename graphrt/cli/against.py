@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from graphrt.checks.settings import Asked, Recorded
-from graphrt.errors import GraphChanged
+from graphrt.cli.arguments import DEFAULT_STORE
+from graphrt.errors import GraphChanged, UseError
 from graphrt.replay import fold, verify
 from graphrt_viz.wording import shorten
 
@@ -64,8 +65,13 @@ def traces(path: str, flow: str) -> Iterator[Trace]:
         UseError: it cannot be read.
         TraceInvalid: a trace is torn or altered.
     """
-    from graphrt.cli.which import opened
+    from graphrt.cli.which import LATEST, opened
 
+    if path == LATEST or not (Path(path).exists() or ":" in path or path.endswith("/")):
+        raise UseError(
+            f"--against {path}: there is no such store or trace file; give one, as in --against {DEFAULT_STORE}, or a"
+            " single run as a file: graphrt export RUN -o run.jsonl"
+        )
     if path.endswith(".jsonl") and Path(path).is_file():
         from graphrt.stores.trace_files import read_trace
 

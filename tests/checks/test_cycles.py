@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from pydantic import BaseModel
 
 from graphrt import Agent, Flow, Limits, let
 from graphrt.checks import check
+from graphrt.checks.worst import worst
 
 
 class Page(BaseModel):
@@ -101,3 +103,68 @@ def test_whether_a_cycle_ends_is_for_code_to_say_but_not_for_a_model_alone(by_mo
     flow.edge(b, flow.end("done"), when=s.done)
     flow.edge(b, a)
     assert ("GR105" in codes(flow)) is by_model
+
+
+def counting(when: Any, step: Any, **options: Any) -> Flow[Page]:
+    """Return a flow whose only cycle is gone round under a guard, with a counter that moves by a step."""
+    flow = Flow("counting", Page)
+    s = flow.state
+    first = flow.task(name="a", writes=s.text)(read)
+    flow.start(first)
+    flow.edge(first, first, when=when(s), set=let(s.count).be(step(s)), **options)
+    flow.edge(first, flow.end("done"))
+    return flow
+
+
+COUNTED: list[tuple[Callable[[Any], Any], Callable[[Any], Any], float]] = [
+    (lambda s: s.count < 3, lambda s: s.count + 1, 3),
+    (lambda s: s.count <= 3, lambda s: s.count + 1, 4),
+    (lambda s: (s.text == "") & (s.count < 5), lambda s: s.count + 2, 3),
+    (lambda s: s.count > -3, lambda s: s.count - 1, 3),
+    (lambda s: s.count < 0, lambda s: s.count + 1, 0),
+    (lambda s: (s.text == "") | (s.count < 5), lambda s: s.count + 1, float("inf")),
+    (lambda s: s.count < 3, lambda s: s.count * 2, float("inf")),
+]
+
+
+@pytest.mark.parametrize(("guard", "step", "rounds"), COUNTED)
+def test_a_counter_in_a_guard_bounds_a_cycle(guard: Any, step: Any, rounds: float) -> None:
+    """It is taken to begin at its default and to move by its steps; what is no counter bounds nothing."""
+    assert worst(counting(guard, step).freeze(), "visits").most == 2 + rounds
+
+
+def test_a_counter_that_something_else_sets_bounds_nothing() -> None:
+    """Where another edge sets it back, it may begin anew."""
+    again = Flow("again", Page)
+    s = again.state
+    a, b = again.task(name="a", writes=s.text)(read), again.task(name="b", writes=s.text)(read)
+    again.start(a)
+    again.edge(a, a, when=s.count < 3, set=let(s.count).be(s.count + 1))
+    again.edge(a, b)
+    again.edge(b, a, when=s.text == "more", set=let(s.count).be(0))
+    again.edge(b, again.end("done"))
+    assert worst(again.freeze(), "visits").most == float("inf")
+
+
+RUNAWAY: list[tuple[Callable[[Any], Any], Callable[[Any], Any], str | None]] = [
+    (lambda s: s.count < 3, lambda s: s.count - 1, "is left once count >= 3, but 'count' only falls in it"),
+    (lambda s: s.count >= 0, lambda s: s.count + 1, "is left once count < 0, but 'count' only grows in it"),
+    (lambda s: s.count < 3, lambda s: s.count + 1, None),
+    (lambda s: (s.count < 3) & (s.text == ""), lambda s: s.count - 1, None),
+]
+
+
+@pytest.mark.parametrize(("guard", "step", "said"), RUNAWAY)
+def test_a_counter_that_runs_the_wrong_way_is_found(guard: Any, step: Any, said: str | None) -> None:
+    """A cycle that is left once a counter has grown, which only falls in it, is never left; another exit may open."""
+    found = codes(counting(guard, step))
+    assert ("GR104" in found) is (said is not None)
+    assert said is None or said in found["GR104"]
+
+
+def test_what_a_runaway_counter_is_said_to_do_happens() -> None:
+    """The run goes round until its limit stops it, and ends at once where the counter begins beyond."""
+    flow = counting(lambda s: s.count < 3, lambda s: s.count - 1)
+    result = flow.run_sync(Page(), limits=Limits(visits=50))
+    assert (result.status, result.error and result.error.type) == ("failed", "LimitReached")
+    assert flow.run_sync(Page(count=3)).status == "completed"

@@ -338,4 +338,22 @@ def test_recorded_runs_against_a_changed_flow(program: Program) -> None:
     assert ran.code == 1
     assert "GR601 run" in ran.out
     assert "would go another way at visit 0 (grade)" in ran.out
-    assert program("check", "later.py", "--against", "nowhere.db").code == 2
+    ran = program("check", "later.py", "--against", "nowhere.db")
+    assert (
+        ran.code,
+        "there is no such store or trace file; give one, as in --against .graphrt/runs.db" in ran.err,
+    ) == (2, True)
+    assert "give one, as in --against .graphrt/runs.db" in program("check", "later.py", "--against", "latest").err
+
+
+@pytest.mark.parametrize(
+    ("rules", "option"),
+    [("GR306", "--reducers"), ("GR601,GR602", "--against RUNS"), ("over-budget", "--max-visits or --max-requests")],
+)
+def test_a_selection_that_can_find_nothing_is_refused(program: Program, rules: str, option: str) -> None:
+    """Rules that wait for an option say so instead of finding nothing; beside others they may stand."""
+    program.flow("support.py")
+    ran = program("check", "support.py", "--select", rules)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.endswith(f": nothing can be found without {option}; add it\n")
+    assert program("check", "support.py", "--select", f"{rules},GR1").code in {0, 1}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from graphrt.checks import RULES
+from graphrt.checks.mistakes import BY_CODE
 from tests.cli.calling import Program
 
 
@@ -20,19 +21,39 @@ def test_a_rule_is_explained_by_code_or_name(program: Program) -> None:
 
 
 def test_a_mistake_leads_to_the_rule_that_stands_for_it(program: Program) -> None:
-    """Who meets a mistake of freezing finds the rule by its code."""
-    ran = program("explain", "unreachable")
+    """Who meets a mistake of freezing finds the rule that is for the same, and the other way round."""
+    assert "`graphrt explain GR101` tells about the rule" in program("explain", "unreachable").out
+    ran = program("explain", "unreachable-node")
     assert ran.out.startswith("GR101 unreachable-node")
     assert "Freezing a flow reports it too, as unreachable" in ran.out
 
 
-def test_all_rules_are_listed(program: Program) -> None:
-    """Each rule has a line, below the title of its family; JSON has everything about each."""
+def test_a_mistake_is_explained_as_an_error_names_it(program: Program) -> None:
+    """What it is, lines that make it, and what is said of them; an error says how to ask for it."""
+    ran = program("explain", "no-start")
+    assert ran.code == 0
+    assert ran.out.startswith("no-start  error  the flow cannot be run\n\nIt is not clear at which node")
+    assert "\n    flow.edge(review, draft)\n" in ran.out
+    assert "every node has an edge that leads to it; say where the flow begins: flow.start(node)" in ran.out
+    assert program("explain", "[no-start]").out == ran.out
+    (program.folder / "bad.py").write_text("from graphrt import ChatState, Flow\nflow = Flow('bad', ChatState)\n")
+    assert program("run", "bad.py").err.endswith("[no-nodes]\n`graphrt explain no-nodes` shows an example\n")
+    told = json.loads(program("explain", "no-start", "--json").out)
+    assert (told["code"], told["severity"]) == ("no-start", "error")
+    assert told["message"] in ran.out
+    assert program("explain", "nostart").err == "graphrt: there is no rule 'nostart'. Did you mean 'no-start'?\n"
+
+
+def test_all_rules_and_mistakes_are_listed(program: Program) -> None:
+    """Each has a line, below the title of its family; JSON has everything about each."""
     ran = program("explain", "--list")
     assert [row.split()[0] for row in ran.out.splitlines() if row.startswith("  GR")] == [r.code for r in RULES]
     assert "\nData flow\n" in ran.out
     found = json.loads(program("explain", "--list", "--json").out)
-    assert [(r["code"], r["example"]) for r in found] == [(r.code, r.example) for r in RULES]
+    known = [(r.code, r.example) for r in RULES] + [(code, kind.example) for code, kind in BY_CODE.items()]
+    assert [(r["code"], r["example"]) for r in found] == known
+    listed = {row.split()[0] for row in ran.out.partition("Mistakes: ")[2].splitlines() if row.startswith("  ")}
+    assert listed == set(BY_CODE)
 
 
 def test_what_cannot_be_explained(program: Program) -> None:

@@ -10,9 +10,9 @@ import typer
 from graphrt.cli.arguments import JsonOption, complete_targets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from graphrt.checks import Finding
+    from graphrt.checks import Finding, Rule, Settings
     from graphrt.checks.worst import Worst
     from graphrt.cli.checking import Looked
     from graphrt.cli.screen import Part
@@ -113,7 +113,8 @@ def check(
         items=given.items if items is None else items,
         reducers=given.reducers or reducers,
     )
-    rules_of(settings.select, settings.ignore)  # refuse what names no rule before anything is loaded
+    rules = rules_of(settings.select, settings.ignore)  # refuse what names no rule before anything is loaded
+    _refuse_in_vain(rules, settings, against)
     looked, troubles = look(targets, settings, against)
     for trouble in troubles:
         complain(trouble.message)
@@ -124,6 +125,33 @@ def check(
     if troubles:
         return exits.WRONG_USE
     return exits.FOUND if any(one.checked.findings for one in looked) else exits.OK
+
+
+def _refuse_in_vain(rules: Sequence[Rule], settings: Settings, against: str | None) -> None:
+    """Refuse a selection of rules none of which can find anything without an option that is not given.
+
+    Raises:
+        UseError: with the option.
+    """
+    from graphrt.errors import UseError
+
+    needs = [_need(rule, settings, against) for rule in rules]
+    if needs and all(needs):
+        names = ", ".join(rule.code for rule in rules)
+        options = " and ".join(dict.fromkeys(need for need in needs if need is not None))
+        raise UseError(f"{names}: nothing can be found without {options}; add it")
+
+
+def _need(rule: Rule, settings: Settings, against: str | None) -> str | None:
+    """Return the option without which a rule finds nothing; None if it needs none, or has it."""
+    if rule.settings.reducers and not settings.reducers:
+        return "--reducers"
+    if rule.code.startswith("GR6") and against is None:
+        return "--against RUNS"
+    budgets = (rule.settings.max_visits, rule.settings.max_requests)
+    if budgets != (None, None) and settings.max_visits is None and settings.max_requests is None:
+        return "--max-visits or --max-requests"
+    return None
 
 
 def _names(given: list[str] | None) -> tuple[str, ...]:
@@ -179,7 +207,7 @@ def _say(looked: list[Looked], *, picture: bool, cost: bool, items: int | None) 
 
 def _picture(looked: Looked, finding: Finding) -> Iterator[Part]:
     """Draw the nodes that a finding is about, and the edges between them."""
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     from graphrt.checks.engine import parts_of
     from graphrt_viz import picture_of, render
