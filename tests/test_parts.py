@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import pytest
 from pydantic import BaseModel
@@ -76,8 +76,9 @@ def test_a_task_reads_a_part_of_a_field() -> None:
 def test_what_is_not_there_fails_the_visit_and_is_named() -> None:
     """A part of None is an error with the node, the parameter and what is None; an edge can catch it."""
     flow = Flow("parts", Work)
-    s: Any = flow.state  # a checker would not let a part of what may be None pass
-    task: Any = flow.task(writes=s.out, reads={"what": s.plan.step.what}, name="one")(_echo)
+    s = flow.state
+    part = cast("Any", s).plan.step.what  # a checker would not let a part of what may be None pass
+    task = flow.task(writes=s.out, reads={"what": part}, name="one")(_echo)
     result = flow.run_sync(Work())
     assert result.status == "failed"
     assert result.error is not None

@@ -105,7 +105,7 @@ def test_whether_a_cycle_ends_is_for_code_to_say_but_not_for_a_model_alone(by_mo
     assert ("GR105" in codes(flow)) is by_model
 
 
-def counting(when: Any, step: Any, **options: Any) -> Flow[Page]:
+def counting(when: Callable[[Any], Any], step: Callable[[Any], Any], **options: Any) -> Flow[Page]:
     """Return a flow whose only cycle is gone round under a guard, with a counter that moves by a step."""
     flow = Flow("counting", Page)
     s = flow.state

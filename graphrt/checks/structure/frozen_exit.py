@@ -48,7 +48,7 @@ def _wrong_way(at: Subject, part: frozenset[int], exits: Sequence[Edge]) -> Foun
     found: list[tuple[Edge, str, str]] = []
     for e in exits:
         node = at.nodes[e.source]
-        before = [] if node.fork else node.edges[: e.index]
+        before = () if node.fork else node.edges[: e.index]
         for condition in conditions(e, before):
             bound = bound_of(condition)
             if bound is None:
