@@ -42,6 +42,7 @@ from graphrt.stepper import Stepper
 from graphrt.trace import Header, Record
 from tools import rules, vocabulary
 from tools.blocks import Page, PageFailed
+from tools.mistakes import reported
 from tools.reading import packages, sources, structs
 from tools.writing import described, paragraphs, table
 
@@ -228,9 +229,11 @@ def mistake_pages() -> str:
     for group, kinds in mistakes.KINDS.items():
         parts.append(f"## {group}\n")
         for code, kind in kinds.items():
-            found = next((m for m in mistakes.reported(kind.example) if m.code == code), None)
+            found = next((m for m in reported(kind.example) if m.code == code), None)
             if found is None:
                 raise SystemExit(f"graphrt/checks/mistakes.py: the example of {code!r} does not earn it")
+            if found.message != kind.says:
+                raise SystemExit(f"graphrt/checks/mistakes.py: of {code!r} is said now: {found.message}")
             code_block = f"<!-- mistake: {code} -->\n```python\n{kind.example.strip()}\n```"
             parts.append(f"### {code}\n\n{kind.summary}\n\n{code_block}\n\n```text\n{found}\n```\n")
     return "\n".join(parts)

@@ -11,6 +11,7 @@ import pytest
 from graphrt.checks import mistakes
 from tools import reading, references
 from tools.blocks import Page, PageFailed, blocks
+from tools.mistakes import reported
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = references.every_page()
@@ -82,6 +83,8 @@ def test_every_record_type_has_a_section(page: str, module: str, alias: str) -> 
 def test_every_mistake_has_an_example() -> None:
     """What freezing can report and what the page of mistakes shows are the same codes."""
     assert set(mistakes.BY_CODE) == references.mistake_codes()
+    for code, kind in mistakes.BY_CODE.items():
+        assert kind.says in [m.message for m in reported(kind.example) if m.code == code], code
     assert sum(map(len, mistakes.KINDS.values())) == len(mistakes.BY_CODE)
 
 

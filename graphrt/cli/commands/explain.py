@@ -110,7 +110,7 @@ def _text(rule: Rule) -> Iterator[Part]:
 
 def _mistake_text(code: str) -> Iterator[Part]:
     """Yield what a mistake is, lines that make it, and what is said of them."""
-    from graphrt.checks.mistakes import BEHIND, BY_CODE, said_of
+    from graphrt.checks.mistakes import BEHIND, BY_CODE
     from graphrt.checks.table import BY_MISTAKE
     from graphrt.cli.screen import line
 
@@ -120,7 +120,7 @@ def _mistake_text(code: str) -> Iterator[Part]:
     yield kind.summary
     yield ""
     yield from _listing(f"Example, {BEHIND}", [(text, "") for text in kind.example.strip("\n").splitlines()])
-    yield from _listing("What is said of it", [(said_of(code).message, "")])
+    yield from _listing("What is said of it", [(kind.says, "")])
     if code in BY_MISTAKE:
         yield f"`graphrt explain {BY_MISTAKE[code].code}` tells about the rule of the checker that is for the same."
 
@@ -155,7 +155,7 @@ def _plain(rule: Rule) -> dict[str, Json]:
 
 
 def _plain_mistake(code: str) -> dict[str, Json]:
-    from graphrt.checks.mistakes import BY_CODE, said_of
+    from graphrt.checks.mistakes import BY_CODE
 
     kind = BY_CODE[code]
     return {
@@ -164,5 +164,5 @@ def _plain_mistake(code: str) -> dict[str, Json]:
         "severity": "error",
         "summary": kind.summary,
         "example": kind.example,
-        "message": said_of(code).message,
+        "message": kind.says,
     }
