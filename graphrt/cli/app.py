@@ -5,6 +5,7 @@ A mistake of the user is one clear line on standard error and exit code 2, never
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 import sys
@@ -204,11 +205,49 @@ def _open_what_is_closed() -> None:
 
 
 def _never_fail_to_print() -> None:
-    """Print what a terminal's encoding lacks as an escape."""
+    """Print what a terminal's encoding lacks as a plain sign that is like it, or as an escape."""
+    codecs.register_error(_PLAINLY, _plainly)
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
-            reconfigure(errors="backslashreplace")
+            reconfigure(errors=_PLAINLY)
+
+
+_PLAINLY: Final = "graphrt-plainly"
+_PLAIN: Final = str.maketrans(
+    {
+        **dict(zip("✓✗■▶◀↻●○◎⊗▢▣▤◇⬡█━═┌′", "+x#><~*oox#@=?>#-=.'", strict=True)),
+        "·": "-",
+        "•": "*",
+        "–": "-",
+        "—": "-",
+        "−": "-",
+        "×": "x",
+        "…": "...",
+        "≤": "<=",
+        "≥": ">=",
+        "≈": "~",
+        "→": "->",
+        "←": "<-",
+        "▷": ">",
+        "└": "`",
+        "├": "|",
+        "│": "|",
+        "─": "-",
+        "╌": "-",
+        "“": '"',
+        "”": '"',
+        "’": "'",
+    }
+)
+"""Signs of ours as ASCII writes them."""
+
+
+def _plainly(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    said = error.object[error.start : error.end].translate(_PLAIN)
+    return said.encode("ascii", "backslashreplace").decode("ascii"), error.end
 
 
 def _tell(error: typer.TyperException | GraphrtError | OSError) -> int:

@@ -74,7 +74,7 @@ def _text(given: str) -> tuple[str, str]:
             "standard input"
         )
     if not given.startswith("@"):
-        return given, "--input"
+        return _typed(given, "--input"), "--input"
     path = Path(given[1:])
     if path.is_dir():
         raise UseError(f"--input {given}: {path} is a folder, expected a file")
@@ -85,6 +85,16 @@ def _text(given: str) -> tuple[str, str]:
         raise UseError(f"--input {given}: there is no file {path}{_like(path)}") from None
     except OSError as error:
         raise UseError(f"--input {given}: cannot read {path}: {error.strerror or error}") from error
+
+
+def _typed(text: str, source: str) -> str:
+    """Return what stands on the command line, if it is text: bytes that are none are kept apart by Python."""
+    wrong = next((c for c in text if "\udc80" <= c <= "\udcff"), None)
+    if wrong is not None:
+        raise UseError(
+            f"{source} is not text in the encoding of this terminal: it has the byte 0x{ord(wrong) - 0xDC00:02x}"
+        )
+    return text
 
 
 def _decoded(data: bytes, source: str) -> str:
@@ -170,7 +180,7 @@ def _takes_text(field: Field) -> bool:
 def _read_fields(graph: Graph, given: Sequence[str]) -> dict[str, Json]:
     values: dict[str, Json] = {}
     for one in given:
-        name, equals, text = one.partition("=")
+        name, equals, text = _typed(one, "--field").partition("=")
         if not equals:
             raise UseError(f"--field {one!r} gives no value; expected NAME=VALUE, as in --field {_example(graph)}")
         if name in values:

@@ -56,9 +56,13 @@ def test_a_full_disk_is_told_in_a_line(folder: Path, command: str) -> None:
     assert ran.stderr.decode() == "graphrt: cannot go on: No space left on device\n"
 
 
-def test_a_terminal_with_few_characters_gets_escapes(folder: Path) -> None:
-    """In an encoding that lacks a character it is printed as an escape; nothing fails."""
+def test_a_terminal_with_few_characters_gets_signs_like_them(folder: Path) -> None:
+    """In an encoding that lacks them, our signs are printed as ASCII writes them, other characters as escapes."""
     ran = shell(folder, "show run.jsonl", "", PYTHONIOENCODING="ascii")
     assert (ran.returncode, ran.stderr) == (0, b"")
     assert ran.stdout.isascii()
-    assert b"\\u2713 completed" in ran.stdout
+    assert b"+ completed" in ran.stdout
+    assert b"\\u" not in ran.stdout
+    drawn = shell(folder, "render run.jsonl", "", PYTHONIOENCODING="latin-1").stdout.decode("latin-1")
+    assert "`-" in drawn
+    assert "\\u" not in drawn

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 EXAMPLES = (
     "graphrt answer latest send",
     "graphrt answer 4fz approve send --by ada",
-    "graphrt answer 4fz 6 '{\"cents\": 3890}' --no-resume",
+    "graphrt answer 4fz 6 drop --no-resume",
     "graphrt answer 4fz",
 )
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 EXAMPLES = (
     "graphrt fork latest --at draft",
     "graphrt fork 4fz --at 'review #2' --set score=0.3",
-    "graphrt fork 4fz --at 1.0.0 --set facts='[\"none\"]' --run-id second-try",
+    "graphrt fork 4fz --at draft --set facts='[\"none\"]' --run-id second-try",
 )
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = (
     "graphrt run flows/support.py --input 'Where is my order A-1042?'",
-    "graphrt run flows/support.py:flow --input @ticket.json --field topic=refund",
+    "graphrt run flows/support.py:flow --input @ticket.json --field topic=bug",
     "graphrt run flows/support.py -i hello --otel run.otlp.json",
     'graphrt run shop.flows:refunds -i \'{"order": "B-2001"}\' --max-cost 0.50',
     "graphrt run flows/support.py -i hello --events | jq -c .type",

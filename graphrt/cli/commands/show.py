@@ -28,6 +28,8 @@ EXAMPLES = (
 
 
 _FEW_STEPS: Final = 3
+_ROOMY: Final = 110
+"""Cells from which on a terminal has room for models and costs; --json has them anywhere."""
 _LONG: Final = 300
 """Characters of an error of a visit …"""
 _LONG_END: Final = 600
@@ -96,6 +98,9 @@ def say_rows(heads: tuple[str, ...], rows: list[list[Part] | Part]) -> None:
 
     screen = console()
     cells = [r for r in rows if isinstance(r, list)]
+    if screen.is_terminal and screen.width < _ROOMY:
+        for listed in cells:
+            listed[6:8] = ["", ""]
     heads = tuple(h if any(row[k] for row in cells) else "" for k, h in enumerate(heads))
     lines = iter(table(heads, cells, right=(4, 5, 6), width=screen.width if screen.is_terminal else None))
     screen.print(next(lines), soft_wrap=True)
