@@ -180,7 +180,7 @@ def test_search_and_go_are_typed_at_the_bottom() -> None:
         await found.press("slash", "q", "q", "enter")
         assert "no other step has 'qq'" in found.rows()[-1]
         await found.press("left")
-        assert found.rows()[-1].startswith("→ next")
+        assert found.rows()[-1].startswith("← → step")
 
     seen(scenes.suspended(), see)
 
