@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, ca
 from graphrt import events as e
 from graphrt import inputs as i
 from graphrt.graph import graph_from_json
-from graphrt.inputs import ErrorInfo, Json, Mark, Usage
+from graphrt.inputs import ErrorInfo, Json, Mark, Sent, Usage
 from graphrt.numbering import Numbering
 from graphrt.trace import graph_of
 
@@ -42,6 +42,8 @@ class AttemptAccount:
     usage: Usage | None = None
     marks: tuple[Mark, ...] = ()
     """What happened in it besides, such as a cache hit."""
+    sent: tuple[Sent, ...] = ()
+    """What it sent to models."""
     lost: bool = False
     """Started, and cut off by a crash: whether its effect took place is in doubt."""
     step: str = ""
@@ -506,6 +508,7 @@ class _Fold:
         attempt = visit.attempts[-1]
         attempt.ended, attempt.duration_s, attempt.usage = self.at, given.duration_s, given.usage
         attempt.marks = given.marks
+        attempt.sent = given.sent
         totals = self.account.totals
         totals.active_s += given.duration_s
         if given.usage is not None:

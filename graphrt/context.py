@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextvars import ContextVar
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, get_origin
 
 from graphrt.errors import ResourceMissing, UseError
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from typing import Protocol
 
-    from graphrt.inputs import Json, Usage
+    from graphrt.inputs import Json, Sent, Usage
 
     class Opens(Protocol):
         """What a run has opened, as a driver keeps it."""
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Kind: TypeAlias = "type[T] | Callable[..., T]"
 """A class. As a callable it may be abstract, too: mypy takes no abstract class for a `type[T]`."""
+
+
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class Context:
@@ -50,11 +54,14 @@ class Context:
         "_resources",
         "_retract",
         "attempt",
+        "kept",
         "marks",
         "node",
         "notes",
         "policies",
         "run",
+        "seen",
+        "sent",
         "usage",
         "visit",
     )
@@ -84,6 +91,12 @@ class Context:
         """The facts that were reported so far."""
         self.marks: list[Mark] = []
         """What happened on the way so far."""
+        self.sent: tuple[Sent, ...] = ()
+        """The requests that were sent to models so far …"""
+        self.kept: Mapping[str, Json] = _NOTHING
+        """… and what they refer to, by its hash."""
+        self.seen: Mapping[str, Any] = _NOTHING
+        """The fields that the work for this attempt was handed, where it says so; what is sent can refer to them."""
         self.policies = policies
         """What wraps the models that are asked here, outermost first; see `graphrt.policies`."""
         self._key = key

@@ -52,6 +52,21 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     cost_usd: float | None = None
 
 
+class Sent(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """A request as it was sent to a model; what the trace has already stands here by reference."""
+
+    model: str
+    """Who was asked."""
+    digest: str
+    """SHA-256 of the JSON of the whole request, its first 32 digits: whoever puts it together again can see that it is
+    the same."""
+    messages: tuple[Json, ...] = ()
+    """The conversation in order: `["chat", 0, 12]` for twelve messages of a field that the visit saw, from the first;
+    else a message as JSON. `{"field": "doc"}` in one stands for the value of a field, as text."""
+    rest: dict[str, Json] = {}
+    """The other parts of the request that say something. `{"kept": "1f0c…"}` stands for what an attempt has kept."""
+
+
 @varied
 class Limits(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Bounds of a whole run; None means unbounded."""
@@ -95,6 +110,10 @@ class AttemptSucceeded(msgspec.Struct, frozen=True, omit_defaults=True, gc=False
     """Further facts for people, such as the scores of a router's labels; the kernel does not read them."""
     marks: tuple[Mark, ...] = ()
     """What happened on the way, such as a cache hit; the kernel does not read them."""
+    sent: tuple[Sent, ...] = ()
+    """What was sent to models."""
+    kept: dict[str, Json] = {}
+    """What that refers to, by its hash: once in a run, where it is long."""
 
 
 class AttemptFailed(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, tag="attempt_failed"):
@@ -107,6 +126,10 @@ class AttemptFailed(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, t
     usage: Usage | None = None
     marks: tuple[Mark, ...] = ()
     """What happened on the way, such as a wait for a rate limit; the kernel does not read them."""
+    sent: tuple[Sent, ...] = ()
+    """What was sent to models."""
+    kept: dict[str, Json] = {}
+    """What that refers to, by its hash: once in a run, where it is long."""
 
 
 class TimerFired(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, tag="timer_fired"):

@@ -172,7 +172,7 @@ def _form(record: Record) -> tuple[tuple[Any, ...], int]:
     nulls = 0
     if type(given) is AttemptStarted:
         taken = (_STARTED, given.visit, given.attempt)
-    elif type(given) is AttemptSucceeded and given.usage is None and not given.notes and not given.marks:
+    elif type(given) is AttemptSucceeded and given.usage is None and not (given.notes or given.marks or given.sent):
         taken = (_SUCCEEDED, given.visit, given.attempt, given.writes, given.duration_s)
     else:
         fields = _fields_of(given)

@@ -70,7 +70,7 @@ from graphrt.routing import SURE, catches, no_route, plan_of
 from graphrt.script import Script
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from graphrt.commands import Command
     from graphrt.errors import JoinShort
@@ -174,6 +174,16 @@ class Stepper:
             WrongInput: the visit is not live.
         """
         return self._live(visit)[1].line.state
+
+    def seen_at(self, visit: str, fields: Iterable[str]) -> dict[str, Json]:
+        """Return fields of the state that a live visit sees, as JSON; those that it has no value for are left out.
+
+        Raises:
+            WrongInput: the visit is not live.
+        """
+        frame, live = self._live(visit)
+        state, field = live.line.state, frame.graph.field
+        return {name: field[name].encode_state_value(state[name]) for name in fields if name in state}
 
     # -- inputs -------------------------------------------------------------------------------------------------------
 
@@ -1054,7 +1064,8 @@ class Stepper:
 
 def _refused(given: AttemptSucceeded, error: WriteRefused) -> AttemptFailed:
     """Return how an attempt ended that returned what cannot be written."""
-    return AttemptFailed(given.visit, given.attempt, error_info(error), given.duration_s, given.usage, given.marks)
+    facts = (given.duration_s, given.usage, given.marks, given.sent, given.kept)
+    return AttemptFailed(given.visit, given.attempt, error_info(error), *facts)
 
 
 __all__ = ["GraphrtError", "Status", "Stepper", "Totals"]

@@ -8,6 +8,7 @@ from typing import TypeAlias, cast
 from graphrt.agents.agent import Agent
 from graphrt.agents.errors import ModelError, NoModel
 from graphrt.agents.model import Emit, Missing, Model, ModelRequest, Reply, discard, resolve_model
+from graphrt.agents.sent import told
 from graphrt.errors import UseError
 from graphrt.policies.policy import Around, Bill, Policy, mark, partial_of, priced, retract
 from graphrt.values import brief
@@ -126,7 +127,7 @@ def _next(other: Next, request: ModelRequest) -> tuple[Model, ModelRequest]:
 def _found(spec: str | Model | None) -> Model:
     """Return a model; one that cannot be found fails when it is asked, so that the next one may be."""
     try:
-        return resolve_model(spec)
+        return told(resolve_model(spec))
     except NoModel as missing:
         return Missing(missing, spec if isinstance(spec, str) else None)
 

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
 from graphrt.agents.model import Emit, Model, ModelRequest, Reply, discard
+from graphrt.agents.sent import told
 from graphrt.errors import UseError
 from graphrt.policies.policy import Around, Policy, mark, priced, spelled
 from graphrt.policies.waiting import Queue
@@ -244,5 +245,5 @@ class _Pooled(Around):
     async def respond(self, request: ModelRequest, emit: Emit = discard) -> Reply:
         """Ask one of the pool."""
         async with self._policy.lease() as model:
-            reply = await model.respond(request, emit)
+            reply = await told(model).respond(request, emit)
             return priced(model, reply if reply.model is not None else reply.model_copy(update={"model": model.name}))

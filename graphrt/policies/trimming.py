@@ -30,6 +30,7 @@ from graphrt.agents.messages import (
     user,
 )
 from graphrt.agents.model import Emit, Model, ModelRequest, Reply, discard, resolve_model
+from graphrt.agents.sent import told
 from graphrt.errors import UseError
 from graphrt.policies.policy import Around, Bill, Policy, mark
 from graphrt.policies.tokens import Scale, tokens_of, tokens_of_message, tokens_of_rest
@@ -281,7 +282,7 @@ class _Shown(Around):
         who = self._policy.summary
         if who is None:
             return self.inner
-        model: Model = self.inner if who.model is None else resolve_model(who.model)
+        model: Model = self.inner if who.model is None else told(resolve_model(who.model))
         for policy in reversed(who.policies):
             model = policy.wrap(model)
         return model

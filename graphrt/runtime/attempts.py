@@ -35,7 +35,7 @@ from graphrt.runtime.threads import NODE_THREADS
 
 if TYPE_CHECKING:
     from graphrt.graph import Node
-    from graphrt.inputs import Usage
+    from graphrt.inputs import Json, Usage
     from graphrt.ports import Clock
     from graphrt.runtime.listeners import Subscribers
     from graphrt.stepper import Stepper
@@ -88,6 +88,7 @@ class Attempts:
         "_calls",
         "_clock",
         "_crew",
+        "_kept",
         "_loop",
         "_monotonic",
         "_policies",
@@ -136,6 +137,8 @@ class Attempts:
         self._loop = asyncio.get_running_loop()
         self._waiter: asyncio.Future[None] | None = None
         self._crew: _Crew | None = None
+        self._kept: set[str] | None = None
+        """The names of what attempts have kept on record so far."""
         self._unpriced = False
         """Whether it was told that the limit on cost cannot hold."""
 
@@ -200,8 +203,12 @@ class Attempts:
             command = attempt.command
             if live.get(command.visit) is attempt:
                 del live[command.visit]
-            if outcome is not None and wanted.get(command.visit) == command.attempt:
+            if outcome is None:
+                continue
+            if wanted.get(command.visit) == command.attempt:
                 yield outcome
+            elif self._kept is not None and isinstance(outcome, AttemptSucceeded | AttemptFailed):
+                self._kept.difference_update(outcome.kept)  # nobody wants it, so it is not on record
 
     def cancel(self, command: CancelAttempt) -> bool:
         """Stop an attempt; say whether it was live."""
@@ -313,7 +320,10 @@ class Attempts:
             self._warn_of_unpriced(context.usage)
         notes = facts_as_json(context.notes) if context.notes else context.notes
         marks = marks_as_json(context.marks)
-        return AttemptSucceeded(command.visit, command.attempt, writes, duration, context.usage, notes, marks)
+        if not context.sent:
+            return AttemptSucceeded(command.visit, command.attempt, writes, duration, context.usage, notes, marks)
+        told = (notes, marks, context.sent, self._kept_anew(context))
+        return AttemptSucceeded(command.visit, command.attempt, writes, duration, context.usage, *told)
 
     def _warn_of_unpriced(self, usage: Usage) -> None:
         """Tell once that a limit on cost cannot hold, because nobody knows what a request costs."""
@@ -339,7 +349,18 @@ class Attempts:
         if context is None:
             return AttemptFailed(command.visit, command.attempt, recorded(error), duration)
         marks = marks_as_json(context.marks)
-        return AttemptFailed(command.visit, command.attempt, recorded(error), duration, context.usage, marks)
+        told = (marks, context.sent, self._kept_anew(context))
+        return AttemptFailed(command.visit, command.attempt, recorded(error), duration, context.usage, *told)
+
+    def _kept_anew(self, context: Context) -> dict[str, Json]:
+        """Return what an attempt has kept and no attempt before it has put on record."""
+        if not context.kept:
+            return {}
+        if self._kept is None:
+            self._kept = set()
+        kept = {name: value for name, value in context.kept.items() if name not in self._kept}
+        self._kept.update(kept)
+        return kept
 
     async def _in_time(
         self,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -17,13 +17,14 @@ from graphrt.agents.inside.requests import Requests
 from graphrt.agents.messages import MEND, RUNTIME, AssistantMessage, Message, user
 from graphrt.agents.model import Emit, Missing, Model, Reply, discard, resolve_model
 from graphrt.agents.refusals import refusable
+from graphrt.agents.sent import told
 from graphrt.agents.tools import untitled
 from graphrt.inputs import Usage
 
 if TYPE_CHECKING:
     from graphrt.agents.agent import Agent
     from graphrt.agents.inside.place import Place
-    from graphrt.agents.model import Choice, ModelRequest
+    from graphrt.agents.model import Choice, ModelRequest, ToolSpec
     from graphrt.context import Context
 
 
@@ -39,13 +40,26 @@ class Asking:
         """Return where the pieces of an answer go as they arrive: nowhere, if it may yet be held back."""
         return discard if self.place.releasing else context.emit
 
+    def _request(
+        self,
+        context: Context,
+        values: Mapping[str, Any],
+        messages: Sequence[Message],
+        tools: Sequence[ToolSpec] = (),
+    ) -> ModelRequest:
+        """Return the next request; what goes on record of it may refer to what it is made of."""
+        # What is handed out of the state may be copies, made when they are looked at: these are the ones to refer to.
+        seen = {name: _held(value) for name, value in {**values, "messages": messages}.items()}
+        context.seen = seen
+        return self.requests.request(seen, seen["messages"], tools)
+
     async def once(self, context: Context, **values: Any) -> Any:  # noqa: ANN401 - a value of the written field
         """Make the one request of an agent that writes text or a label, and has no tools."""
         if self.place.spec.answers:
-            return await self._choice(context, self.requests.request(values, ()))
+            return await self._choice(context, self._request(context, values, ()))
         model = model_of(self.place.agent, context)
         with self._settled(), _spending(context, model):
-            reply = await model.respond(self.requests.request(values, ()), self._emit(context))
+            reply = await model.respond(self._request(context, values, ()), self._emit(context))
         _report(context, model, reply)
         return self._as_said(reply.text)
 
@@ -58,7 +72,8 @@ class Asking:
     ) -> dict[str, Any]:
         """Make the next request of a tool-calling agent: it ends in calls, or in the last words."""
         model = model_of(self.place.agent, context)
-        request = self.requests.request(values, messages, [await t.offered() for t in self.place.agent.tools])
+        tools = [await t.offered() for t in self.place.agent.tools]
+        request = self._request(context, values, messages, tools)
         with refusable() as refuse, self._settled(), _spending(context, model):
             reply = await model.respond(request, self._emit(context))
         _report(context, model, reply)
@@ -85,9 +100,8 @@ class Asking:
 
     async def chosen(self, context: Context, messages: Sequence[Message], **values: Any) -> Any:  # noqa: ANN401 - values of fields
         """Choose the answer of a tool-calling agent, when it has heard enough."""
-        return await self._choice(
-            context, self.requests.concluding(self.requests.request(values, messages), is_said=False)
-        )
+        before = self._request(context, values, messages)
+        return await self._choice(context, self.requests.concluding(before, is_said=False))
 
     async def _choice(self, context: Context, request: ModelRequest) -> Any:  # noqa: ANN401 - a value of the written field
         model = model_of(self.place.agent, context)
@@ -105,7 +119,7 @@ class Asking:
     ) -> dict[str, Any]:
         """Ask for data; what does not fit is kept with the reason, to be given back."""
         model = model_of(self.place.agent, context)
-        before = self.requests.request(values, messages)
+        before = self._request(context, values, messages)
         request = self.requests.concluding(before, is_said=bool(refused)) if self.place.agent.tools else before
         try:
             with refusable() as refuse, _spending(context, model):
@@ -170,6 +184,10 @@ class Asking:
         return AssistantMessage(text=text.strip(), name=self.place.spec.node) if self.place.speaks else text.strip()
 
 
+def _held(value: Any) -> Any:  # noqa: ANN401 - a value of the state
+    return tuple(cast("Sequence[Any]", value)) if isinstance(value, Sequence) and not isinstance(value, str) else value
+
+
 def model_of(agent: Agent, context: Context) -> Model:
     """Find the model that an agent asks: the run's own before the agent's, and that before the environment's.
 
@@ -185,7 +203,7 @@ def model_of(agent: Agent, context: Context) -> Model:
             model = Missing(
                 missing, agent.model if isinstance(agent.model, str) else None
             )  # a pool takes its place, or a fallback does
-    return context.under_policies(model, *agent.policies)
+    return context.under_policies(told(model), *agent.policies)
 
 
 def value_of_answer(adapter: TypeAdapter[Any], label: str) -> Any:  # noqa: ANN401 - a value of the written field

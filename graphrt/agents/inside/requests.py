@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import JsonValue
-from pydantic_core import to_jsonable_python
 
 from graphrt.agents.inside.place import PLACEHOLDER, call_in
 from graphrt.agents.messages import (
@@ -23,6 +22,7 @@ from graphrt.agents.messages import (
     user,
 )
 from graphrt.agents.model import ModelRequest, ToolSpec
+from graphrt.agents.sent import as_text
 
 if TYPE_CHECKING:
     from graphrt.agents.inside.place import Place
@@ -101,7 +101,7 @@ class Requests:
         if not left and given:
             return GO_ON  # the instructions say it all
         if len(left) == 1:
-            return _plain(next(iter(left.values())))
+            return as_text(next(iter(left.values())))
         return _lines(left)
 
     def _example(self, wanted: Any) -> JsonValue:  # noqa: ANN401 - whatever the author gave
@@ -117,11 +117,11 @@ class Requests:
 
 def _filled(text: str, values: Mapping[str, Any]) -> str:
     """Put values where a text names them in braces; all other braces stay."""
-    return PLACEHOLDER.sub(lambda m: _plain(values[m.group(1)]) if m.group(1) in values else m.group(0), text)
+    return PLACEHOLDER.sub(lambda m: as_text(values[m.group(1)]) if m.group(1) in values else m.group(0), text)
 
 
 def _lines(values: Mapping[str, Any]) -> str:
-    return "\n".join(f"{name}: {_plain(value)}" for name, value in values.items())
+    return "\n".join(f"{name}: {as_text(value)}" for name, value in values.items())
 
 
 def _parts(value: Any) -> list[ImagePart | FilePart]:  # noqa: ANN401 - a value of the state
@@ -129,12 +129,3 @@ def _parts(value: Any) -> list[ImagePart | FilePart]:  # noqa: ANN401 - a value 
     if value is None:
         return []
     return [value] if isinstance(value, ImagePart | FilePart) else list(value)
-
-
-def _plain(value: Any) -> str:  # noqa: ANN401 - a value of the state
-    """Return a value as text for a model: text as it is, lists as lines, the rest as JSON."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, Sequence):
-        return "\n".join(f"- {_plain(item)}" for item in cast("Sequence[object]", value))
-    return json.dumps(to_jsonable_python(value), ensure_ascii=False)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
 
 from graphrt.cli.arguments import DEFAULT_STORE, JsonOption, RunArgument, StoreOption, VisitArgument
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 EXAMPLES = (
     "graphrt why latest",
     "graphrt why 4fz 'review #2'",
+    "graphrt why 4fz answer --prompt",
     "graphrt why trace.jsonl 1.0.0 --json",
 )
 
@@ -26,16 +29,28 @@ _LONG: Final = 2_000
 def why(
     run: RunArgument,
     visit: VisitArgument = None,
+    prompt: Annotated[
+        bool, typer.Option("--prompt", help="Print what was sent to models in this visit, as it was sent.")
+    ] = False,
     as_json: JsonOption = False,
     store: StoreOption = DEFAULT_STORE,
 ) -> int:
-    """Tell why a run went where it went: every edge tried, what its guard read, and the winner."""
+    """Tell why a run went where it went: every edge tried, what its guard read, and the winner.
+
+    With --prompt, tell what its models were sent instead: instructions, conversation, tools and settings of each
+    request, to the last character. The code of the flow is not needed, and no model is asked.
+    """
     from graphrt.cli.screen import console, say, say_json
     from graphrt.cli.which import account_of, read_known, which_visit
 
-    told = account_of(*read_known(run, store))
+    trace, info = read_known(run, store)
+    told = account_of(trace, info)
     chosen = which_visit(told, visit) if visit is not None else _telling(told)
-    if as_json:
+    if prompt:
+        from graphrt.cli.prompts import say_prompts
+
+        say_prompts(trace, told, chosen, as_json=as_json)
+    elif as_json:
         from graphrt.cli.commands.show import visit_json
 
         say_json({"run": told.run, **visit_json(chosen), "next": [v.id for v in _after(told, chosen)]})
@@ -119,6 +134,8 @@ def _story(told: Account, visit: VisitAccount) -> Iterator[Part]:
             else ""
         )
         yield f"  attempt {attempt.number}   {', '.join(p for p in parts if p)}{how}", "red" if attempt.error else ""
+        for sent in attempt.sent:
+            yield f"  sent        a request to {sent.model} (--prompt tells all of it)"
         for mark in attempt.marks:
             facts = f" ({brief_json(mark.facts, _LONG)})" if mark.facts else ""
             yield f"  happened    {shorten(mark.text, _LONG)}{facts}"
