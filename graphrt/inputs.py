@@ -65,6 +65,8 @@ class Sent(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     else a message as JSON. `{"field": "doc"}` in one stands for the value of a field, as text."""
     rest: dict[str, Json] = {}
     """The other parts of the request that say something. `{"kept": "1f0c…"}` stands for what an attempt has kept."""
+    provider: str | None = None
+    """Who offers that model, where it is known."""
 
 
 @varied

@@ -112,6 +112,7 @@ REMEDY: dict[str, str] = {
     "TruncatedStream": "Tried again; what had come is in `partial` and never counts as an answer.",
     "AuthenticationFailed": "Set the right key; then resume.",
     "RequestRejected": "The message quotes what the endpoint says: a wrong model name, an unknown option.",
+    "CallCancelled": "Look into the tool: a task or a scope that it opened was cancelled, and took the tool along.",
     "ContextTooLong": "Send less: fewer messages, shorter tool results (`max_chars`), or a model that reads more.",
     "MalformedResponse": "Most often `OPENAI_BASE_URL` lacks its `/v1`, or names a web page.",
     "ModelBehavior": "Tried again. If it stays: give examples, or a model that follows instructions.",

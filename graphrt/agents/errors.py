@@ -22,6 +22,7 @@
     ├── ToolError                      a call of a tool gave no result; fit for the model, but for two messages
     │   ├── ArgumentsRefused           the arguments do not fit
     │   ├── ToolTimeout                it took too long
+    │   ├── CallCancelled              it was cancelled by what it called itself
     │   ├── ToolFailed                 it raised, and is to be tried again
     │   ├── ToolReported               its server says what went wrong
     │   ├── ToolServerFailed           its server cannot be reached, or went away
@@ -224,6 +225,12 @@ class ToolTimeout(ToolError, TimeoutError):
     """A tool took longer than it may."""
 
     code = "tool-timeout"
+
+
+class CallCancelled(ToolError):
+    """A tool was cancelled by what it called itself; nobody has cancelled the call."""
+
+    code = "call-cancelled"
 
 
 class ToolFailed(ToolError):

@@ -151,6 +151,11 @@ class Model(ABC):
         """What tells apart models that may answer the same request differently; part of the key of a cache."""
         return f"{type(self).__qualname__} {self.name}"
 
+    @property
+    def provider(self) -> str | None:
+        """Who offers it, by the name that OpenTelemetry has for them (`openai`, `anthropic`), or a host; None: unknown."""
+        return None
+
     @abstractmethod
     async def respond(self, request: ModelRequest, emit: Emit = discard) -> Reply:
         """Answer a request, giving text to ``emit`` as it arrives.

@@ -50,6 +50,11 @@ class Told(Model):
         return self.inner.identity
 
     @property
+    def provider(self) -> str | None:
+        """Who offers the model inside."""
+        return self.inner.provider
+
+    @property
     def endpoint(self) -> str:
         """Where the model inside is asked, for messages."""
         return str(getattr(self.inner, "endpoint", "in this process"))
@@ -88,7 +93,7 @@ def tell(request: ModelRequest, model: Model) -> None:
     context = CURRENT.get()
     if context is not None:
         writer = _Writer(context)
-        context.sent = (*context.sent, writer.sent(request, request.model or model.name))
+        context.sent = (*context.sent, writer.sent(request, model))
         if writer.kept:
             context.kept = {**context.kept, **writer.kept}
 
@@ -117,7 +122,7 @@ class _Writer:
         self._places = _places(context.seen)
         self._texts: dict[str, str] | None = None
 
-    def sent(self, request: ModelRequest, model: str) -> Sent:
+    def sent(self, request: ModelRequest, model: Model) -> Sent:
         """Return a request as it stands on record."""
         messages: list[Json] = []
         for message in request.messages:
@@ -133,7 +138,7 @@ class _Writer:
             rest["instructions"] = self._kept(self._with_fields(request.instructions))
         given = request.model_dump(mode="json", include=set(_ALL), exclude_defaults=True)
         rest |= {name: self._kept(value) for name, value in given.items()}
-        return Sent(model, digest_of(request), tuple(messages), rest)
+        return Sent(request.model or model.name, digest_of(request), tuple(messages), rest, model.provider)
 
     def _written(self, message: Message) -> Json:
         """Return a message that stands nowhere in what was handed, as short as can be."""

@@ -128,6 +128,7 @@ class Tool:
         """
         retry = _retry(options.get("retry", 1))
         rest: dict[str, Any] = {**options, "name": _name(fn, options.get("name")), "retry": retry}
+        _check_approval(options.get("approval", "never"), rest["name"])
         return cls(description="", parameters={"type": "object"}, fn=fn, ask=ask, **rest)
 
     async def offered(self) -> ToolSpec:
@@ -289,6 +290,7 @@ def tool_from(
     """
     if isinstance(fn, Tool):
         changes: dict[str, Any] = {**options}
+        _check_approval(options.get("approval", "never"), fn.name)
         if "retry" in options:
             changes["retry"] = _retry(options["retry"])
         return replace(fn, **changes)
@@ -299,6 +301,7 @@ def tool_from(
         raise ToolDefinitionError(f"{brief(given)} is no function, so it is no tool{hint}", name=kind)
     said: Options = {**options_of(fn), **options}
     name = _name(fn, said.get("name"))
+    _check_approval(said.get("approval", "never"), name)
     accepts, context = _parameters(fn, name, injects)
     return Tool(
         name=name,
@@ -341,6 +344,16 @@ def untitled(schema: JsonSchema) -> JsonSchema:
         elif key != "title":
             out[key] = part
     return out
+
+
+def _check_approval(approval: object, name: str) -> None:
+    """Refuse what cannot say at once whether a person is to be asked: a misspelled word would never ask."""
+    if approval in ("never", "always") or (callable(approval) and not is_async(approval)):
+        return
+    found = "an async function" if callable(approval) else brief(approval)
+    raise ToolDefinitionError(
+        f"tool {name} has approval={found}; it is 'never', 'always', or a plain function of the arguments", tool=name
+    )
 
 
 def _name(fn: Callable[..., Any], given: str | None) -> str:

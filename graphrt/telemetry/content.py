@@ -9,7 +9,8 @@ from graphrt.telemetry import names
 
 if TYPE_CHECKING:
     from graphrt.account import VisitAccount
-    from graphrt.inputs import Json, Usage
+    from graphrt.inputs import Json, Sent, Usage
+    from graphrt.telemetry.names import Value
     from graphrt.telemetry.span import Attributes
 
 REQUESTS: Final = frozenset({"model", "answer"})
@@ -24,6 +25,17 @@ def usage_of(usage: Usage | None) -> Attributes:
         return {}
     facts = names.under({names.INPUT_TOKENS: usage.input_tokens, names.OUTPUT_TOKENS: usage.output_tokens})
     return facts | ({} if usage.cost_usd is None else {"graphrt.cost_usd": usage.cost_usd})
+
+
+def sent_to(sent: Sent) -> Attributes:
+    """Return who was asked last, and how; the digest leads to all of it in the trace."""
+    facts: dict[tuple[str, ...], Value | None] = {
+        names.ASKED_MODEL: sent.model,
+        names.PROVIDER: sent.provider,
+        names.PROMPT: sent.digest,
+    }
+    asked = {key: sent.rest.get(name) for name, key in names.SETTINGS.items()}
+    return names.under(facts | {key: value for key, value in asked.items() if isinstance(value, int | float)})
 
 
 def content_of(known: VisitAccount, writes: dict[str, Json], said: list[dict[str, Any]], *, inside: bool) -> Attributes:

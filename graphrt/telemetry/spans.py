@@ -317,6 +317,9 @@ class _Fold:
     def attempt_ended(self, given: inp.AttemptSucceeded | inp.AttemptFailed) -> None:
         found = self.of(given.visit)
         found.attributes |= usage_of(given.usage)
+        if given.sent and found.kind == "client":
+            found.attributes |= sent_to(given.sent[-1])
+            found.name = f"{names.CHAT} {given.sent[-1].model}"
         found.events += [self.happened(mark) for mark in given.marks]
         if given.usage is not None and given.usage.model and found.kind == "client":
             found.attributes |= names.under({names.MODEL: given.usage.model})

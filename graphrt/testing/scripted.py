@@ -76,6 +76,8 @@ class Turn:
     ``scores``."""
     data: JsonValue = None
     """What it answers where data for a schema is asked for; see `Turn.fill`."""
+    fills: bool = False
+    """Whether it answers with `data`, also where that is None."""
     error: BaseException | None = None
     """Raised after the chunks were sent."""
     delay_s: float = 0.0
@@ -102,7 +104,7 @@ class Turn:
     @classmethod
     def fill(cls, data: JsonValue) -> Turn:
         """Answer with data for a schema."""
-        return cls(data=data)
+        return cls(data=data, fills=True)
 
     @classmethod
     def fail(cls, error: BaseException, *, after: Sequence[str] = (), delay_s: float = 0.0) -> Turn:
@@ -182,7 +184,7 @@ class ScriptedModel(Model):
         text = "".join(turn.chunks)
         if turn.label is not None:
             text = turn.label
-        elif turn.data is not None:
+        elif turn.fills or turn.data is not None:
             text = json.dumps(turn.data)
         return Reply(
             text=text,

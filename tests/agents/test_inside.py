@@ -16,6 +16,7 @@ from graphrt.agents.errors import ModelBehavior, ModelTimeout, QuotaExhausted, R
 from graphrt.agents.guardrails import on_input
 from graphrt.agents.model import Emit, Reply, discard
 from graphrt.agents.tools import Approval
+from graphrt.codec import encode_trace
 from graphrt.events import AttemptRetried, VisitWaiting
 from graphrt.replay import verify
 from graphrt.runtime import Delta, answer, resume, run, stream
@@ -133,6 +134,27 @@ async def test_a_question_recorded_without_its_values_still_replays() -> None:
     ]
     assert any(a != b for a, b in zip(older, trace.records, strict=True))
     assert verify(replace(trace, records=older), flow.freeze()) is None
+
+
+async def test_what_was_approved_is_not_bent_to_a_new_definition() -> None:
+    """The code changed while the question waited: a call that no longer fits is told to the model, not carried out."""
+    bank, store, booked = Bank(), MemoryStore(), list[tuple[str, int]]()
+    model = ScriptedModel([[pay()], "Then I leave it."])
+    result = await asked(one(bank.agent()), model, store)
+
+    @tool(writes=True, approval="always", name="pay")
+    def pay_in_euros(account: str, euros: int) -> str:
+        booked.append((account, euros))
+        return "paid"
+
+    changed = one(Agent("Pay.", tools=[pay_in_euros]))
+    await answer(store, result.run, result.questions[0].visit, "approve", by="ada")
+    result = await resume(store, result.run, changed.freeze(), resources=[model], allow_changed=True)
+    assert result.state.reply == "Then I leave it."
+    assert (bank.paid, booked) == ([], [])
+    (told,) = results_told(model.requests[-1])
+    assert "cents" in told
+    assert "euros" in told
 
 
 async def test_a_declined_call_is_told_to_the_model() -> None:
@@ -615,3 +637,70 @@ async def test_a_retry_for_all_errors_does_not_repeat_what_is_certain() -> None:
         assert [len(v.attempts) for v in told if v.node.name == node] == [1], node
         if node != "stop no":
             assert [len(v.attempts) for v in told if v.node.name == "model"] == [2], node
+
+
+# -- tools at their worst ---------------------------------------------------------------------------------------------
+
+
+async def test_a_tool_that_is_cancelled_from_within_is_a_failed_call() -> None:
+    """Of three calls beside each other one is cancelled by what it called: the others' results and the run go on."""
+
+    async def slow(number: int) -> str:
+        await asyncio.sleep(0.01)
+        return f"result {number}"
+
+    async def broken() -> str:
+        inner = asyncio.ensure_future(asyncio.sleep(30))
+        asyncio.get_running_loop().call_soon(inner.cancel)
+        await inner
+        return "never"
+
+    calls = [
+        ToolCall(id="1", name="slow", arguments={"number": 1}),
+        ToolCall(id="2", name="broken"),
+        ToolCall(id="3", name="slow", arguments={"number": 3}),
+    ]
+    model = ScriptedModel([calls, [ToolCall(id="4", name="broken")], "done"])
+    result = await run(one(Agent("Try.", tools=[slow, broken])).freeze(), Desk(), resources=[model])
+    assert (result.status, result.state.reply) == ("completed", "done")
+    failed = "tool broken failed; its arguments were in order, so calling it again may not help"
+    assert results_told(model.requests[1]) == ["result 1", failed, "result 3"]
+    assert results_told(model.requests[2])[-1] == failed, "also where the call stands alone"
+    noted = [v.notes["error"] for v in account(result.trace).visits.values() if "error" in v.notes]
+    assert noted == ["CallCancelled: tool broken was cancelled by what it called itself"] * 2
+
+
+async def test_a_huge_result_and_one_that_is_no_json() -> None:
+    """Three megabytes are cut before they are recorded; what has no JSON form is told to the model as such."""
+
+    def huge() -> str:
+        return "x" * 3_000_000
+
+    def odd() -> object:
+        return object()
+
+    model = ScriptedModel([[ToolCall(id="1", name="huge"), ToolCall(id="2", name="odd")], "done"])
+    result = await run(one(Agent("Try.", tools=[huge, odd])).freeze(), Desk(), resources=[model])
+    assert result.state.reply == "done"
+    cut, none = results_told(model.requests[1])
+    assert cut.endswith("… [2980000 more characters cut]")
+    assert none.startswith("tool odd returned a value of type object, which is neither text nor JSON")
+    assert len(encode_trace(result.trace)) < 100_000
+
+
+async def test_a_model_that_says_nothing_is_marked() -> None:
+    """An empty answer may be meant, so it is written; that nothing was said stands on record, also behind tools."""
+    flow = one(Agent("Say."))
+    result = await run(flow.freeze(), Desk(), resources=[ScriptedModel(["  "])])
+    assert (result.status, result.state.reply) == ("completed", "")
+    (mark,) = account(result.trace).visits["0/0"].marks
+    assert (mark.by, mark.what, mark.text, mark.facts) == ("model", "silent", "answered nothing", {"finish": "stop"})
+
+    def look() -> str:
+        """Look."""
+        return "nothing there"
+
+    model = ScriptedModel([[ToolCall(id="1", name="look")], ""])
+    result = await run(one(Agent("Say.", tools=[look])).freeze(), Desk(), resources=[model])
+    marks = {v.id: [m.what for m in v.marks] for v in account(result.trace).visits.values() if v.marks}
+    assert marks == {"0/2": ["silent"]}, "a turn that calls tools is not silent"

@@ -16,8 +16,8 @@ import pytest
 
 from graphrt import Agent, Flow
 from graphrt.account import account
-from graphrt.agents import ModelRequest, Reply, ToolSpec, user
-from graphrt.agents.errors import ContextTooLong, LocalModelFault, ModelBehavior, OutputTruncated
+from graphrt.agents import FilePart, ImagePart, ModelRequest, Reply, TextPart, ToolSpec, user
+from graphrt.agents.errors import ContextTooLong, LocalModelFault, ModelBehavior, OutputTruncated, RequestRejected
 from graphrt.agents.models.local import LocalModel, cache_folder, local_model, weights
 from graphrt.agents.models.local.engine import WINDOW
 from graphrt.runtime import run
@@ -384,3 +384,14 @@ async def test_branches_share_the_model(model: LocalModel) -> None:
     assert result.status == "completed"
     assert result.state.reply
     assert result.state.found
+
+
+@pytest.mark.parametrize("part", [ImagePart(url="https://example.org/a.png"), FilePart(data="YQ==", media_type="a/b")])
+async def test_what_it_cannot_read_is_refused(part: ImagePart | FilePart) -> None:
+    """A picture or a file is one clear error before anything is loaded, however the model is asked."""
+    model = LocalModel(Path("no weights"))
+    request = ModelRequest(messages=(user([TextPart(text="What is this?"), part]),))
+    what = "an image" if isinstance(part, ImagePart) else "a file"
+    for asked in (model.respond(request), model.choose(request, ["a", "b"]), model.fill(request, {"type": "number"})):
+        with pytest.raises(RequestRejected, match=f"the request holds {what} .* expected text alone"):
+            await asked

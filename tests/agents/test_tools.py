@@ -296,3 +296,17 @@ def test_who_is_in_doubt_asks() -> None:
     assert [needs(), needs(approval="never"), needs(approval="always")] == [False, False, True]
     assert [needs(approval=_above), needs(approval=_broken)] == [True, True]
     assert tool_from(send, approval=_above).needs_approval({"copies": 5}) is False
+
+
+async def test_approval_that_cannot_decide_is_refused() -> None:
+    """A word that nobody knows, and a function that would have to be awaited, are told where they are written."""
+
+    async def later(_arguments: Mapping[str, Any]) -> bool:
+        return False
+
+    wrong: Any
+    for wrong, found in ((later, "an async function"), ("sometimes", "'sometimes'"), (True, "True")):
+        with pytest.raises(ToolDefinitionError, match=rf"has approval={found}; it is 'never', 'always', or a plain"):
+            tool_from(send, approval=wrong)
+        with pytest.raises(ToolDefinitionError, match="has approval="):
+            tool_from(tool_from(send), approval=wrong)

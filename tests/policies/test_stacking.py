@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import importlib
 import json
 from pathlib import Path
 
@@ -193,6 +195,62 @@ def test_the_command_line_shows_what_policies_did(
     visits = json.loads(capsys.readouterr().out)["visits"]
     (found,) = visits[1]["attempts"][0]["marks"]
     assert (found["by"], found["facts"]["source"], found["facts"]["target"]) == ("fallback", "first", "spare")
+
+
+NESTED = """
+from graphrt import Agent, ChatRuntime, Retry, concurrent, handoff, sequential
+from graphrt.policies import cache, context, fallback, limit, retry
+from graphrt.testing import ScriptedModel
+
+
+def model(answer):
+    def respond(request):
+        respond.asked += 1
+        if ASLEEP:
+            raise AssertionError("a replay asks no model")
+        return answer
+    respond.asked = 0
+    return ScriptedModel(respond)
+
+
+ASLEEP = False
+pair = concurrent(Agent("One.", name="one", policies=[cache()]), Agent("Two.", name="two"), name="pair").use(
+    limit(at_once=1), retry(Retry(2, wait_s=0))
+)
+inner = sequential(pair, Agent("Three.", name="three", retry=1, policies=[fallback(model("Spare."))]), name="inner")
+flow = sequential(inner, Agent("Four.", name="four"), name="whole").use(context(messages=4))
+"""
+
+
+def test_nested_configurations_with_policies_replay_without_a_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Turns of a conversation under policies at every level verify against the code, and nothing is asked for that."""
+    monkeypatch.chdir(tmp_path)
+    Path("nested.py").write_text(NESTED, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    module = importlib.import_module("nested")
+    down = iter([True, False, True])
+
+    def answer(request: ModelRequest) -> Turn | str:
+        return Turn.fail(DOWN) if request.instructions == "Three." and next(down, False) else request.instructions
+
+    runtime = ChatRuntime(module.flow, resources=[ScriptedModel(answer)], store=open_store(".graphrt/runs.db"))
+
+    async def talk() -> None:
+        for _ in range(3):
+            assert (await runtime.invoke("Go on.")).text == "Four."
+
+    asyncio.run(talk())
+    marks = [m.text for run in runtime.runs for v in account(runtime.store.trace(run)).visits.values() for m in v.marks]
+    assert sum("fell back" in text for text in marks) == 2
+    assert any("left out" in text for text in marks)
+    runs = list(runtime.runs)
+    assert all(verify(runtime.store.trace(run), module.flow.freeze()) is None for run in runs)
+    runtime.store.close()
+    module.ASLEEP = True
+    for run in runs:
+        assert main(["replay", run, "--verify", "--target", "nested.py"]) == 0, capsys.readouterr()
 
 
 async def test_a_missing_model_is_said_early_unless_another_may_answer(monkeypatch: pytest.MonkeyPatch) -> None:

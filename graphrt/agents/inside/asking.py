@@ -61,6 +61,7 @@ class Asking:
         with self._settled(), _spending(context, model):
             reply = await model.respond(self._request(context, values, ()), self._emit(context))
         _report(context, model, reply)
+        _mark_silence(context, reply)
         return self._as_said(reply.text)
 
     async def turn(
@@ -77,6 +78,7 @@ class Asking:
         with refusable() as refuse, self._settled(), _spending(context, model):
             reply = await model.respond(request, self._emit(context))
         _report(context, model, reply)
+        _mark_silence(context, reply)
         said = AssistantMessage(text=reply.text, tool_calls=reply.tool_calls, name=self.place.spec.node)
         asked = self.requests.asked(request, messages)
         if (last := next((c for c in reply.tool_calls if c.name in self.place.ending), None)) is not None:
@@ -218,6 +220,12 @@ def _wrong(error: ValidationError) -> str:
     """List what is wrong with data, for a person and a model to read."""
     found = error.errors(include_url=False, include_input=False)
     return "; ".join(f"{'.'.join(map(str, each['loc'])) or 'the value'}: {each['msg']}" for each in found)
+
+
+def _mark_silence(context: Context, reply: Reply) -> None:
+    """Put on record that a model said nothing: that may be meant, so it is no error, but people want to see it."""
+    if not reply.text.strip() and not reply.tool_calls:
+        context.mark("model", "silent", "answered nothing", finish=reply.finish)
 
 
 @contextmanager

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from graphrt.agents import errors
+from graphrt.agents.errors import CallCancelled
 from graphrt.agents.messages import Message, ToolCall, ToolMessage
 
 if TYPE_CHECKING:
@@ -47,13 +51,27 @@ class Calling:
             return [_failed(call, why)]
         tool = self.place.tool[call.name]
         try:
-            text = await tool.run(call.arguments, context)
+            with _own_cancellations(tool.name):
+                text = await tool.run(call.arguments, context)
         except Exception as error:
             if (again := tool.again(error, context.attempt)) is not None:
                 raise again from error
             context.report(error=f"{type(error).__name__}: {error}"[:_NOTED])
             return [_failed(call, tool.feedback(error))]
         return [ToolMessage(call_id=call.id, name=call.name, text=text)]
+
+
+@contextmanager
+def _own_cancellations(tool: str) -> Generator[None]:
+    """Take a cancellation that a tool brought about itself for a failure of the tool: nobody has cancelled the call."""
+    task = asyncio.current_task()
+    asked = task.cancelling() if task is not None else 0
+    try:
+        yield
+    except asyncio.CancelledError as error:
+        if task is None or task.cancelling() > asked:
+            raise
+        raise CallCancelled(f"tool {tool} was cancelled by what it called itself", tool=tool) from error
 
 
 def refusal(place: Place, call: ToolCall) -> str | None:

@@ -18,8 +18,8 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from graphrt.agents.errors import ModelBehavior, OutputTruncated, excerpt
-from graphrt.agents.messages import ToolCall, Usage
+from graphrt.agents.errors import ModelBehavior, OutputTruncated, RequestRejected, excerpt
+from graphrt.agents.messages import ToolCall, Usage, UserMessage
 from graphrt.agents.model import Choice, Emit, JsonSchema, Model, ModelRequest, Reply, ToolSpec, discard, strict_json
 from graphrt.agents.models.local.choosing import Chooser
 from graphrt.agents.models.local.engine import Asked, Engine, Prompt, Written
@@ -50,15 +50,22 @@ class LocalModel(Model):
         self._engine = Engine(path, self.name)
         self._chooser = Chooser(self._engine)
 
+    @property
+    def provider(self) -> str:
+        """Nobody but this process."""
+        return "graphrt.local"
+
     async def respond(self, request: ModelRequest, emit: Emit = discard) -> Reply:
         """Answer a request; see the module for how.
 
         Raises:
             LocalModelFault: the model cannot be loaded or run.
+            RequestRejected: there is a picture or a file in it.
             ContextTooLong: examples and input are too long for it.
             ModelBehavior: the answer breaks its contract.
             OutputTruncated: it did not come to the end of JSON within ``max_tokens``.
         """
+        _check_readable(request, self.name)
         if request.labels:
             choice = await self.choose(request, request.labels)
             return Reply(text=choice.label, scores=choice.scores, usage=choice.usage, model=self.name)
@@ -69,7 +76,12 @@ class LocalModel(Model):
         return await self._say(request, told(request), emit)
 
     async def choose(self, request: ModelRequest, labels: Sequence[str]) -> Choice:
-        """Choose among labels, with calibrated scores."""
+        """Choose among labels, with calibrated scores.
+
+        Raises:
+            RequestRejected: there is a picture or a file in it.
+        """
+        _check_readable(request, self.name)
         given = _with_found(told(request))
         scores, usage = await self._engine.call(
             lambda stopped: self._chooser.scores(request, given, tuple(labels), stopped)
@@ -225,3 +237,18 @@ def _occurs(value: JsonValue, given: str) -> bool:
             return all(_occurs(each, given) for each in value)
         case _:
             return True
+
+
+def _check_readable(request: ModelRequest, model: str) -> None:
+    """Refuse what it cannot read, rather than answer as if nothing had been shown."""
+    for message in request.messages:
+        if isinstance(message, UserMessage) and not isinstance(message.content, str):
+            other = next((part.kind for part in message.content if part.kind != "text"), None)
+            if other is not None:
+                raise RequestRejected(
+                    f"the request holds {'an image' if other == 'image' else 'a file'}",
+                    endpoint="in this process",
+                    model=model,
+                    expected="text alone, which is all that this model reads",
+                    advice="use a model that sees, or fallback(…) to one",
+                )

@@ -61,6 +61,18 @@ DEFAULT_MODEL = "gpt-5-mini"
 OFFICIAL = "https://api.openai.com/v1"
 NO_KEY = "no-key-needed"
 """What endpoints without keys are sent: the client library insists on one."""
+_PROVIDERS: Final = {
+    ".api.openai.com": "openai",
+    ".openai.azure.com": "azure.ai.openai",
+    ".api.anthropic.com": "anthropic",
+    ".generativelanguage.googleapis.com": "gcp.gemini",
+    ".api.mistral.ai": "mistral_ai",
+    ".api.groq.com": "groq",
+    ".api.deepseek.com": "deepseek",
+    ".api.x.ai": "x_ai",
+    ".api.perplexity.ai": "perplexity",
+}
+"""The names that OpenTelemetry has for those who offer models, by the ends of their hosts."""
 TAIL_S = 5.0
 """How long to wait for the usage after the answer is complete."""
 
@@ -146,6 +158,12 @@ class OpenAIModel(Model):
     def endpoint(self) -> str:
         """Host and port, without user, password or path."""
         return urlsplit(self._address.base_url).netloc.rpartition("@")[2]
+
+    @property
+    def provider(self) -> str:
+        """Who stands behind the endpoint; its host, where that is nobody who is known."""
+        host = urlsplit(self._address.base_url).hostname or ""
+        return next((name for known, name in _PROVIDERS.items() if f".{host}".endswith(known)), host)
 
     @property
     def identity(self) -> str:
