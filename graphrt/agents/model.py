@@ -153,7 +153,7 @@ class Model(ABC):
 
     @property
     def provider(self) -> str | None:
-        """Who offers it, by the name that OpenTelemetry has for them (`openai`, `anthropic`), or a host; None: unknown."""
+        """Who offers it: by the name that OpenTelemetry has (`openai`, `anthropic`), else a host. None if unknown."""
         return None
 
     @abstractmethod

@@ -32,6 +32,8 @@ class Prompt:
     """The attempt, from 1."""
     model: str
     """Who was asked."""
+    digest: str
+    """What the request is recognised by, in spans too."""
     request: ModelRequest
     """What was sent: instructions, conversation, tools, settings."""
     is_exact: bool
@@ -67,32 +69,39 @@ def prompts(trace: Trace, visit: str | None = None) -> Iterator[Prompt]:
 def _fields(trace: Trace, visit: str | None) -> dict[tuple[str, int], set[str]]:
     """Return the attempts that sent something, with the fields that it refers to."""
     found: dict[tuple[str, int], set[str]] = {}
+    kept: dict[str, Json] = {}
     for record in trace.records:
         given = record.input
         if not isinstance(given, AttemptSucceeded | AttemptFailed) or not given.sent:
             continue
+        kept |= given.kept
         if visit is None or f"{given.visit}/".startswith(f"{visit}/"):
-            found[given.visit, given.attempt] = set(_named((*(s.messages for s in given.sent), given.kept)))
-            found[given.visit, given.attempt] |= set(_named([s.rest for s in given.sent]))
+            parts = [part for sent in given.sent for part in (*sent.messages, sent.rest)]
+            found[given.visit, given.attempt] = {name for part in parts for name in _named(part, kept)}
     return found
 
 
-def _named(value: Any) -> Iterator[str]:  # noqa: ANN401 - JSON, and tuples of it
-    """Yield the fields that are named in what stands on record."""
+def _named(value: Json, kept: dict[str, Json]) -> Iterator[str]:
+    """Yield the fields that are named in what stands on record, and in what that refers to."""
     if isinstance(value, dict):
-        yield from [str(value["field"])] if "field" in value else []
-        for each in cast("dict[str, Any]", value).values():
-            yield from _named(each)
-    elif isinstance(value, list | tuple):
-        if len(value) == 3 and isinstance(value[0], str) and isinstance(value[1], int):
-            yield value[0]
-        for each in cast("list[Any]", value):
-            yield from _named(each)
+        table = cast("dict[str, Json]", value)
+        if "field" in table:
+            yield str(table["field"])
+        if isinstance(name := table.get("kept"), str):
+            yield from _named(kept.get(name), kept)
+        for each in table.values():
+            yield from _named(each, kept)
+    elif isinstance(value, list):
+        listed = cast("list[Json]", value)
+        if len(listed) == 3 and isinstance(listed[0], str):
+            yield listed[0]
+        for each in listed:
+            yield from _named(each, kept)
 
 
 def _prompt(given: AttemptSucceeded | AttemptFailed, sent: Sent, reader: _Reader) -> Prompt:
     request = reader.request(sent)
-    return Prompt(given.visit, given.attempt, sent.model, request, digest_of(request) == sent.digest)
+    return Prompt(given.visit, given.attempt, sent.model, sent.digest, request, digest_of(request) == sent.digest)
 
 
 class _Reader:
@@ -107,7 +116,7 @@ class _Reader:
         messages: list[Json] = []
         for each in sent.messages:
             if isinstance(each, list):
-                name, first, count = cast("tuple[str, int, int]", each)
+                name, first, count = cast("tuple[str, int, int]", tuple(cast("list[Any]", each)))
                 messages += self._list(name)[first : first + count]
             else:
                 messages.append(self._message(each))
@@ -134,21 +143,21 @@ class _Reader:
 
     def _part(self, part: dict[str, Json]) -> Json:
         if "field" in part:
-            value = self._state.get(str(part["field"]))
-            return value[part["at"]] if "at" in part and isinstance(value, list) else value
+            name = str(part["field"])
+            return self._list(name)[part["at"]] if "at" in part else self._state.get(name)
         out = self._value(part)
-        return {**out, "text": self._text(out["text"])} if isinstance(out, dict) and "text" in out else out
+        whole = cast("dict[str, Json]", out) if isinstance(out, dict) else {}
+        return {**whole, "text": self._text(whole["text"])} if "text" in whole else whole
 
     def _value(self, value: Json) -> Json:
         """Return a value, also one that is kept."""
-        if isinstance(value, dict) and value.keys() == {"kept"}:
-            return self._kept.get(cast("dict[str, str]", value)["kept"])
-        return value
+        table = cast("dict[str, Json]", value) if isinstance(value, dict) else {}
+        return self._kept.get(table["kept"]) if table.keys() == {"kept"} else value
 
     def _text(self, value: Json) -> Json:
         """Return a text, also one that is kept, or stands in pieces."""
-        value = self._value(value)
-        if not isinstance(value, dict):
-            return value
-        pieces = cast("list[Any]", value.get("pieces", []))
+        found = self._value(value)
+        pieces = cast("dict[str, list[Any]]", found).get("pieces", []) if isinstance(found, dict) else None
+        if pieces is None:
+            return cast("Json", found)
         return "".join(p if isinstance(p, str) else as_text(self._state.get(p["field"])) for p in pieces)

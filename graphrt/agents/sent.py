@@ -205,12 +205,15 @@ def _may_be_long(value: object) -> bool:
     """Say whether the text of a value can be long, and is not that of a conversation, a picture or a file."""
     if isinstance(value, str):
         return len(value) >= LONG // 2
-    if not isinstance(value, Sequence | Mapping | BaseModel) or isinstance(value, Frozen):
-        return False
-    some = next(iter(cast("Sequence[object]", value)), None) if isinstance(value, Sequence) else value
-    return some is not None and not isinstance(some, Frozen)
+    if isinstance(value, Sequence):
+        first = next(iter(cast("Sequence[object]", value)), None)
+        return first is not None and not isinstance(first, Frozen)
+    return isinstance(value, Mapping | BaseModel) and not isinstance(value, Frozen)
 
 
 def _goes_on(last: Json, name: str, place: int | None) -> bool:
     """Say whether a message stands right behind those that were named last."""
-    return isinstance(last, list) and last[0] == name and last[1] + last[2] == place
+    if not isinstance(last, list):
+        return False
+    named, first, count = cast("tuple[str, int, int]", tuple(cast("list[Any]", last)))
+    return named == name and first + count == place

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from graphrt.cli.said import text_of, who
+from graphrt.cli.said import objects_in, text_of, who
 from graphrt.cli.screen import brief_json, json_text, line, say, say_json
 
 if TYPE_CHECKING:
@@ -51,7 +51,8 @@ def _told(told: Account, prompt: Prompt) -> Iterator[Part]:
         yield from _block("example", f"{given}\n→ {wanted if isinstance(wanted, str) else brief_json(wanted)}")
     for message in request.messages:
         said = message.model_dump(mode="json")
-        calls = [f"calls {c['name']} {json_text(c['arguments'], indent=None)}" for c in said.get("tool_calls") or []]
+        called = objects_in(said.get("tool_calls"))
+        calls = [f"calls {c['name']} {json_text(c['arguments'], indent=None)}" for c in called]
         yield from _block(who(said), "\n".join(filter(None, [text_of(said), *calls])))
     for tool in request.tools:
         yield from _block(

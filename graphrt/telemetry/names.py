@@ -17,7 +17,8 @@ Value: TypeAlias = str | bool | int | float
 OPERATION: Final = ("gen_ai.operation.name",)
 WORKFLOW: Final = ("gen_ai.workflow.name", "gen_ai.agent.name")
 AGENT: Final = ("gen_ai.agent.name",)
-ASKED_PROVIDER: Final = ("gen_ai.provider.name", "gen_ai.system")
+ASKED_MODEL: Final = ("gen_ai.request.model",)
+PROVIDER: Final = ("gen_ai.provider.name", "gen_ai.system")
 SETTINGS: Final = {
     "temperature": ("gen_ai.request.temperature",),
     "max_tokens": ("gen_ai.request.max_tokens",),
@@ -25,7 +26,6 @@ SETTINGS: Final = {
 }
 """What was asked of a model, by the name that a request has for it."""
 PROMPT: Final = ("graphrt.prompt.digest",)
-MODEL: Final = ("gen_ai.request.model",)
 MODEL: Final = ("gen_ai.response.model",)
 INPUT_TOKENS: Final = ("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens")
 OUTPUT_TOKENS: Final = ("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens")

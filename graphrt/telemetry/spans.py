@@ -26,7 +26,16 @@ from graphrt import events as ev
 from graphrt import inputs as inp
 from graphrt.account import Reader, total_usage, value_text
 from graphrt.telemetry import names
-from graphrt.telemetry.content import CALLS, REQUESTS, content_of, json_text, messages_in, text_or_none, usage_of
+from graphrt.telemetry.content import (
+    CALLS,
+    REQUESTS,
+    content_of,
+    json_text,
+    messages_in,
+    sent_to,
+    text_or_none,
+    usage_of,
+)
 from graphrt.telemetry.span import Link, Span, SpanEvent, span_id_of, trace_id_of
 from graphrt.trace import graph_of
 

@@ -431,3 +431,17 @@ async def test_an_agent_on_the_wire() -> None:
     usages = [v.usage for v in account(events.result.trace).visits.values() if v.usage is not None]
     assert [(u.model, u.input_tokens) for u in usages if u.input_tokens][:1] == [("double", 10)]
     assert events.result.usage.tokens == 30
+
+
+def test_who_offers_a_model_is_told_by_its_host() -> None:
+    """Those that are known by their name, others by their host; never user, password or path."""
+    table = {
+        "https://api.openai.com/v1": "openai",
+        "https://mine.openai.azure.com/x": "azure.ai.openai",
+        "https://api.anthropic.com/v1": "anthropic",
+        "https://generativelanguage.googleapis.com/v1beta/openai": "gcp.gemini",
+        "http://user:secret@localhost:8080/v1?key=secret": "localhost",
+        "https://notapi.openai.com.example.org/v1": "notapi.openai.com.example.org",
+    }
+    for url, name in table.items():
+        assert OpenAIModel("m", base_url=url, api_key="k").provider == name

@@ -59,6 +59,11 @@ def told(trace: Trace, *models: ScriptedModel) -> list[Prompt]:
     return found
 
 
+def watch(_text: str) -> str | None:
+    """Let everything pass."""
+    return None
+
+
 SHAPES: dict[str, tuple[Agent, list[str], str, list[object]]] = {
     "text": (Agent("Say."), ["doc"], "reply", ["Fine."]),
     "several fields": (Agent("Say."), ["doc", "rows", "score"], "reply", ["Fine."]),
@@ -86,7 +91,7 @@ SHAPES: dict[str, tuple[Agent, list[str], str, list[object]]] = {
         "score",
         [Turn.call("look", number="A-1"), "I know it.", Turn.fill(1.0)],
     ),
-    "a guardrail": (Agent("Say.", guardrails=[on_input(lambda _: None, name="watch")]), ["doc"], "reply", ["Fine."]),
+    "a guardrail": (Agent("Say.", guardrails=[on_input(watch)]), ["doc"], "reply", ["Fine."]),
 }
 
 
@@ -105,7 +110,7 @@ async def test_every_kind_of_request_is_told_as_it_was_sent(name: str) -> None:
         flow.agent("clerk", agent, **options)
     model = ScriptedModel(turns)  # type: ignore[arg-type]  # a table of all kinds
     picture = ImagePart(data="aGVsbG8=" * 100, media_type="image/png")
-    said = [system("Be kind."), user("Hello"), assistant("Hi."), user(LONG)]
+    said: list[Message] = [system("Be kind."), user("Hello"), assistant("Hi."), user(LONG)]
     result = await flow.run(Desk(talk=said, photo=picture), resources=[model])
     assert result.status == "completed", result.error
     told(result.trace, model)
@@ -199,9 +204,9 @@ async def test_branches_and_runs_that_go_on() -> None:
     """A part that several refer to is kept once; a run that is taken up again keeps it anew."""
     flow = Flow("both", Desk)
     s = flow.state
-    rules = f"The rules: {'be brief. ' * 60}"
-    first = flow.agent("first", Agent(rules, retry=1), reads=s.doc, writes=s.reply)
-    flow.edge(first, flow.agent("second", Agent(rules, retry=1), reads=s.doc, writes=s.reply))
+    rules = f"The rules: {'be brief. ' * 60} You know: {{doc}}"
+    first = flow.agent("first", Agent(rules, retry=1), reads=[s.doc, s.score], writes=s.reply)
+    flow.edge(first, flow.agent("second", Agent(rules, retry=1), reads=[s.doc, s.score], writes=s.reply))
     store, model = MemoryStore(), ScriptedModel(["One.", DOWN, "Two."])
     failed = await flow.run(Desk(), resources=[model], store=store)
     assert failed.status == "failed"

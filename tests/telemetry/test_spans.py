@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
+from graphrt import Agent, Flow
 from graphrt.account import account
 from graphrt.agents.errors import ModelUnavailable
 from graphrt.agents.model import Model
+from graphrt.agents.prompts import prompts
 from graphrt.codec import decode_trace, encode_trace
 from graphrt.graph import Graph
 from graphrt.policies import fallback
@@ -93,6 +95,28 @@ def test_old_and_new_names_are_both_written() -> None:
     assert (call.attributes["gen_ai.tool.name"], call.attributes["gen_ai.tool.call.id"]) == ("look_up", "c1")
 
 
+def test_a_request_tells_whom_it_went_to_and_how() -> None:
+    """Model, provider and settings, and the digest by which what was sent is found in the trace; no content."""
+
+    class Offered(ScriptedModel):
+        @property
+        def provider(self) -> str:
+            return "openai"
+
+    flow = Flow("desk", Desk)
+    agent = Agent("Say.", temperature=0, seed=7, max_tokens=90)
+    flow.agent("clerk", agent, reads=flow.state.message, writes=flow.state.draft)
+    result = asyncio.run(flow.run(Desk(), resources=[Offered(["Yes."], name="gpt-5-mini")]))
+    (span,) = [span for span in spans_of(result.trace) if span.kind == "client"]
+    assert span.name == "chat gpt-5-mini"
+    told = span.attributes
+    assert told["gen_ai.provider.name"] == told["gen_ai.system"] == "openai"
+    asked = {name: told[f"gen_ai.request.{name}"] for name in ("model", "temperature", "seed", "max_tokens")}
+    assert asked == {"model": "gpt-5-mini", "temperature": 0, "seed": 7, "max_tokens": 90}
+    assert told["graphrt.prompt.digest"] == next(iter(prompts(result.trace))).digest
+    assert "Say." not in str(told)
+
+
 def test_forks_and_joins_are_links() -> None:
     """Both branches are linked to what forked, and the join to both."""
     spans = spans_of(asyncio.run(recorded()))
@@ -127,7 +151,7 @@ def test_what_fails_inside_an_agent_fails_it_and_the_run() -> None:
     spans = spans_of(asyncio.run(recorded(ScriptedModel([]))))
     failed = [(s.name, s.error) for s in spans if s.error is not None]
     assert failed == [
-        ("chat", "ScriptExhausted"),
+        ("chat scripted", "ScriptExhausted"),
         ("invoke_agent draft", "ScriptExhausted"),
         ("invoke_workflow desk", "ScriptExhausted"),
     ]
