@@ -151,8 +151,10 @@ class _Reader:
 
     def _value(self, value: Json) -> Json:
         """Return a value, also one that is kept."""
-        table = cast("dict[str, Json]", value) if isinstance(value, dict) else {}
-        return self._kept.get(table["kept"]) if table.keys() == {"kept"} else value
+        if not isinstance(value, dict):
+            return value
+        table = cast("dict[str, Json]", value)
+        return self._kept.get(table["kept"]) if table.keys() == {"kept"} else table
 
     def _text(self, value: Json) -> Json:
         """Return a text, also one that is kept, or stands in pieces."""
