@@ -9,6 +9,7 @@ and what to do. Errors of a run (the last group) are also *recorded*: an edge ma
     ├── UseError                   caller: wrong input, wrong call, unknown thing
     │   ├── InputRefused           the initial state does not fit the state type
     │   ├── AnswerRefused          an answer does not fit its question; the question stays open
+    │   ├── AlreadyAnswered        a question was answered otherwise before
     │   ├── WrongInput             a driver fed an input that the run cannot take now
     │   ├── RunNotFound            no such run in the store
     │   ├── GraphChanged           the run was recorded under another definition
@@ -101,6 +102,12 @@ class WrongInput(UseError):
     """An input came that the run cannot take in its present state (a mistake of a driver)."""
 
     code = "wrong-input"
+
+
+class AlreadyAnswered(UseError):
+    """A question was answered otherwise before; the first answer counts."""
+
+    code = "already-answered"
 
 
 class RunNotFound(UseError):

@@ -148,6 +148,8 @@ class Answered(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, tag="a
     visit: str
     answer: Json
     by: str | None = None
+    at: float | None = None
+    """When it was given, in seconds since the epoch, if it waited in the store until somebody drove the run."""
 
 
 class Cancelled(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, tag="cancelled"):

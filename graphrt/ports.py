@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import os
 import re
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 import msgspec
 
-from graphrt.errors import UseError
+from graphrt.errors import AlreadyAnswered, UseError
 from graphrt.events import RunCancelled, RunCompleted, RunFailed, RunSuspended
 from graphrt.inputs import Answered, Cancelled
 
@@ -60,6 +61,25 @@ def in_use(run: str, fork: str) -> UseError:
     return UseError(message, run=run, fork=fork)
 
 
+def already_answered(run: str, earlier: Answered) -> AlreadyAnswered:
+    """Say that a question has an answer, which, by whom and when."""
+    by = f" by {earlier.by}" if earlier.by is not None else ""
+    when = f" at {datetime.fromtimestamp(earlier.at, UTC):%Y-%m-%d %H:%M:%S} UTC" if earlier.at is not None else ""
+    message = f"visit {earlier.visit} of run {run!r} was answered already: {earlier.answer!r}{by}{when}"
+    return AlreadyAnswered(message, run=run, earlier=earlier)
+
+
+def check_unanswered(run: str, request: Request, waiting: Iterable[Request]) -> None:
+    """See that a request is no second answer to one question.
+
+    Raises:
+        AlreadyAnswered: it is.
+    """
+    for other in waiting:
+        if isinstance(request, Answered) and isinstance(other, Answered) and request.visit == other.visit:
+            raise already_answered(run, other)
+
+
 class RunInfo(msgspec.Struct, frozen=True):
     """One line of a list of runs."""
 
@@ -80,6 +100,8 @@ class RunInfo(msgspec.Struct, frozen=True):
     """The earliest deadline of its open questions, in seconds since the epoch."""
     target: str | None = None
     parent: str | None = None
+    requests: int = 0
+    """What was asked of it and not taken yet. Of a suspended run: answers that wait for somebody to resume it."""
 
 
 class Lease:
@@ -137,8 +159,14 @@ class Store(Protocol):
         """Give the run up; others may acquire it at once."""
         ...
 
-    def post(self, run: str, request: Request) -> Awaitable[None] | None:
-        """Leave a request for whoever owns the run, or will."""
+    def post(self, run: str, request: Request, *, seen: int | None = None) -> Awaitable[bool] | bool:
+        """Leave a request for whoever owns the run, or will; say if that was done.
+
+        It was not if the run has other records than the `seen` that whoever asks has looked at.
+
+        Raises:
+            AlreadyAnswered: the question has an answer that waits to be taken.
+        """
         ...
 
     def requests(self, lease: Lease) -> list[tuple[int, Request]]:

@@ -72,6 +72,7 @@ REMEDY: dict[str, str] = {
     "TurnOpen": "`await runtime.resume()` or `.answer(…)` goes on with that turn, `.discard()` gives it up.",
     "TurnStopped": "Nothing, if it was meant; `await runtime.resume()` goes on with the turn.",
     "AnswerRefused": "Give one of the answers that the message lists; the question still waits.",
+    "AlreadyAnswered": "Nothing: go on with the run; its facts have the answer that counts (`earlier`).",
     "WrongInput": "For authors of drivers: feed only what answers a command of this run, once.",
     "RunNotFound": "List the runs with `graphrt runs`; look whether `--store` or the working folder is the right one.",
     "GraphChanged": (

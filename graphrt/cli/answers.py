@@ -64,7 +64,8 @@ def which_question(told: Account, words: Sequence[str]) -> tuple[VisitAccount, s
     if len(words) == 2:
         visit = which_visit(told, words[0])
         if visit not in waiting:
-            message = f"{visit.name} (visit {visit.id}) asks nothing now; open: {_listed(waiting)}"
+            told_now = f"was answered {visit.answer!r}" if visit.answer is not None else "asks nothing now"
+            message = f"{visit.name} (visit {visit.id}) {told_now}; open: {_listed(waiting)}"
             raise UseError(message, run=told.run, visit=visit.id)
         return visit, words[1]
     if len(waiting) == 1:

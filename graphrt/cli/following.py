@@ -182,9 +182,9 @@ class Watched:
         """Give the run up."""
         return self._store.release(lease)
 
-    def post(self, run: str, request: Request) -> Awaitable[None] | None:
+    def post(self, run: str, request: Request, *, seen: int | None = None) -> Awaitable[bool] | bool:
         """Leave a request."""
-        return self._store.post(run, request)
+        return self._store.post(run, request, seen=seen)
 
     def requests(self, lease: Lease) -> list[tuple[int, Request]]:
         """Return what was posted."""

@@ -14,13 +14,14 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar, Unpack, cast
 
+import msgspec
 from pydantic import BaseModel
 
-from graphrt.errors import GraphChanged, InputRefused, RunLocked, WrongInput
+from graphrt.errors import GraphChanged, InputRefused, RunLocked, RunNotFound, UseError, WrongInput
 from graphrt.fields import encode_state
 from graphrt.graph import Graph
 from graphrt.inputs import Answered, Cancelled, Forked, Input, Json, Limits, Resumed, Started
-from graphrt.ports import Lease, RunInfo, RunStatus, Store, check_run_id, new_run_id
+from graphrt.ports import Lease, RunInfo, RunStatus, Store, already_answered, check_run_id, new_run_id
 from graphrt.replay import branch_off, fold
 from graphrt.runtime.calls import calls_of
 from graphrt.runtime.clock import SYSTEM_CLOCK
@@ -40,6 +41,8 @@ T = TypeVar("T")
 
 _MOST_LOGGED: Final = 1000
 """Characters of a failure that are logged at most; the trace has more."""
+_TRIES: Final = 5
+"""How often an answer is checked anew because the run has gone on meanwhile."""
 _failures = logging.getLogger("graphrt.runtime.failures")
 """Tells of each run that fails, once: whoever looks at nothing but the log shall see it."""
 _live: dict[tuple[int, str], Driver] = {}
@@ -212,23 +215,60 @@ async def fork(
 
 async def answer(
     store: Store, run_id: str, visit: str, value: object, *, graph: Graph | None = None, by: str | None = None
-) -> None:
-    """Answer the question of a waiting visit.
+) -> Answered:
+    """Answer the question of a waiting visit; return the answer that counts.
 
-    A run that is being driven takes the answer at once; otherwise the store keeps it for the next `resume`. `graph` is
-    needed only where the recorded definition is not enough to read the trace (reducers of one's own).
+    A run that is being driven takes the answer at once; otherwise the store keeps it for the next `resume`. Of several
+    answers the first one counts, whoever gives them. The same answer again changes nothing, so that a caller may try
+    again: then the first one is returned, with who gave it and when. `graph` is needed only where the recorded
+    definition is not enough to read the trace (reducers of one's own).
 
     Raises:
         AnswerRefused: the answer does not fit; the question stays open.
+        AlreadyAnswered: the question was answered otherwise before.
+        WrongInput: the run has ended.
         RunNotFound: the store has no such run.
     """
     given = Answered(visit, value, by)
     driver = _live.get((id(store), run_id))
-    if driver is not None:
-        await asyncio.wrap_future(driver.post(given))
-        return
-    fold(store.trace(run_id), graph).feed(0.0, given)  # in a copy: raises if the answer does not fit
-    await _ready(store.post(run_id, given))
+    try:
+        if driver is not None:
+            await asyncio.wrap_future(driver.post(given))
+        else:
+            given = msgspec.structs.replace(given, at=SYSTEM_CLOCK.now())
+            await _leave_answer(store, run_id, given, graph)
+    except RunNotFound:
+        raise
+    except UseError as refused:
+        earlier = refused.facts.get("earlier") or _taken_answer(store, run_id, visit, graph)
+        if earlier is None:
+            raise
+        if earlier.answer == value:
+            return cast("Answered", earlier)
+        raise already_answered(run_id, earlier) from refused
+    return given
+
+
+async def _leave_answer(store: Store, run_id: str, given: Answered, graph: Graph | None) -> None:
+    """Keep an answer in the store, if it fits the run as it stands at that moment."""
+    for _ in range(_TRIES):
+        trace = store.trace(run_id)
+        fold(trace, graph).feed(0.0, given)  # in a copy: raises if the answer does not fit
+        if await _ready(store.post(run_id, given, seen=len(trace.records))):
+            return
+    await _ready(store.post(run_id, given))  # whoever drives it is too busy for us to look in between
+
+
+def _taken_answer(store: Store, run_id: str, visit: str, graph: Graph | None) -> Answered | None:
+    """Return the last answer to a question that is not open any more, with when it was given or taken."""
+    trace = store.trace(run_id)
+    if visit in fold(trace, graph).questions:
+        return None
+    for record in reversed(trace.records):
+        given = record.input
+        if isinstance(given, Answered) and given.visit == visit:
+            return given if given.at is not None else msgspec.structs.replace(given, at=record.at)
+    return None
 
 
 async def cancel(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -28,13 +28,17 @@ def path_of(trace: Path) -> Path:
     return trace.with_name(f"{trace.stem}.requests")
 
 
-def post(path: Path, line: bytes) -> None:
-    """Add a request, durably; what a crash left of an unfinished one before it is cut off from it.
+def post(path: Path, line: bytes, may: Callable[[], bool]) -> bool:
+    """Add a request, durably, if that may be; what a crash left of an unfinished one before it is cut off from it.
+
+    Nobody else adds or removes requests while `may` is asked.
 
     Raises:
         OSError: it cannot be written.
     """
     with _locked(path, "ab+") as file:
+        if not may():
+            return False
         size = file.seek(0, os.SEEK_END)
         if size:
             file.seek(size - 1)
@@ -43,6 +47,7 @@ def post(path: Path, line: bytes) -> None:
         file.write(line + b"\n")
         file.flush()
         os.fsync(file.fileno())
+    return True
 
 
 def read(path: Path) -> list[tuple[int, Input]]:

@@ -17,7 +17,7 @@ from typing import Any, cast
 
 from graphrt import codec
 from graphrt.errors import GraphrtError, RunLocked, RunNotFound, StoreFault, TraceInvalid, UseError
-from graphrt.ports import Lease, Request, RunInfo, RunStatus, check_run_id, in_use, status_after
+from graphrt.ports import Lease, Request, RunInfo, RunStatus, check_run_id, check_unanswered, in_use, status_after
 from graphrt.stores import inbox
 from graphrt.stores.jsonl_file import OpenFile, driven, end_of, new_file, sync_folder
 from graphrt.stores.lock import is_at, is_held, lock
@@ -154,14 +154,20 @@ class JsonlStore:
 
         return self._submit(action)
 
-    def post(self, run: str, request: Request) -> Awaitable[None]:
+    def post(self, run: str, request: Request, *, seen: int | None = None) -> Awaitable[bool]:
         """Leave a request for whoever owns the run, or will, in a file beside its trace."""
         line = codec.encode_input(request)
 
-        def action() -> None:
+        def action() -> bool:
             path = inbox.path_of(self._existing(run))
+
+            def may() -> bool:
+                check_unanswered(run, request, [cast("Request", posted) for _, posted in inbox.read(path)])
+                # Whoever took a request has appended what became of it before it was struck out.
+                return seen is None or seen == len(self.trace(run).records)
+
             try:
-                inbox.post(path, line)
+                return inbox.post(path, line, may)
             except OSError as error:
                 raise fault("write", path, error) from error
 
@@ -271,6 +277,7 @@ class JsonlStore:
             due=due_after(records) if status == "suspended" else None,
             target=header.target,
             parent=header.parent,
+            requests=len(inbox.read(inbox.path_of(self._path(run)))),
         )
 
     def runs(

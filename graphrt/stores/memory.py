@@ -8,7 +8,7 @@ from itertools import islice
 from typing import cast
 
 from graphrt.errors import RunLocked, RunNotFound, UseError
-from graphrt.ports import Lease, Request, RunInfo, RunStatus, check_run_id, in_use
+from graphrt.ports import Lease, Request, RunInfo, RunStatus, check_run_id, check_unanswered, in_use
 from graphrt.trace import Header, Record, Trace
 
 
@@ -83,13 +83,17 @@ class MemoryStore:
             kept.wake = None
         lease.lost = True
 
-    def post(self, run: str, request: Request) -> None:
+    def post(self, run: str, request: Request, *, seen: int | None = None) -> bool:
         """Leave a request for whoever owns the run, or will."""
         kept = self._run(run)
+        check_unanswered(run, request, [posted for _, posted in kept.requests or ()])
+        if seen not in {None, kept.base + len(kept.records)}:
+            return False
         kept.posted += 1
         kept.requests = [*(kept.requests or ()), (kept.posted, request)]
         if kept.wake is not None:
             kept.wake()
+        return True
 
     def requests(self, lease: Lease) -> list[tuple[int, Request]]:
         """Return what was posted and not discarded."""
@@ -138,6 +142,7 @@ class MemoryStore:
             due=kept.due,
             target=header.target,
             parent=header.parent,
+            requests=len(kept.requests or ()),
         )
 
     def runs(

@@ -13,7 +13,7 @@ import hashlib
 import sqlite3
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -23,7 +23,7 @@ import msgspec
 from graphrt import codec
 from graphrt.errors import RunLocked, StoreFault, TraceInvalid, UseError
 from graphrt.packing import Row, hash_of, pack, unpack
-from graphrt.ports import Lease, Request, RunInfo, RunStatus, check_run_id
+from graphrt.ports import Lease, Request, RunInfo, RunStatus, check_run_id, check_unanswered
 from graphrt.stores import owner as owners
 from graphrt.stores.sqlite_commits import RELEASE, Append, Commits, End, missing, row_of
 from graphrt.stores.sqlite_deleting import delete, forget
@@ -44,9 +44,11 @@ _BEGIN = """
     values (?, ?, ?, ?, 1, ?, ?, 'running')
 """
 _INFO = """
-    select no, run, flow, digest, status, owner, until, created, updated, next_seq, due, target, parent
+    select no, run, flow, digest, status, owner, until, created, updated, next_seq, due, target, parent,
+        (select count(*) from requests where requests.no = runs.no)
     from runs join ends using (no)
 """
+_REQUESTS = "select id, cast(body as blob) from requests where no = ? order by id"
 _OWNED = "select run, owner, until from runs join ends using (no) where owner is not null"
 _WANTED = {
     "flow": "flow = :flow",
@@ -192,14 +194,18 @@ class SqliteStore:
 
         return self._writer.submit(Job(action, undone))
 
-    def post(self, run: str, request: Request) -> Awaitable[None]:
+    def post(self, run: str, request: Request, *, seen: int | None = None) -> Awaitable[bool]:
         """Leave a request for whoever owns the run, or will."""
         body = codec.encode_input(request).decode()
 
-        def action() -> None:
-            no = row_of(self._writing, run, self.path)[0]
+        def action() -> bool:
+            no, _, _, _, records, *_ = row_of(self._writing, run, self.path)
+            check_unanswered(run, request, [posted for _, posted in _requests(self._writing.execute(_REQUESTS, (no,)))])
+            if seen not in {None, records}:
+                return False
             self._writing.execute("insert into requests (no, body) values (?, ?)", (no, body))
             self._commits.posted = True
+            return True
 
         return self._submit(action)
 
@@ -244,8 +250,7 @@ class SqliteStore:
 
     def requests(self, lease: Lease) -> list[tuple[int, Request]]:
         """Return what was posted and not discarded, oldest first."""
-        rows = self._read("select id, cast(body as blob) from requests where no = ? order by id", (lease.extra.no,))
-        return [(number, codec.decode_input(body)) for number, body in rows]  # type: ignore[misc]  # only requests are posted
+        return _requests(self._read(_REQUESTS, (lease.extra.no,)))
 
     def header(self, run: str) -> Header:
         """Return the header of a run."""
@@ -436,10 +441,14 @@ def _plain(text: str | None) -> str | None:
     return None if text is None else text.encode("utf-8", "backslashreplace").decode()
 
 
+def _requests(rows: Iterable[tuple[int, bytes]]) -> list[tuple[int, Request]]:
+    return [(number, codec.decode_input(body)) for number, body in rows]  # type: ignore[misc]  # only requests are posted
+
+
 def _info(row: tuple[Any, ...]) -> RunInfo:
-    _, run, flow, digest, status, owner, until, created, updated, records, due, target, parent = row
+    _, run, flow, digest, status, owner, until, created, updated, records, due, target, parent, requests = row
     live = owners.lives(owner, until)
-    return RunInfo(run, flow, digest, status, live, created, updated, records, due, target, parent)
+    return RunInfo(run, flow, digest, status, live, created, updated, records, due, target, parent, requests)
 
 
 def _lease(run: str, epoch: int, next_seq: int, last: bytes, no: int | None) -> Lease:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import subprocess
 import time
 from typing import Any
 
+import msgspec
 import pytest
 
 from graphrt.errors import GraphrtError
@@ -19,8 +21,9 @@ from tests.cli.processes import start
 
 
 def answers(program: Program, run: str) -> list[Answered]:
-    """The answers that a run has on record."""
-    return [r.input for r in program.trace(run).records if isinstance(r.input, Answered)]
+    """The answers that a run has on record, but for when they were given."""
+    found = [r.input for r in program.trace(run).records if isinstance(r.input, Answered)]
+    return [msgspec.structs.replace(given, at=None) for given in found]
 
 
 def test_the_only_question_needs_no_name(program: Program) -> None:
@@ -220,13 +223,52 @@ def test_a_process_that_drives_the_run_takes_the_answer(program: Program) -> Non
         wait_until_suspended(program, process)
         ran = program("answer", "r1", "send")
         assert (ran.code, ran.err) == (0, "")
-        assert ran.out == "answered approve (visit 6); the process that drives run r1 takes it\n"
+        assert ran.out == "answered approve (visit 6); the process that drives run r1 goes on\n"
         out, err = process.communicate(timeout=60)
         assert process.returncode == 0, err
         assert "completed" in out.decode()
     finally:
         process.kill()
         process.communicate()
+
+
+def test_a_second_answer_is_refused_unless_it_is_the_first_again(program: Program) -> None:
+    """What was answered, by whom and when is said; the same answer changes nothing; the first one counts."""
+    program.keep(scenes.suspended())
+    assert program("answer", "desk", "send", "--no-resume", "--by", "ada").code == 0
+    assert "answered, not resumed" in program("runs").out
+    before = program.contents()
+    ran = program("answer", "desk", "drop", "--no-resume")
+    assert (ran.code, ran.out) == (2, "")
+    assert re.fullmatch(r"graphrt: visit 6 of run 'desk' was answered already: 'send' by ada at \S+ \S+ UTC\n", ran.err)
+    ran = program("answer", "desk", "send", "--no-resume", "--by", "bob")
+    assert ran.code == 0
+    assert "approve (visit 6) has this answer already by ada at " in ran.err
+    assert program.contents() == before
+    program.flow("support.py")
+    assert program("resume", "desk", "-q").code == 0
+    assert answers(program, "desk") == [Answered("6", "send", "ada")]
+    assert "answered, not resumed" not in program("runs").out
+
+
+def test_the_same_answer_again_lets_a_run_go_on(program: Program) -> None:
+    """Whoever stored an answer only may say it again, and the run goes on with it."""
+    program.flow("support.py")
+    program.keep(scenes.suspended())
+    assert program("answer", "desk", "send", "--no-resume").code == 0
+    assert program("answer", "desk", "send", "-q").code == 0
+    assert answers(program, "desk") == [Answered("6", "send")]
+    assert program("answer", "desk", "drop").code == 2
+
+
+def test_runs_that_were_answered_are_listed(program: Program) -> None:
+    """Those whose answer waits for a resume, and no others; programs see the number of requests that wait."""
+    program.keep(scenes.suspended(), scenes.researched())
+    assert json.loads(program("runs", "--answered", "--json").out) == []
+    program("answer", "study", "rate", "4", "--no-resume")
+    (found,) = json.loads(program("runs", "--answered", "--json").out)
+    assert (found["run"], found["requests"]) == ("study", 1)
+    assert program("runs", "--answered", "--flow", "support").out == "no run fits\n"
 
 
 def wait_until_suspended(program: Program, process: subprocess.Popen[bytes]) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import Literal, TypeAlias
 import pytest
 
 from graphrt import Context, Flow
-from graphrt.errors import AnswerRefused, RunLocked, RunNotFound, WrongInput
+from graphrt.errors import AlreadyAnswered, AnswerRefused, RunLocked, RunNotFound, WrongInput
 from graphrt.events import RunCancelled, VisitWaiting
 from graphrt.graph import Graph
 from graphrt.inputs import Answered, Cancelled
@@ -133,19 +135,96 @@ def test_a_wrong_answer_is_refused_and_the_question_stays(two: tuple[Store, Stor
     asyncio.run(main())
 
 
-def test_the_first_of_two_answers_counts(two: tuple[Store, Store], caplog: pytest.LogCaptureFixture) -> None:
-    """Of two answers that were left for the same question, one is taken; the other is named in the log."""
+def test_the_first_of_two_answers_counts(two: tuple[Store, Store]) -> None:
+    """The second is refused with the first one, before that is taken and after; the same again changes nothing."""
 
     async def main() -> None:
         store, other = two
         flow = asking().freeze()
         await run(flow, Work(), store=store, run_id="r")
-        await answer(other, "r", "1", "no")
-        await answer(other, "r", "1", "yes")
-        assert (await resume(store, "r", flow)).state.verdict == "no"
+        first = await answer(other, "r", "1", "no", by="ann")
+        assert first.at is not None
+        for again in range(2):
+            with pytest.raises(AlreadyAnswered, match="'no' by ann at") as refused:
+                await answer(store, "r", "1", "yes")
+            assert refused.value.facts["earlier"] == first
+            assert await answer(store, "r", "1", "no", by="bob") == first
+            if not again:
+                assert (await resume(store, "r", flow)).state.verdict == "no"
+        given = [r.input for r in store.records("r") if isinstance(r.input, Answered)]
+        assert given == [first]
 
     asyncio.run(main())
-    assert "a request was refused" in caplog.text
+
+
+ANSWERING = """
+import asyncio, sys
+from graphrt.errors import AlreadyAnswered
+from graphrt.runtime import answer, resume
+from graphrt.stores import open_store
+from tests.runtime.flows import asking
+
+spec, value, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
+
+
+async def main():
+    store, flow = open_store(spec), asking().freeze()
+    print("ready", flush=True)
+    sys.stdin.readline()
+    for number in range(count):
+        try:
+            await answer(store, f"r{number}", "1", value, by=value)
+            print("won", flush=True)
+            await resume(store, f"r{number}", flow)
+        except AlreadyAnswered as refused:
+            print("lost", refused.facts["earlier"].by, flush=True)
+    store.close()
+
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("kind", ["sqlite:{}/runs.db", "jsonl:{}/runs"])
+def test_of_two_processes_that_answer_at_once_one_wins(kind: str, tmp_path: Path) -> None:
+    """The other is told by whom the question was answered, also where the winner has gone on with the run already."""
+    spec, count = kind.format(tmp_path), 25
+    store = open_store(spec)
+
+    async def begin() -> None:
+        for number in range(count):
+            await run(asking().freeze(), Work(), store=store, run_id=f"r{number}")
+
+    asyncio.run(begin())
+    processes = {
+        value: subprocess.Popen(
+            [sys.executable, "-c", ANSWERING, spec, value, str(count)],
+            cwd=Path(__file__).parents[2],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for value in ("yes", "no")
+    }
+    for process in processes.values():
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    told: dict[str, list[str]] = {}
+    for process in processes.values():
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+    for value, process in processes.items():
+        told[value] = process.communicate(timeout=120)[0].splitlines()
+        assert process.returncode == 0
+    for number, (yes, no) in enumerate(zip(told["yes"], told["no"], strict=True)):
+        assert sorted((yes, no)) in (["lost no", "won"], ["lost yes", "won"])
+        winner = "yes" if yes == "won" else "no"
+        assert "lost " + winner in {yes, no}
+        given = [r.input for r in store.records(f"r{number}") if isinstance(r.input, Answered)]
+        assert [g.answer for g in given] == [winner]
+        assert store.info(f"r{number}").status == "completed"
+    store.close()
 
 
 def beside(gate: Gate) -> Flow[Work]:

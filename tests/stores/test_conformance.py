@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from graphrt.errors import RunLocked, RunNotFound, UseError
+from graphrt.errors import AlreadyAnswered, RunLocked, RunNotFound, UseError
 from graphrt.events import RunCompleted, RunSuspended, VisitWaiting
 from graphrt.inputs import Answered, AttemptStarted, AttemptSucceeded, Cancelled
 from graphrt.ports import RunStatus, Store
@@ -484,5 +484,45 @@ def test_compacting_loses_nothing(opened: Open) -> None:
             assert list(reader.records("r2")) == steps(0, 50, "r2")
         await _ended(store, "r4")
         assert {i.run for i in store.runs()} == {"r4", "r2"}
+
+    asyncio.run(scenario())
+
+
+def test_a_question_takes_one_answer(opened: Open) -> None:
+    """A second answer that comes before the first is taken is refused, with the first; other requests are not."""
+
+    async def scenario() -> None:
+        store, other = opened(), opened()
+        await ready(store.release(await filled(store)))
+        assert await ready(store.post("r1", Answered("1", "yes", "ann", 100.0)))
+        for second in ("no", "yes"):
+            with pytest.raises(AlreadyAnswered, match="'yes' by ann at 1970-01-01 00:01:40 UTC") as refused:
+                await ready(other.post("r1", Answered("1", second)))
+            assert refused.value.facts["earlier"] == Answered("1", "yes", "ann", 100.0)
+        assert await ready(other.post("r1", Answered("2", "no")))
+        assert await ready(other.post("r1", Cancelled()))
+        assert [i.requests for i in (store.info("r1"), *other.runs())] == [3, 3]
+        lease = await ready(store.acquire("r1"))
+        taken = store.requests(lease)
+        await ready(store.discard(lease, taken[0][0]))
+        assert await ready(other.post("r1", Answered("1", "again")))
+
+    asyncio.run(scenario())
+
+
+def test_a_request_is_posted_only_to_a_run_that_stands_as_it_was_seen(opened: Open) -> None:
+    """Whoever looked at fewer records than there are posts nothing, and is told; the fork's share counts, too."""
+
+    async def scenario() -> None:
+        store, other = opened(), opened()
+        lease = await filled(store)
+        assert not await ready(other.post("r1", Answered("1", "yes"), seen=2))
+        assert other.info("r1").requests == 0
+        assert await ready(other.post("r1", Answered("1", "yes"), seen=3))
+        await ready(store.append(lease, steps(3, 1), "running"))
+        assert not await ready(other.post("r1", Answered("2", "yes"), seen=3))
+        child = await ready(store.create(header("c1", parent="r1", parent_seq=3)))
+        await ready(store.append(child, steps(3, 1), "running"))
+        assert await ready(other.post("c1", Answered("1", "yes"), seen=4))
 
     asyncio.run(scenario())

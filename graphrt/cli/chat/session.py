@@ -318,6 +318,8 @@ class Session:
         from graphrt.cli.which import account_of
 
         while (info := self._last()) is not None and info.status == "suspended" and not info.live:
+            if info.requests and self._drive(self._runtime.stream_resume):
+                continue  # it was answered, and nobody went on with it
             told = account_of(self._runtime.store.trace(info.run))
             visit = told.visits[told.questions[0]]
             facts = {

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+import time
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from graphrt.cli.driving import Manner
     from graphrt.cli.surroundings import Around
     from graphrt.graph import Graph
+    from graphrt.inputs import Answered
     from graphrt.ports import RunInfo, Store
     from graphrt.runtime import Listener, Result
     from graphrt.trace import Trace
@@ -25,6 +27,10 @@ EXAMPLES = (
     "graphrt answer 4fz 6 drop --no-resume",
     "graphrt answer 4fz",
 )
+
+_TAKEN_S: Final = 10.0
+"""How long to wait until the process that drives a run has taken an answer."""
+_LOOK_S: Final = 0.1
 
 
 def _words(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
@@ -62,9 +68,9 @@ def answer(
 ) -> int:
     """Answer what a run asks, then let it go on until it ends or asks again; the exit code says how it stands then.
 
-    An answer that does not fit is refused, and the question stays open. A run that another process drives takes the
-    answer there. With --no-resume, or where the code of the flow is not known, the answer is kept in the store until
-    the run is resumed.
+    An answer that does not fit is refused, and the question stays open; so is a second answer that is not the first
+    one again. A run that another process drives takes the answer there. With --no-resume, or where the code of the flow
+    is not known, the answer is kept in the store until the run is resumed.
     """
     import asyncio
 
@@ -72,6 +78,7 @@ def answer(
     from graphrt.cli import answers
     from graphrt.cli.driving import Manner
     from graphrt.cli.otel import spans_to
+    from graphrt.cli.screen import note
     from graphrt.cli.which import account_of, opened, stored_run
 
     spans = spans_to(otel)
@@ -87,7 +94,12 @@ def answer(
         graph = ready[0] if ready is not None else None
         if ready is not None and not quiet:
             ready[1].tell(trace)
-        asyncio.run(runtime.answer(open_, info.run, visit.id, given, graph=graph, by=by))
+        begun = time.time()
+        stands = asyncio.run(runtime.answer(open_, info.run, visit.id, given, graph=graph, by=by))
+        if stands.at is not None and stands.at < begun:
+            note(f"{visit.name} (visit {visit.id}) has this answer already{_from(stands)}")
+        if info.live:
+            return _handed_over(open_, info, visit, stands)
         if ready is None:
             return _kept(info, visit, store, no_resume=no_resume)
         manner = Manner(store, events, as_json, quiet, depth, events, spans)
@@ -116,18 +128,47 @@ def _ready(trace: Trace, info: RunInfo, target: str | None, model: str | None) -
 
 
 def _kept(info: RunInfo, visit: VisitAccount, store: str, *, no_resume: bool) -> int:
-    """Tell what became of an answer when the run was not driven on from here."""
+    """Tell that an answer waits, when the run is not driven on from here."""
     from graphrt.cli import exits
     from graphrt.cli.outcome import again
     from graphrt.cli.screen import say
 
-    if info.live:
-        say(f"answered {visit.name} (visit {visit.id}); the process that drives run {info.run} takes it")
-        return exits.OK
     where = "" if info.target is not None else " --target file.py:name"
     resume = again(f"resume {info.run}", store) + where
     say(f"the answer for {visit.name} (visit {visit.id}) is stored; go on with: {resume}")
     return exits.OK if no_resume else exits.SUSPENDED
+
+
+def _handed_over(store: Store, info: RunInfo, visit: VisitAccount, given: Answered) -> int:
+    """Wait until the process that drives a run has taken an answer, and tell whether it was this one."""
+    from graphrt.cli import exits
+    from graphrt.cli.screen import complain, say
+    from graphrt.inputs import Answered
+
+    until = time.monotonic() + _TAKEN_S
+    seen = 0
+    while time.monotonic() < until:
+        for record in store.records(info.run, max(seen, info.records)):
+            seen = record.seq + 1
+            found = record.input
+            if not isinstance(found, Answered) or found.visit != visit.id:
+                continue
+            if found == given:
+                say(f"answered {visit.name} (visit {visit.id}); the process that drives run {info.run} goes on")
+                return exits.OK
+            complain(f"{visit.name} (visit {visit.id}) was answered {found.answer!r} before{_from(found)}")
+            return exits.WRONG_USE
+        time.sleep(_LOOK_S)
+    say(f"answered {visit.name} (visit {visit.id}); the process that drives run {info.run} has yet to take it")
+    return exits.OK
+
+
+def _from(given: Answered) -> str:
+    """Return by whom an answer was given, and when, as far as that is known."""
+    from graphrt.cli.telling import moment
+
+    by = f" by {given.by}" if given.by is not None else ""
+    return by + (f" at {moment(given.at)}" if given.at is not None else "")
 
 
 def _go_on(open_: Store, run: str, graph: Graph, around: Around, wait: float, manner: Manner) -> int:

@@ -48,6 +48,9 @@ def runs(
         typer.Option("--parent", metavar="RUN", help="Only forks of this run.", autocompletion=complete_runs),
     ] = None,
     due: Annotated[bool, typer.Option("--due", help="Only runs with a question whose deadline has passed.")] = False,
+    answered: Annotated[
+        bool, typer.Option("--answered", help="Only runs with an answer that waits for `graphrt resume`.")
+    ] = False,
     limit: Annotated[int, typer.Option("--limit", "-n", min=0, help="At most so many; 0 for all.")] = 20,
     as_json: JsonOption = False,
     store: StoreOption = DEFAULT_STORE,
@@ -64,15 +67,17 @@ def runs(
     from graphrt.cli.screen import note, say, say_json, say_table
     from graphrt.cli.which import opened, which_run
 
-    wanted = _status(status)
+    wanted = "suspended" if answered and status is None else _status(status)
     with opened(store) as open_:
         found = open_.runs(
             flow=flow,
             status=wanted,  # type: ignore[arg-type]  # just checked
             parent=None if parent is None else which_run(open_, parent),
             due_before=time.time() if due else None,
-            limit=limit + 1 if limit else None,
+            limit=limit + 1 if limit and not answered else None,
         )
+        if answered:
+            found = [r for r in found if _is_answered(r)]
         shown = found[:limit] if limit else found
         spans = [] if as_json else [_took(open_, r) for r in shown]
     more = bool(limit) and len(found) > limit
@@ -80,7 +85,7 @@ def runs(
         say_json([msgspec.to_builtins(r) for r in shown])
         return 0
     if not shown:
-        filtered = any((flow, status, parent, due))
+        filtered = any((flow, status, parent, due, answered))
         say("no run fits" if filtered else "the store has no runs yet; start one with `graphrt run TARGET`")
         return 0
     rows = [_row(r, span, time.time()) for r, span in zip(shown, spans, strict=True)]
@@ -115,6 +120,11 @@ def _took(store: Store, info: RunInfo) -> str:
         return took(span)
 
 
+def _is_answered(info: RunInfo) -> bool:
+    """Say whether an answer waits until somebody goes on with the run."""
+    return info.status == "suspended" and info.requests > 0 and not info.live
+
+
 def _row(info: RunInfo, span: str, now: float) -> list[Part]:
     from graphrt.cli.telling import moment, status_text
 
@@ -122,6 +132,8 @@ def _row(info: RunInfo, span: str, now: float) -> list[Part]:
     notes: list[str] = []
     if info.due is not None and info.status in {"running", "suspended"}:
         notes.append(f"due {moment(info.due)}" if info.due > now else f"overdue since {moment(info.due)}")
+    if _is_answered(info):
+        notes.append("answered, not resumed")
     if info.parent is not None:
         notes.append(f"fork of {info.parent}")
     return [
