@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from graphrt.drafts import Policy
     from graphrt.events import VisitWaiting
     from graphrt.inputs import Limits, Usage
-    from graphrt.ports import Clock, Observer, Store
+    from graphrt.ports import Clock, Observer, RunInfo, Store
     from graphrt.runtime import Result
 
 KEEP: Final = 200
@@ -325,12 +325,17 @@ class ChatRuntime:
             return await self._drive(turn, None, sink)
 
     async def discard(self) -> None:
-        """Give up the last turn, which was cut off or waits for an answer; it is recorded as cancelled."""
+        """Give up the last turn, which was cut off or waits for an answer; it is recorded as cancelled.
+
+        One that another process is at work on is waited for, and stays.
+
+        Raises:
+            ConversationBusy: another turn is under way, and this runtime refuses to wait.
+        """
         async with self._alone():
-            turn = self._conversation.last()
-            info = self._conversation.info(turn) if turn else None
+            _, info = await self._last_turn()
             if info is not None and info.status in {"running", "suspended"}:
-                await runtime.cancel(self.store, self._conversation.run_id(turn), by="ChatRuntime.discard")
+                await runtime.cancel(self.store, info.run, by="ChatRuntime.discard")
 
     # -- one turn -----------------------------------------------------------------------------------------------------
 
@@ -367,26 +372,32 @@ class ChatRuntime:
 
     async def _next_turn(self) -> int:
         """Return the number of the turn that may begin now."""
+        last, info = await self._last_turn()
+        if info is not None and info.status in {"running", "suspended"}:
+            what = "was cut off" if info.status == "running" else "waits for an answer"
+            raise TurnOpen(
+                f"turn {last} of conversation {self.conversation!r} (run {info.run}) {what}; go on with it by"
+                " resume() or answer(…), or give it up by discard()",
+                conversation=self.conversation,
+                run=info.run,
+                status=info.status,
+            )
+        return last + 1
+
+    async def _last_turn(self) -> tuple[int, RunInfo | None]:
+        """Return the last turn, once no other process is at work on it; None if there is none.
+
+        Raises:
+            ConversationBusy: one is, and this runtime refuses to wait.
+        """
         while True:
             last = self._conversation.last()
             info = self._conversation.info(last) if last else None
-            if info is None:
-                return last + 1
-            if info.live:
-                if self._refuses:
-                    raise self._busy()
-                await self._clock.sleep(_POLL_S)
-                continue
-            if info.status in {"running", "suspended"}:
-                what = "was cut off" if info.status == "running" else "waits for an answer"
-                raise TurnOpen(
-                    f"turn {last} of conversation {self.conversation!r} (run {info.run}) {what}; go on with it by"
-                    " resume() or answer(…), or give it up by discard()",
-                    conversation=self.conversation,
-                    run=info.run,
-                    status=info.status,
-                )
-            return last + 1
+            if info is None or not info.live:
+                return last, info
+            if self._refuses:
+                raise self._busy()
+            await self._clock.sleep(_POLL_S)
 
     async def _drive(self, number: int, message: Message | None, sink: Sink | None) -> Message:
         """Run a turn to its end, or take it up again if there is no message."""

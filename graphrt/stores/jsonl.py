@@ -21,7 +21,7 @@ from graphrt.ports import Lease, Request, RunInfo, RunStatus, check_run_id, chec
 from graphrt.stores import inbox
 from graphrt.stores.jsonl_file import OpenFile, driven, end_of, new_file, sync_folder
 from graphrt.stores.lock import is_at, is_held, lock
-from graphrt.stores.trace_files import SUFFIX, contents, due_after, fault, header_of, lineage
+from graphrt.stores.trace_files import SUFFIX, contents, due_after, fault, header_of, is_unbegun, lineage
 from graphrt.stores.writer import Job, Writer
 from graphrt.trace import Header, Record, Trace
 
@@ -260,17 +260,29 @@ class JsonlStore:
             _log.warning("%s: line %d is incomplete (%d bytes); it is left out", path, len(lines) + 1, len(rest))
         return lines
 
+    def _look(self, run: str) -> tuple[bool, Trace]:
+        """Return whether somebody drives a run, and what is on record then."""
+        try:
+            return self._is_locked(run), self.trace(run)
+        except TraceInvalid:
+            if is_unbegun(self._existing(run)):  # it is being made, or nothing more came of it
+                raise self._missing(run) from None
+            raise
+
     def info(self, run: str) -> RunInfo:
         """Return the run's line of the list; reads its whole trace."""
-        trace = self.trace(run)
+        live, trace = self._look(run)
+        status = status_after(trace.records)
+        if status == "running" and not live:  # cut off, or begun between our two looks
+            live, trace = self._look(run)
+            status = status_after(trace.records)
         header, records = trace.header, trace.records
-        status = status_after(records)
         return RunInfo(
             run=run,
             flow=header.flow,
             digest=header.digest,
             status=status,
-            live=self._is_locked(run),
+            live=live,
             created=header.created,
             updated=records[-1].at if records else header.created,
             records=len(records),
@@ -295,10 +307,9 @@ class JsonlStore:
         for path in self._files():
             try:
                 found.append(self.info(header_of(path).run if self._single else path.stem))
-            except RunNotFound:
-                continue  # it was deleted just now
             except UseError as error:
-                _log.warning("%s is left out of the list: %s", path, error)
+                if path.exists():  # else it was deleted just now
+                    _log.warning("%s is left out of the list: %s", path, error)
         found.sort(key=lambda i: (-i.created, i.run))
         if before is not None:
             place = next((n for n, i in enumerate(found) if i.run == before), None)

@@ -87,12 +87,12 @@ class OpenFile:
 def new_file(path: Path, run: str) -> OpenFile:
     """Make and lock the file of a run; one that was cut off before its first record makes room."""
     while True:
-        file, is_new = _opened(path)
+        file = _opened(path)
         locked = lock(file.handle)
         if locked and not file.is_there():  # it was deleted before we had the lock
             file.close()
             continue
-        if locked and (is_new or is_unbegun(path)):
+        if locked and is_unbegun(path):  # whoever made the file may be second to lock it, when much is in it
             file.truncate(0)
             return file
         file.close()
@@ -100,12 +100,12 @@ def new_file(path: Path, run: str) -> OpenFile:
         raise UseError(message, run=run, path=str(path))
 
 
-def _opened(path: Path) -> tuple[OpenFile, bool]:
-    """Open the file at a path, and say whether it was made by that."""
+def _opened(path: Path) -> OpenFile:
+    """Open the file at a path, which is made if need be."""
     try:
         with suppress(FileExistsError):
-            return OpenFile(path, path.open("xb+", buffering=0)), True
-        return OpenFile(path, path.open("rb+", buffering=0)), False
+            return OpenFile(path, path.open("xb+", buffering=0))
+        return OpenFile(path, path.open("rb+", buffering=0))
     except OSError as error:
         raise fault("write", path, error) from error
 

@@ -314,6 +314,12 @@ class SqliteStore:
 
     def info(self, run: str) -> RunInfo:
         """Return the run's line of the list."""
+        info = self._look(run)
+        if info.status == "running" and not info.live:  # cut off, or brought to its end by who has gone since we read
+            info = self._look(run)
+        return info
+
+    def _look(self, run: str) -> RunInfo:
         rows = self._read(_INFO + "where run = ?", (check_run_id(run),))
         if not rows:
             raise missing(run, self.path)

@@ -16,7 +16,7 @@ import pytest
 from graphrt import codec
 from graphrt.errors import RunLocked, RunNotFound, StoreFault, TraceInvalid, UseError
 from graphrt.inputs import Answered, Cancelled
-from graphrt.stores import open_store, trace_files
+from graphrt.stores import jsonl_file, open_store, trace_files
 from graphrt.stores.jsonl import JsonlStore
 from graphrt.stores.trace_files import read_trace, write_trace
 from graphrt.trace import Trace
@@ -380,7 +380,7 @@ def test_no_request_is_lost_between_reading_and_discarding(tmp_path: Path) -> No
 
     async def scenario(store: JsonlStore) -> None:
         lease, other = await filled(store), JsonlStore(tmp_path)
-        posting = asyncio.gather(*(other.post("r1", Answered("1", n)) for n in range(count)))
+        posting = asyncio.gather(*(other.post("r1", Answered(str(n), n)) for n in range(count)))
         seen: list[Any] = []
         last = 0
         while len(seen) < count:
@@ -430,3 +430,41 @@ def test_a_new_run_takes_no_requests_of_an_old_one(tmp_path: Path) -> None:
         assert store.requests(await filled(store)) == []
 
     with_store(tmp_path, scenario)
+
+
+def test_whoever_makes_a_file_and_locks_it_too_late_leaves_it_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between a file's making and its locking another process may have written a whole run there: that stays."""
+    opened = jsonl_file._opened
+
+    def overtaken(path: Path) -> jsonl_file.OpenFile:
+        made = opened(path)
+        monkeypatch.setattr(jsonl_file, "_opened", opened)
+        with_store(tmp_path, _whole)
+        return made
+
+    async def late(store: JsonlStore) -> None:
+        monkeypatch.setattr(jsonl_file, "_opened", overtaken)
+        with pytest.raises(UseError, match="exists already"):
+            await store.create(header())
+        assert list(store.records("r1")) == steps(0, 3)
+        assert store.info("r1").status == "running"
+
+    with_store(tmp_path, late)
+
+
+async def _whole(store: JsonlStore) -> None:
+    await store.release(await filled(store))
+
+
+def test_a_file_that_is_being_made_is_no_run_yet(tmp_path: Path) -> None:
+    """Without a whole header it is not found, rather than a fault: in a moment it will be there."""
+
+    async def look(store: JsonlStore) -> None:
+        for begun in (b"", b'{"version":1,"run":"r1"'):
+            (tmp_path / "r1.jsonl").write_bytes(begun)
+            with pytest.raises(RunNotFound):
+                store.info("r1")
+
+    with_store(tmp_path, look)
