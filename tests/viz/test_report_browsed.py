@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+from pydantic import BaseModel
+
+from graphrt import Agent, Flow, append
+from graphrt.agents.prompts import prompts
 from graphrt.codec import decode_trace
 from graphrt.events import VisitWaiting
+from graphrt.testing import ScriptedModel, Turn
 from graphrt.trace import Trace
 from graphrt_viz import chronicle_of, difference_of_runs, picture_of_heat, render
 from graphrt_viz.exporters.html import report
@@ -145,6 +150,50 @@ def test_a_conversation_is_told_as_one(opened: Open) -> None:
     assert page.evaluate(_BUBBLES) == ["system", "user", "assistant"]
     assert "Write what tea is to tea.txt" in page.inner_text(".bubble.user")
     assert "Find out what tea is." in page.inner_text(".bubble.assistant")
+
+
+class Enquiry(BaseModel):
+    question: str = "How do tea and coffee compare, and which of them was drunk first? " * 5
+    findings: Annotated[list[str], append] = []
+    report: str = ""
+
+
+def _looked_up() -> Trace:
+    """Return a run whose requests repeat long texts and a conversation, which its trace only names."""
+
+    def look_up(subject: str) -> str:
+        """Look a subject up."""
+        return f"{subject} is a drink"
+
+    flow = Flow("enquiry", Enquiry)
+    s = flow.state
+    find = flow.agent("find", Agent("Look things up. " * 20, tools=[look_up]), reads=s.question, writes=s.findings)
+    report = flow.agent("report", Agent("Answer this: {question}"), reads=(s.question, s.findings), writes=s.report)
+    flow.start(find)
+    flow.edge(find, report)
+    called = [Turn.call("look_up", subject=subject) for subject in ("tea", "coffee")]
+    return flow.run_sync(Enquiry(), resources=[ScriptedModel([*called, "Both are drinks.", "Tea was first."])]).trace
+
+
+@browsed
+def test_a_request_is_shown_as_it_was_sent(opened: Open) -> None:
+    """Instructions with the fields filled in, and all of the conversation, though the trace only names what it has."""
+    trace = _looked_up()
+    labels = {step.visit: step.label for step in chronicle_of(trace).steps}
+    page = opened(render(trace, "html"))
+    sent = list(prompts(trace))
+    assert [len(prompt.request.messages) for prompt in sent] == [1, 3, 5, 1]
+    for prompt in sent:
+        page.evaluate(f"location.hash = '#step={labels[prompt.visit]}'")
+        _wait_until(
+            page, f"document.querySelector('#steps [aria-current] .label').textContent === '{labels[prompt.visit]}'"
+        )
+        roles = [message.role for message in prompt.request.messages]
+        assert page.evaluate(_BUBBLES) == ["system", *roles, "assistant"]
+        shown = "document.querySelector('.bubble.system .text').textContent"
+        assert page.evaluate(shown) == prompt.request.instructions
+        said = page.evaluate("document.querySelector('.bubble.user .text').textContent")
+        assert said == prompt.request.messages[0].text
 
 
 @browsed

@@ -21,7 +21,7 @@ from graphrt_viz.course import Course, counterpart
 from graphrt_viz.extract import edge_of, start_of, step_into, tools_of
 from graphrt_viz.overlay import picture_of_run
 from graphrt_viz.step_states import StepStates
-from graphrt_viz.steps import Brief, Chronicle, Exit, Step
+from graphrt_viz.steps import Asked, Brief, Chronicle, Exit, Step
 from graphrt_viz.tally import took_so_far
 from graphrt_viz.values import LONG_VALUE
 from graphrt_viz.verdicts import error_text, reason_text, values_text
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from graphrt.account import Account, VisitAccount
     from graphrt.graph import Edge, Graph, Node
+    from graphrt.inputs import Json
     from graphrt.trace import Record, Trace
     from graphrt_viz.extract import Opened
     from graphrt_viz.picture import NodeKind, Picture
@@ -76,6 +77,7 @@ def chronicle_of(trace: Trace, *, opened: Opened = None, live: bool | None = Non
         round(told.ended - told.started, 6),
         tuple(writer.steps),
         error,
+        writer.kept,
         has_states,
     )
 
@@ -96,6 +98,8 @@ class _Writer:
         self.shown = {n.id for n in picture.nodes} | {c.id for c in picture.clusters}
         self.edges = _edge_places(picture)
         self.conditions: dict[tuple[str, str, int], str] = {}
+        self.kept: dict[str, Json] = {}
+        """Long parts of what was sent to models, by their names."""
         self.briefs: dict[tuple[str, str], Brief] = {}
         """By the digest of the definition and the id of the node."""
         self.states = StepStates(told, self.steps, self.latest)
@@ -189,6 +193,8 @@ class _Writer:
         step = self.step_of(given.visit)
         step.ended, step.busy_s = self.at, given.duration_s
         step.marks = tuple(mark.text for mark in given.marks)
+        step.requests = tuple(Asked(sent.model, sent.messages, sent.rest) for sent in given.sent)
+        self.kept |= given.kept
         if isinstance(given, inp.AttemptFailed):
             step.status, step.error = "failed", error_text(given.error)
         else:

@@ -14,6 +14,7 @@ from graphrt_viz.wording import visible
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
+    from graphrt.inputs import Json
     from graphrt_viz.steps import Brief, Chronicle, Step
 
 _MOST_DATA: Final = 3_000_000
@@ -75,6 +76,7 @@ def _form(chronicle: Chronicle, apart: Sequence[tuple[str, int]], most: int) -> 
         "texts": texts.listed,
         "briefs": [_filled({"r": b.reads, "d": b.doc, "i": b.instructions, "t": b.tools}) for b in briefs.listed],
         "nodes": [(key, visible(name)) for key, _, name in nodes],
+        "kept": {name: _fitting(part, most) for name, part in chronicle.kept.items()},
         "starts": [(nodes[place[e.source]][0], i) for i, e in enumerate(picture.edges) if e.source.endswith("//")],
         "steps": steps,
         "unrolled": list(apart),
@@ -127,10 +129,20 @@ def _step(
         "p": step.base,
         "en": {name: shorter(value, most) for name, value in step.entered.items()},
         "wr": {name: shorter(value, most) for name, value in step.wrote.items()},
+        "sn": [_filled({"m": texts.place(a.model), "ms": a.messages, "r": a.rest}) for a in step.requests],
         "df": texts.place(step.definition) if step.definition else None,
         "ad": {name: shorter(value, most) for name, value in step.added.items()},
     }
     return _filled(form)
+
+
+def _fitting(part: Json, most: int) -> Json:
+    """Return a part of a request, with its long texts cut."""
+    text = shorter(json.dumps(part, ensure_ascii=False), most)
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _filled(form: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from graphrt.inputs import Json
     from graphrt_viz.picture import NodeKind, Picture, Status
 
 What: TypeAlias = Literal["attempt", "visit", "arrival"]
@@ -40,6 +43,17 @@ class Brief:
 
 
 _NO_BRIEF: Final = Brief()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request that was sent to a model; what the run has already stands in it by reference."""
+
+    model: str
+    messages: tuple[Json, ...]
+    """The conversation in order, as `graphrt.inputs.Sent` has it."""
+    rest: Mapping[str, Json]
+    """Instructions, tools, settings: `{"kept": NAME}` stands for a part that the chronicle keeps."""
 
 
 @dataclass(slots=True)
@@ -78,6 +92,8 @@ class Step:
     """What happened besides, such as a cache hit."""
     item: str = ""
     brief: Brief = _NO_BRIEF
+    requests: tuple[Asked, ...] = ()
+    """What was sent to models in it."""
     question: str = ""
     answers: tuple[str, ...] = ()
     """What can be answered."""
@@ -123,5 +139,7 @@ class Chronicle:
     """Seconds until the last record."""
     steps: tuple[Step, ...]
     error: str | None = None
+    kept: Mapping[str, Json] = field(default_factory=dict[str, "Json"])
+    """Long parts of what was sent to models, by their names."""
     has_states: bool = True
     """Whether the states are known: not for a trace that cannot be folded, such as a cut one."""
