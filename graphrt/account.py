@@ -30,6 +30,61 @@ _MODELS: Final = ", "
 """Stands between the names of several models."""
 
 
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Tokens and money, added up as far as they are known.
+
+    A sum that leaves something out says so, and whoever shows it has to: what nobody said is unknown, never 0.
+    """
+
+    tokens: int = 0
+    cost_usd: float = 0.0
+    uses: int = 0
+    """Attempts that said what they used."""
+    uncounted: int = 0
+    """Of these, those that did not say how many tokens they took …"""
+    unpriced: int = 0
+    """… and those whose price is not known."""
+
+    def __add__(self, other: Spent) -> Spent:
+        """Return both together."""
+        return Spent(
+            self.tokens + other.tokens,
+            self.cost_usd + other.cost_usd,
+            self.uses + other.uses,
+            self.uncounted + other.uncounted,
+            self.unpriced + other.unpriced,
+        )
+
+
+def spent(usage: Usage | None) -> Spent:
+    """Return what an attempt used, as far as it said."""
+    if usage is None:
+        return _NOTHING_SPENT
+    return Spent(
+        (usage.input_tokens or 0) + (usage.output_tokens or 0),
+        usage.cost_usd or 0.0,
+        1,
+        usage.input_tokens is None or usage.output_tokens is None,
+        usage.cost_usd is None,
+    )
+
+
+_NOTHING_SPENT: Final = Spent()
+
+
+@dataclass(frozen=True, slots=True)
+class ParentsShare:
+    """What of a visit in a fork is the parent's: it was before the run went off."""
+
+    attempts: int
+    """Attempts that it had made, the first of its list."""
+    took_s: float
+    """The time from its start, as far as the run was driven."""
+    whole: bool
+    """Whether the visit is the parent's as a whole: it did not go on in the fork."""
+
+
 @dataclass(slots=True)
 class AttemptAccount:
     """One try of a visit."""
@@ -149,11 +204,34 @@ class VisitAccount:
     """Name of the agent's node that it works inside of; None outside of agents."""
     inside: Usage | None = None
     """What ran inside it consumed, however deep; None if nothing was said."""
+    spent: Spent = _NOTHING_SPENT
+    """What it used with all that ran inside it, as far as it is known."""
+    parents: ParentsShare | None = None
+    """What of it is the parent's; None if nothing is, or the run is no fork."""
 
     @property
     def is_over(self) -> bool:
         """Whether it was left by an edge: then nothing that happens in the run changes what is told of it."""
         return self.status == "completed" and any(edge.taken for edge in self.routed)
+
+    @property
+    def own_attempts(self) -> list[AttemptAccount]:
+        """Its attempts in this run; in a fork without those that the parent made."""
+        return self.attempts if self.parents is None else self.attempts[self.parents.attempts :]
+
+    @property
+    def own_took_s(self) -> float | None:
+        """How long it took in this run, as `took_s`; in a fork without what it took in the parent."""
+        if self.parents is None or self.took_s is None:
+            return self.took_s
+        if self.attempts:
+            return sum(a.duration_s or 0.0 for a in self.own_attempts)
+        return max(0.0, self.took_s - self.parents.took_s)
+
+    def goes_on(self) -> None:
+        """Note that something is done at it in a fork, whatever had become of it in the parent."""
+        if self.parents is not None and self.parents.whole:
+            self.parents = replace(self.parents, whole=False)
 
     def copied(self) -> VisitAccount:
         """Return the visit as it is now, whatever becomes of it; of its attempts only the last can change."""
@@ -241,6 +319,8 @@ class Totals:
     """Of that, the time in which nobody drove the run: while it waited for an answer with nothing else to do, after it
     had failed or was cut off, and before a fork went on with it."""
     usage: Usage | None = None
+    spent: Spent = _NOTHING_SPENT
+    """Tokens and cost as far as they are known, which `usage` does not tell where a part is unknown."""
 
     @property
     def driven_s(self) -> float:
@@ -271,6 +351,8 @@ class Account:
     cancelled_by: str | None = None
     parent: str | None = None
     parent_visit: str | None = None
+    parents: Totals | None = None
+    """What of the totals is the parent's, of a fork; None if the run is none."""
     cut_off: bool = False
     """Whether it is running by its trace, and by its store nobody drives it; see `nobody_drives`."""
     step: str = "0"
@@ -452,6 +534,8 @@ class _Fold:
         self.numbers = Numbering()
         self.fell: list[VisitAccount] = []
         """The visits that failed with what is inside them, when the run did."""
+        self.goes_off = False
+        """Whether the record is that with which a fork goes off from its parent."""
         self.rests = False
         """Whether nobody drives the run after the last record."""
 
@@ -470,6 +554,7 @@ class _Fold:
             self.idle(max(0.0, record.at - account.ended))
         self.rests = any(isinstance(event, _RESTS) for event in record.events)
         self.at = record.at
+        self.goes_off = isinstance(record.input, i.Forked)
         account.ended = max(account.ended, record.at)
         account.totals.wall_s = account.ended - account.started
         if account.status == "suspended":  # Whatever is taken ends that, unless it says so again.
@@ -498,6 +583,7 @@ class _Fold:
     def attempt_started(self, given: i.AttemptStarted) -> None:
         visit = self.account.visits[given.visit]
         visit.status, visit.ended, visit.why, visit.again = "running", None, None, ""
+        visit.goes_on()
         step = self.numbers.tried(given.visit, given.attempt)
         self.account.totals.retries += bool(visit.attempts) and visit.attempts[-1].error is not None
         visit.attempts.append(AttemptAccount(given.attempt, self.at, step=step))
@@ -512,11 +598,14 @@ class _Fold:
         totals = self.account.totals
         totals.active_s += given.duration_s
         if given.usage is not None:
-            totals.usage = total_usage([totals.usage, given.usage])
+            more = spent(given.usage)
+            totals.usage, totals.spent = total_usage([totals.usage, given.usage]), totals.spent + more
+            visit.spent += more
             outer = given.visit.rpartition("/")[0]
             while outer:
                 around = self.account.visits[outer]
                 around.inside = total_usage([around.inside, given.usage])
+                around.spent += more
                 outer = outer.rpartition("/")[0]
         if isinstance(given, i.AttemptFailed):
             attempt.error = given.error
@@ -546,6 +635,8 @@ class _Fold:
             self.at,
             attempts=[] if before is None else [*before.attempts],
             inside=None if before is None else before.inside,
+            spent=_NOTHING_SPENT if before is None else before.spent,
+            parents=None if before is None else _begun_anew(before.parents),
             item=event.item,
             step=self.numbers.begun(event.visit, node, event.causes),
             agent=self.agent_around(event.visit),
@@ -557,6 +648,7 @@ class _Fold:
         visit.status, visit.question, visit.answers, visit.due = "waiting", event.question, event.answers, event.due
         visit.reads = event.reads
         visit.asked = self.numbers.asked(event.visit)
+        visit.goes_on()
         visit.ended = visit.why = None
 
     def attempt_retried(self, event: e.AttemptRetried) -> None:
@@ -580,6 +672,8 @@ class _Fold:
     def visit_cancelled(self, event: e.VisitCancelled) -> None:
         visit = self.account.visits[event.visit]
         visit.status, visit.ended, visit.why = "cancelled", self.at, event.why
+        if self.goes_off and visit.parents is not None:  # what was inside the visit that the fork takes up
+            visit.parents = replace(visit.parents, whole=True)
 
     def routed(self, event: e.Routed) -> None:
         visit = self.account.visits[event.visit]
@@ -608,6 +702,10 @@ class _Fold:
         self.reopen()
         account.status, account.error, account.failed_at, account.questions = "running", None, None, ()
         account.run, account.parent, account.parent_visit = event.run, event.parent, event.visit
+        account.parents = replace(account.totals)
+        for visit in account.visits.values():
+            took_s = max(0.0, (self.at if visit.ended is None else visit.ended) - visit.started - visit.idle_s)
+            visit.parents = ParentsShare(len(visit.attempts), took_s, visit.ended is not None)
 
     def suspended(self, event: e.RunSuspended) -> None:
         self.account.status, self.account.questions = "suspended", event.questions
@@ -687,6 +785,11 @@ class _Fold:
 
     def node_at(self, path: tuple[str, ...]) -> Node:
         return _within(self.account.graph, path[:-1]).by_name[path[-1]]
+
+
+def _begun_anew(share: ParentsShare | None) -> ParentsShare | None:
+    """Return what is the parent's of a visit that begins again: the attempts it had made, and none of its time."""
+    return None if share is None else ParentsShare(share.attempts, 0.0, whole=False)
 
 
 def _within(graph: Graph, path: tuple[str, ...]) -> Graph:

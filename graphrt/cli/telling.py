@@ -50,10 +50,11 @@ def moment(at: float) -> str:
 
 
 def tokens(usage: Usage | None) -> str:
-    """Return the tokens of a usage, or nothing if they are unknown."""
+    """Return the tokens of a usage, or nothing if they are unknown; `≥` if they are in part."""
     if usage is None or (usage.input_tokens is None and usage.output_tokens is None):
         return ""
-    return count((usage.input_tokens or 0) + (usage.output_tokens or 0))
+    partly = usage.input_tokens is None or usage.output_tokens is None
+    return ("≥ " if partly else "") + count((usage.input_tokens or 0) + (usage.output_tokens or 0))
 
 
 def cost(usage: Usage | None) -> str:
@@ -65,6 +66,13 @@ def used(usage: Usage | None) -> list[str]:
     """Return what a usage says, piece by piece."""
     spent = tokens(usage)
     return [part for part in (f"{spent} tokens" if spent else "", cost(usage)) if part]
+
+
+def used_in_all(totals: Totals) -> list[str]:
+    """Return what a run used, piece by piece; `≥` says that a part of an amount is unknown."""
+    known = totals.spent
+    out = [f"{'≥ ' if known.uncounted else ''}{count(known.tokens)} tokens"] if known.tokens else []
+    return out + ([f"{'≥ ' if known.unpriced else ''}{money(known.cost_usd)}"] if known.cost_usd else [])
 
 
 def error_text(error: ErrorInfo) -> str:

@@ -73,7 +73,7 @@ def test_statistics_and_a_list_say_the_same_of_a_node(trace: Trace) -> None:
     heat = heat_of([trace], graph_of(trace))
     for place, visits in by_place(trace).items():
         assert heat.nodes[place].seconds == [v.took_s for v in visits if v.took_s is not None]
-        assert heat.nodes[place].tokens == sum(tokens_of(v.used) or 0 for v in visits)
+        assert heat.nodes[place].spent.tokens == sum(tokens_of(v.used) or 0 for v in visits)
 
 
 @EACH

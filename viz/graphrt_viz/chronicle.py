@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from graphrt import events as ev
 from graphrt import inputs as inp
-from graphrt.account import Reader
+from graphrt.account import Reader, spent
 from graphrt.errors import GraphrtError
 from graphrt.replay import states
 from graphrt_viz import story
@@ -200,6 +200,8 @@ class _Writer:
         else:
             step.status = "good"
         if given.usage is not None:
+            used = spent(given.usage)
+            step.uncounted, step.unpriced = used.uncounted > 0, used.unpriced > 0
             known = [t for t in (given.usage.input_tokens, given.usage.output_tokens) if t is not None]
             step.tokens = sum(known) if known else None
             step.cost_usd, step.model = given.usage.cost_usd, given.usage.model

@@ -89,6 +89,7 @@ def one_node_mark(marks: Sequence[NodeMark]) -> NodeMark | None:
         visits=sum(m.visits for m in marks),
         failed=sum(m.failed for m in marks),
         attempts=sum(m.attempts for m in marks),
+        inside=_one_inside(marks),
         failures=tuple(f for m in marks for f in m.failures),
         took_s=round(sum(m.took_s for m in marks), 6),
         good_s=round(sum(m.good_s for m in marks), 6),
@@ -97,11 +98,18 @@ def one_node_mark(marks: Sequence[NodeMark]) -> NodeMark | None:
         waited_s=known_sum(m.waited_s for m in marks),
         tokens=known_sum(m.tokens for m in marks),
         cost_usd=known_sum(m.cost_usd for m in marks),
+        uncounted=any(m.uncounted for m in marks),
+        unpriced=any(m.unpriced for m in marks),
         outcome=common([m.outcome for m in marks], None),
         error=worst.error or next((m.error for m in marks if m.error), None),
         tools=_one_use(t for m in marks for t in m.tools),
         marks=tuple(text for m in marks for text in m.marks),
     )
+
+
+def _one_inside(marks: Sequence[NodeMark]) -> tuple[int, int] | None:
+    pairs = [m.inside for m in marks if m.inside is not None]
+    return (sum(made for made, _ in pairs), sum(visits for _, visits in pairs)) if pairs else None
 
 
 def _one_edge_mark(marks: Sequence[EdgeMark]) -> EdgeMark | None:

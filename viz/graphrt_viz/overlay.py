@@ -17,12 +17,12 @@ from graphrt_viz.extract import picture_of
 from graphrt_viz.picture import EdgeMark, NodeMark, ToolMark
 from graphrt_viz.rereading import APART, Rereading
 from graphrt_viz.tally import Tally, closed, count_record
-from graphrt_viz.wording import count, duration, money, plural
+from graphrt_viz.wording import count, duration, plural, spent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from graphrt.account import Totals
+    from graphrt.account import Spent, Totals
     from graphrt.trace import Record, Trace
     from graphrt_viz.extract import Opened
     from graphrt_viz.picture import PEdge, Picture
@@ -106,11 +106,14 @@ def _headline(tally: Tally) -> str:
     parts += _times(totals)
     if abs(tally.busy_s - totals.driven_s) > _SAME_TIME * totals.driven_s and tally.busy_s > 0:
         parts.append(f"{duration(tally.busy_s)} busy")
-    if tally.tokens:
-        parts.append(f"{count(tally.tokens)} tok")
-    if tally.cost_usd:
-        parts.append(money(tally.cost_usd))
+    parts += _used(totals.spent)
+    if tally.told.parents is not None and (before := _used(tally.told.parents.spent)):
+        parts.append(f"of this the parent's: {', '.join(before)}")
     return " · ".join(parts)
+
+
+def _used(known: Spent) -> list[str]:
+    return spent(known.tokens, known.cost_usd, uncounted=known.uncounted > 0, unpriced=known.unpriced > 0)
 
 
 def _times(totals: Totals) -> tuple[str, ...]:
@@ -157,19 +160,25 @@ def _node_mark(tally: NodeTally | None) -> NodeMark | None:
     deciding = _deciding(tally.visits)
     failed = [v for v in tally.visits if v.status == "failed"]
     inside = latest.node.graph is not None
+    known = tally.spent
+    tokens = known.tokens if known.tokens or known.uses > known.uncounted else None
+    cost_usd = round(known.cost_usd, 9) if known.uses > known.unpriced else None
     return NodeMark(
         status=deciding.status,
         visits=len(tally.visits),
         failed=len(failed),
-        attempts=len(tally.visits) + len(tally.failures) if inside else max(tally.attempts, len(tally.visits)),
+        attempts=len(tally.visits) if inside else max(tally.attempts, len(tally.visits)),
+        inside=tally.inside if tally.inside[0] > tally.inside[1] else None,
         failures=tuple(tally.failures[-_MOST_FAILURES:]),
         took_s=round(tally.took_s, 6),
         good_s=round(tally.good_s, 6),
         failed_s=round(tally.failed_s, 6),
         lost=tally.lost,
         waited_s=None if tally.waited_s is None else round(tally.waited_s, 6),
-        tokens=tally.tokens,
-        cost_usd=None if tally.cost_usd is None else round(tally.cost_usd, 9),
+        tokens=tokens,
+        cost_usd=cost_usd,
+        uncounted=bool(tokens) and known.uncounted > 0,
+        unpriced=bool(cost_usd) and known.unpriced > 0,
         outcome=latest.outcome,
         error=deciding.error or (failed[-1].error if failed else None),
         tools=tuple(ToolMark(name, calls, failed) for name, (calls, failed) in tally.tools.items()),

@@ -67,7 +67,9 @@ class NodeMark(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     failed: int = 0
     """Visits that failed for good, those included whose failure an edge caught."""
     attempts: int = 1
-    """Attempts over all visits, the failed ones included."""
+    """Attempts over all visits, the failed ones included; of a graph inside, one for each visit."""
+    inside: tuple[int, int] | None = None
+    """Attempts that were made inside it, and by how many visits; None if each of these made one."""
     failures: tuple[Failure, ...] = ()
     took_s: float = 0.0
     """Seconds that its visits took, added up: of work the time of its attempts, of a graph inside from start to end.
@@ -83,7 +85,13 @@ class NodeMark(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     waited_s: float | None = None
     """Seconds spent waiting for an answer from outside."""
     tokens: int | None = None
+    """As far as they are known; None if none are."""
     cost_usd: float | None = None
+    """As far as it is known; None if nothing is."""
+    uncounted: bool = False
+    """Whether there are more tokens than that, and nobody knows how many."""
+    unpriced: bool = False
+    """Whether it cost more than that, and nobody knows how much."""
     outcome: str | None = None
     """The latest answer of a router or an ask."""
     error: str | None = None

@@ -87,6 +87,10 @@ class Step:
     """What went wrong; of a step that went well, what the model was told of a call that did not."""
     tokens: int | None = None
     cost_usd: float | None = None
+    uncounted: bool = False
+    """Whether it said what it used, and not all its tokens …"""
+    unpriced: bool = False
+    """… or not their price."""
     model: str | None = None
     marks: tuple[str, ...] = ()
     """What happened besides, such as a cache hit."""

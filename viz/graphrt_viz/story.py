@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from graphrt_viz.picture import EdgeMark, PEdge
-from graphrt_viz.wording import count, duration, money, plural, shorten, visible
+from graphrt_viz.wording import count, duration, plural, shorten, spent, visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -95,19 +95,18 @@ def brief(mark: NodeMark) -> str:
     parts: list[str] = []
     if mark.visits > 1:
         parts.append(f"×{count(mark.visits)}")
-    tries = plural(mark.attempts, "attempt") if mark.attempts > mark.visits else ""
+    tries = attempts(mark)
     if mark.took_s > 0:
         parts.append(duration(mark.took_s) + (f" in {tries}" if tries else ""))
     elif tries:
         parts.append(tries)
+    if mark.inside is not None:
+        parts.append(f"{plural(mark.inside[0], 'attempt')} inside")
     if mark.waited_s:
         parts.append(("waiting " if mark.status == "waiting" else "waited ") + duration(mark.waited_s))
     if mark.lost and mark.status != "lost":
         parts.append(f"{count(mark.lost)} cut off")
-    if mark.tokens:
-        parts.append(f"{count(mark.tokens)} tok")
-    elif mark.cost_usd:
-        parts.append(money(mark.cost_usd))
+    parts += used(mark)[:1]
     if mark.marks:
         parts.append(shorten(mark.marks[0], _MARK) + (" …" if len(mark.marks) > 1 else ""))
     return " · ".join(parts)
@@ -118,8 +117,9 @@ def node_story(mark: NodeMark) -> list[str]:
     said: list[str] = ["visited" if mark.status == "good" and not mark.failed else standing(mark)]
     if mark.visits > 1 and said[0] != partly_failed(mark):
         said[0] += f", {count(mark.visits)} visits"
-    if mark.attempts > mark.visits:
-        said.append(plural(mark.attempts, "attempt"))
+    said += [tries] if (tries := attempts(mark)) else []
+    if mark.inside is not None:
+        said.append(inside(mark.inside))
     if mark.took_s > 0:
         said.append(
             duration(mark.took_s) + (f" ({duration(mark.failed_s)} in failed attempts)" if mark.failed_s else "")
@@ -128,10 +128,7 @@ def node_story(mark: NodeMark) -> list[str]:
         said.append(f"{plural(mark.lost, 'attempt')} cut off, effect in doubt")
     if mark.waited_s is not None:
         said.append(f"waited {duration(mark.waited_s)}")
-    if mark.tokens:
-        said.append(f"{count(mark.tokens)} tok")
-    if mark.cost_usd:
-        said.append(money(mark.cost_usd))
+    said += used(mark)
     said += mark.marks
     if mark.outcome:
         said.append(f"answer: {mark.outcome}")
@@ -144,6 +141,22 @@ def node_story(mark: NodeMark) -> list[str]:
     if mark.error:
         said.append(mark.error)
     return said
+
+
+def attempts(mark: NodeMark) -> str:
+    """Return how many attempts a node made, if they were more than its visits."""
+    return plural(mark.attempts, "attempt") if mark.attempts > mark.visits else ""
+
+
+def inside(tries: tuple[int, int]) -> str:
+    """Return how many attempts were made inside a node (`7 attempts in 4 visits inside`)."""
+    made, visits = tries
+    return f"{plural(made, 'attempt')} in {plural(visits, 'visit')} inside"
+
+
+def used(mark: NodeMark) -> list[str]:
+    """Return what was used at a node, tokens first; what is not known in full is `≥`."""
+    return spent(mark.tokens, mark.cost_usd, uncounted=mark.uncounted, unpriced=mark.unpriced)
 
 
 def partly_failed(mark: NodeMark) -> str:

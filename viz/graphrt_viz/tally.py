@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from graphrt import events as ev
 from graphrt import inputs as inp
-from graphrt.account import told_of_call
+from graphrt.account import Spent, spent, told_of_call
 from graphrt_viz.course import counterpart
 from graphrt_viz.extract import named, start_of, step_into, tools_of
 from graphrt_viz.picture import Failure
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from graphrt.account import Account
     from graphrt.graph import Edge, Graph, Node
-    from graphrt.inputs import ErrorInfo, Usage
+    from graphrt.inputs import ErrorInfo
     from graphrt.trace import Record
     from graphrt_viz.course import Course
     from graphrt_viz.picture import Status
@@ -47,6 +47,8 @@ class CountedVisit:
     tool: str = ""
     """The tool that it calls, if it does."""
     caught: bool = False
+    retries: bool = False
+    """Whether its latest attempt failed, and that is told already."""
     took_s: float = 0.0
     """What of its node's sum it stands for."""
 
@@ -57,6 +59,8 @@ class NodeTally:
 
     visits: list[CountedVisit] = field(default_factory=list[CountedVisit])
     attempts: int = 0
+    inside: tuple[int, int] = (0, 0)
+    """Attempts that were made inside it, and by how many visits."""
     lost: int = 0
     failures: list[Failure] = field(default_factory=list[Failure])
     took_s: float = 0.0
@@ -64,8 +68,7 @@ class NodeTally:
     good_s: float = 0.0
     failed_s: float = 0.0
     waited_s: float | None = None
-    tokens: int | None = None
-    cost_usd: float | None = None
+    spent: Spent = field(default_factory=Spent)
     tools: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
     marks: dict[str, int] = field(default_factory=dict[str, int])
     """What happened besides, and how often."""
@@ -121,8 +124,6 @@ class Tally:
     forked: str = ""
     """Where the run went off from another, in words."""
     busy_s: float = 0.0
-    tokens: int = 0
-    cost_usd: float = 0.0
 
     def copied(self, told: Account) -> Tally:
         """Return what goes on counting from here by itself; visits that went well do not change any more."""
@@ -149,16 +150,35 @@ def count_record(tally: Tally, record: Record) -> None:
     tally.latest = tally.told.step
     given = record.input
     if isinstance(given, inp.AttemptStarted):
-        if given.visit in tally.visits:
-            tally.open[given.visit] = None
-        for owner in _with_owners(tally, given.visit)[:1]:
-            owner.attempts += 1
+        _begin_attempt(tally, given.visit)
     elif isinstance(given, (inp.AttemptSucceeded, inp.AttemptFailed)):
         _count_attempt(tally, given)
     for event in record.events:
         take = _TAKE.get(type(event))
         if take is not None:
             take(tally, event, record.at)
+
+
+def _begin_attempt(tally: Tally, visit: str) -> None:
+    if (known := tally.visits.get(visit)) is None:
+        return
+    tally.open[visit] = None
+    attempts = tally.told.visits[visit].attempts
+    node, *around = _with_owners(tally, visit)
+    node.attempts += 1
+    for owner in around:
+        made, visits = owner.inside
+        owner.inside = made + 1, visits + (len(attempts) == 1)
+    if len(attempts) > 1 and (error := attempts[-2].error) is not None and not known.retries:
+        of = known.node.retry.attempts if known.node.retry is not None else None
+        failure = Failure(attempts[-2].number, error_text(error), of, step=attempts[-1].step)
+        for owner in (node, *around):
+            owner.failures.append(failure)
+    known.retries = False
+    while visit:  # what had failed or was cut off goes on, and the nodes around it do
+        if (each := tally.visits.get(visit)) is not None and each.status in {"failed", "lost"}:
+            each.status, each.error = "running", None
+        visit = visit.rpartition("/")[0]
 
 
 def _with_owners(tally: Tally, visit: str) -> list[NodeTally]:
@@ -179,9 +199,7 @@ def _count_attempt(tally: Tally, given: inp.AttemptSucceeded | inp.AttemptFailed
         for owner in _with_owners(tally, given.visit)[:2]:
             owner.tools[visit.tool][1] += 1
     tally.busy_s += given.duration_s
-    tokens, cost = _used(given.usage)
-    tally.tokens += tokens or 0
-    tally.cost_usd += cost or 0.0
+    used = spent(given.usage)
     for owner in _with_owners(tally, given.visit):
         if good:
             owner.good_s += given.duration_s
@@ -189,17 +207,7 @@ def _count_attempt(tally: Tally, given: inp.AttemptSucceeded | inp.AttemptFailed
             owner.failed_s += given.duration_s
         for mark in given.marks:
             owner.marks[mark.text] = owner.marks.get(mark.text, 0) + 1
-        if tokens is not None:
-            owner.tokens = (owner.tokens or 0) + tokens
-        if cost is not None:
-            owner.cost_usd = (owner.cost_usd or 0.0) + cost
-
-
-def _used(usage: Usage | None) -> tuple[int | None, float | None]:
-    if usage is None:
-        return None, None
-    known = [t for t in (usage.input_tokens, usage.output_tokens) if t is not None]
-    return (sum(known) if known else None), usage.cost_usd
+        owner.spent += used
 
 
 def _started(tally: Tally, event: ev.VisitStarted, at: float) -> None:
@@ -277,6 +285,7 @@ def _retried(tally: Tally, event: ev.AttemptRetried, at: float) -> None:
     if not owners:
         return
     node = tally.visits[event.visit].node
+    tally.visits[event.visit].retries = True
     of = node.retry.attempts if node.retry is not None else None
     again = tally.told.visits[event.visit].again
     failure = Failure(event.attempt, error_text(event.error), of, max(0.0, event.due - at), again)

@@ -138,6 +138,12 @@ def money(usd: float) -> str:
     return f"${usd:.{digits}f}".rstrip("0").rstrip(".")
 
 
+def spent(tokens: int | None, cost_usd: float | None, *, uncounted: bool, unpriced: bool) -> list[str]:
+    """Return what was used, each amount in a text (`840 tok`); `≥` says that a part of it is not known."""
+    said = [f"{'≥ ' if uncounted else ''}{count(tokens)} tok"] if tokens else []
+    return said + ([f"{'≥ ' if unpriced else ''}{money(cost_usd)}"] if cost_usd else [])
+
+
 def plural(number: int, noun: str) -> str:
     """Return a counted noun (`1 node`, `3 nodes`)."""
     return f"{count(number)} {noun}" + ("" if number == 1 else "s")

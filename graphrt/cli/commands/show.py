@@ -126,16 +126,18 @@ def heading(told: Account) -> Text:
 def facts(told: Account) -> Text:
     """Return when it ran and what it used."""
     from graphrt.cli.screen import line
-    from graphrt.cli.telling import moment, times, used
+    from graphrt.cli.telling import moment, times, used_in_all
     from graphrt_viz.wording import plural
 
     totals = told.totals
     parts = [moment(told.started), *times(totals), plural(totals.visits, "visit")]
     if totals.retries:
         parts.append("1 retry" if totals.retries == 1 else f"{totals.retries} retries")
-    parts += used(totals.usage)
+    parts += used_in_all(totals)
     if told.parent is not None:
         parts.append(f"fork of {told.parent} at visit {told.parent_visit}")
+    if told.parents is not None and (before := used_in_all(told.parents)):
+        parts.append(f"of this the parent's: {', '.join(before)}")
     return line((" · ".join(parts), "dim"))
 
 

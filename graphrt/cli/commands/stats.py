@@ -97,8 +97,8 @@ def _row(ident: str, name: str, heat: Heat) -> list[Part]:
         p95,
         (count(node.failures), "red") if node.failures else "",
         count(node.failed_attempts) if node.failed_attempts else "",
-        _known(count(node.tokens) if node.tokens else "", partly=node.uncounted),
-        _known(money(node.cost_usd) if node.cost_usd else "", partly=node.unpriced),
+        _known(count(node.spent.tokens) if node.spent.tokens else "", partly=node.spent.uncounted > 0),
+        _known(money(node.spent.cost_usd) if node.spent.cost_usd else "", partly=node.spent.unpriced > 0),
     ]
 
 
@@ -138,8 +138,8 @@ def _as_json(
                 "waits": node.waits,
                 "failures": node.failures,
                 "failed_attempts": node.failed_attempts,
-                "tokens": None if node.uncounted else node.tokens,
-                "cost_usd": None if node.unpriced else node.cost_usd,
+                "tokens": None if node.spent.uncounted else node.spent.tokens,
+                "cost_usd": None if node.spent.unpriced else node.spent.cost_usd,
             }
         )
     return {

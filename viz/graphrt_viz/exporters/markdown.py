@@ -96,11 +96,11 @@ def _facts(mark: NodeMark | None, picture: Picture) -> list[str]:
     return [
         story.standing(mark),
         count(mark.visits),
-        count(mark.attempts) if mark.attempts > mark.visits else "",
+        count(mark.attempts) if mark.attempts > mark.visits else story.inside(mark.inside) if mark.inside else "",
         duration(mark.took_s) if mark.took_s else "",
         duration(mark.waited_s) if mark.waited_s else "",
-        count(mark.tokens) if mark.tokens else "",
-        plain(money(mark.cost_usd)) if mark.cost_usd else "",
+        ("≥ " if mark.uncounted else "") + count(mark.tokens) if mark.tokens else "",
+        plain(("≥ " if mark.unpriced else "") + money(mark.cost_usd)) if mark.cost_usd else "",
         _joined(said),
     ]
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypeVar, get_args
 
 from msgspec.structs import replace
 
-from graphrt.account import account, total_usage
+from graphrt.account import Spent, account, spent
 from graphrt.trace import graph_of
+from graphrt_viz import wording
 from graphrt_viz.errors import PictureError
 from graphrt_viz.extract import picture_of, start_of, step_into
 from graphrt_viz.picture import PCluster, PNode, Scale
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     from graphrt.account import Account, VisitAccount
     from graphrt.graph import Edge, Graph
-    from graphrt.inputs import Usage
     from graphrt.trace import Trace
     from graphrt_viz.extract import Opened
     from graphrt_viz.picture import PEdge, Picture
@@ -46,7 +46,10 @@ _TITLES: Final[Mapping[Measure, str]] = {
 
 @dataclass(slots=True)
 class NodeHeat:
-    """What many runs did at a node. Inner visits count for the nodes around them too."""
+    """What many runs did at a node.
+
+    Failures and what was used inside a node count for it too; a failure that ended both counts once for each.
+    """
 
     visits: int = 0
     runs: int = 0
@@ -59,14 +62,8 @@ class NodeHeat:
     """Visits that failed for good, and calls of tools that went wrong, which the model was told."""
     failed_attempts: int = 0
     """Attempts that failed, those of failed visits included."""
-    tokens: int = 0
-    """Those that are known."""
-    cost_usd: float = 0.0
-    """As far as it is known."""
-    uncounted: bool = False
-    """Whether a request did not say how many tokens it took …"""
-    unpriced: bool = False
-    """… or the price of one is not known."""
+    spent: Spent = field(default_factory=Spent)
+    """Tokens and cost, as far as they are known."""
 
     def value(self, by: Measure) -> float:
         """Return the number by which it is coloured."""
@@ -78,14 +75,14 @@ class NodeHeat:
             case "failures":
                 return self.failed_attempts + self.failures
             case "tokens":
-                return self.tokens
+                return self.spent.tokens
             case "cost":
-                return self.cost_usd
+                return self.spent.cost_usd
 
 
 @dataclass(slots=True)
 class Heat:
-    """Many runs, counted."""
+    """Many runs, counted. A fork counts from where it went off: what was before is its parent's."""
 
     runs: int = 0
     other: int = 0
@@ -95,7 +92,7 @@ class Heat:
     """By the id of the node in the picture."""
     edges: dict[tuple[str, ...], int] = field(default_factory=dict[tuple[str, ...], int])
     """How often each was crossed, by what makes an edge what it is."""
-    usage: Usage | None = None
+    spent: Spent = field(default_factory=Spent)
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -117,7 +114,6 @@ def heat_of(traces: Iterable[Trace], graph: Graph) -> Heat:
         heat.runs += 1
         heat.other += told.digest != graph.digest
         heat.statuses[told.status] = heat.statuses.get(told.status, 0) + 1
-        heat.usage = total_usage([heat.usage, told.totals.usage])
         _count(heat, told)
     return heat
 
@@ -125,30 +121,47 @@ def heat_of(traces: Iterable[Trace], graph: Graph) -> Heat:
 def _count(heat: Heat, told: Account) -> None:
     seen: set[str] = set()
     for visit in told.visits.values():
+        if visit.parents is not None and visit.parents.whole:
+            continue
         idents = _idents(visit)
         node = heat.nodes.setdefault(idents[-1], NodeHeat())
         node.visits += 1
-        node.failures += visit.status == "failed" or visit.refused is not None
-        node.failed_attempts += sum(a.error is not None for a in visit.attempts)
-        if (took_s := visit.took_s) is not None:
+        if (took_s := visit.own_took_s) is not None:
             node.seconds.append(took_s)
         node.waits = visit.node.kind == "ask"
         seen.add(idents[-1])
-        if (usage := visit.usage) is not None:
-            for ident in idents:
-                around = heat.nodes.setdefault(ident, NodeHeat())
-                around.tokens += (usage.input_tokens or 0) + (usage.output_tokens or 0)
-                around.cost_usd += usage.cost_usd or 0.0
-                around.uncounted |= usage.input_tokens is None or usage.output_tokens is None
-                around.unpriced |= usage.cost_usd is None
+        _count_up(heat, told, visit, idents)
         path = idents[-2] if len(idents) > 1 else ""
-        if not visit.causes:
+        if not visit.causes and visit.parents is None:
             _cross(heat, ("", start_of(path)))
         for routed in visit.routed:
             if routed.taken:
                 _cross(heat, _key_of(idents[-1], step_into(path, routed.target), routed.edge))
     for ident in seen:
         heat.nodes[ident].runs += 1
+
+
+def _count_up(heat: Heat, told: Account, visit: VisitAccount, idents: Sequence[str]) -> None:
+    """Count what went wrong at a visit, and what it used, for its node and for those around it."""
+    attempts = visit.own_attempts
+    failed_attempts = sum(a.error is not None for a in attempts)
+    failed = visit.status == "failed" or visit.refused is not None
+    used = sum((spent(a.usage) for a in attempts), Spent())
+    heat.spent += used
+    around = visit
+    for ident in reversed(idents):
+        node = heat.nodes.setdefault(ident, NodeHeat())
+        node.failed_attempts += failed_attempts
+        node.failures += failed and (around is visit or not _is_same_failure(visit, around))
+        node.spent += used
+        around = told.visits.get(around.id.rpartition("/")[0], around)
+
+
+def _is_same_failure(inside: VisitAccount, around: VisitAccount) -> bool:
+    """Say whether a visit failed by what failed inside it: then it counts as the failure of its own."""
+    if inside.status != "failed" or inside.caught is not None or around.status != "failed":
+        return False
+    return around.error is None or around.error == inside.error
 
 
 def _idents(visit: VisitAccount) -> list[str]:
@@ -238,8 +251,7 @@ def hot(picture: Picture, heat: Heat, by: Measure = "time") -> Picture:
         edges.append(replace(e, level=level_of(number, hottest), notes=(text,)))
     statuses = [f"{count(number)} {status}" for status, number in sorted(heat.statuses.items())]
     parts = [plural(heat.runs, "run"), *statuses, f"coloured by {by}"]
-    if heat.usage is not None:
-        parts += _usage((heat.usage.input_tokens or 0) + (heat.usage.output_tokens or 0), heat.usage.cost_usd or 0.0)
+    parts += _used(heat.spent)
     if heat.other:
         parts.append(f"{count(heat.other)} of another definition")
     scales = [Scale("node", _TITLES[by], _steps(by, most))] if most > 0 else []
@@ -289,12 +301,12 @@ def _hot(part: T, heat: Heat, most: float, by: Measure) -> T:
     failed = [plural(found.failures, "failure")] if found.failures else []
     failed += [plural(found.failed_attempts, "failed attempt")] if found.failed_attempts else []
     notes += [", ".join(failed)] if failed else []
-    notes += [" · ".join(used)] if (used := _usage(found.tokens, found.cost_usd)) else []
+    notes += [" · ".join(used)] if (used := _used(found.spent)) else []
     return replace(part, level=level_of(found.value(by), most), notes=tuple(notes))
 
 
-def _usage(tokens: int, cost_usd: float) -> list[str]:
-    return ([f"{count(tokens)} tok"] if tokens else []) + ([money(cost_usd)] if cost_usd else [])
+def _used(known: Spent) -> list[str]:
+    return wording.spent(known.tokens, known.cost_usd, uncounted=known.uncounted > 0, unpriced=known.unpriced > 0)
 
 
 def level_of(value: float, most: float) -> int:

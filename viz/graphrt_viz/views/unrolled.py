@@ -74,9 +74,12 @@ def _mark(own: list[Step], inside: list[Step] | None = None) -> NodeMark:
     steps = [*own, *(inside or ())]
     tokens = [s.tokens for s in steps if s.tokens is not None]
     costs = [s.cost_usd for s in steps if s.cost_usd is not None]
+    made = [s.visit for s in inside or () if s.what == "attempt"]
+    visits = len(set(made))
     return NodeMark(
         last.status,
         attempts=len(own),
+        inside=(len(made), visits) if len(made) > visits else None,
         failures=tuple(Failure(s.attempt, s.error or "") for s in own if s.retried),
         lost=sum(s.status == "lost" for s in own),
         took_s=round(last.took_s, 6),
@@ -85,6 +88,8 @@ def _mark(own: list[Step], inside: list[Step] | None = None) -> NodeMark:
         waited_s=round((last.ended or last.started) - last.started, 6) if last.kind == "ask" else None,
         tokens=sum(tokens) if tokens else None,
         cost_usd=round(sum(costs), 9) if costs else None,
+        uncounted=sum(tokens) > 0 and any(s.uncounted for s in steps),
+        unpriced=sum(costs) > 0 and any(s.unpriced for s in steps),
         marks=tuple(dict.fromkeys(mark for s in steps for mark in s.marks)),
         outcome=last.outcome,
         error=last.error if last.status == "failed" else None,
