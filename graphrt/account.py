@@ -641,7 +641,7 @@ class _Fold:
             step=self.numbers.begun(event.visit, node, event.causes),
             agent=self.agent_around(event.visit),
         )
-        self.account.totals.visits += 1
+        self.account.totals.visits += before is None
 
     def visit_waiting(self, event: e.VisitWaiting) -> None:
         visit = self.account.visits[event.visit]

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from graphrt.cli.progress import Lines, Told, name_of
 from graphrt.cli.screen import brief_json, console, line
-from graphrt.cli.telling import error_text, moment, sign_of, tokens, took, used
+from graphrt.cli.telling import bill, error_text, moment, sign_of, tokens_of, took
 from graphrt_viz.wording import plural, visible
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ class LiveRegion:
         parts = [plural(totals.visits, "visit")]
         if totals.retries:
             parts.append("1 retry" if totals.retries == 1 else f"{totals.retries} retries")
-        parts += [*used(totals.usage), _seconds(time.monotonic() - self._began)]
+        parts += [*bill(told), _seconds(time.monotonic() - self._began)]
         end = "stopping; Ctrl-C again stops at once" if self._stopping else "Ctrl-C stops"
         return line(("  " + " · ".join(parts), "dim"), ("   " + end, "yellow" if self._stopping else "dim"))
 
@@ -159,7 +159,7 @@ def _facts(run: Following, visit: VisitAccount) -> Iterator[str]:
         if len(visit.attempts) > 1:
             retry = visit.node.retry
             yield f"attempt {len(visit.attempts)}" + (f" of {retry.attempts}" if retry is not None else "")
-        if spent := tokens(visit.used):
+        if spent := tokens_of(visit.spent):
             yield f"{spent} tokens"
         if visit.item is not None:
             yield brief_json(visit.item, 40)

@@ -11,7 +11,7 @@ from graphrt.cli.answers import what_about
 from graphrt.cli.arguments import DEFAULT_STORE
 from graphrt.cli.said import messages_in, text_of, who
 from graphrt.cli.screen import console, json_text, line, say, say_json, wrapped
-from graphrt.cli.telling import can_go_on, error_text, moment, status_text, times, used_in_all, where
+from graphrt.cli.telling import bill, can_go_on, error_text, moment, status_text, times, where
 from graphrt_viz.wording import lines_visible, plural, shorten
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def _headline(told: Account) -> Text:
     parts = [plural(totals.visits, "visit")]
     if totals.retries:
         parts.append("1 retry" if totals.retries == 1 else f"{totals.retries} retries")
-    parts += [*used_in_all(totals), *times(totals)]
+    parts += [*bill(told), *times(totals)]
     return line(status_text(told.status), at, (f"  {' · '.join(parts)}", "dim"))
 
 

@@ -16,7 +16,7 @@ from rich.text import Text
 from graphrt import events as e
 from graphrt import inputs as i
 from graphrt.cli.screen import brief_json, console, line, wrapped
-from graphrt.cli.telling import error_text, fact_text, moment, status_text, tokens, took, visit_status, wrote_text
+from graphrt.cli.telling import error_text, fact_text, moment, status_text, tokens_of, took, visit_status, wrote_text
 from graphrt_viz.wording import shorten
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ class Lines:
             parts.append(wrote_text(visit))
         if isinstance(given, i.Answered) and given.by is not None:
             parts.append((f"by {given.by}", "dim"))
-        spent = tokens(visit.used)
+        spent = tokens_of(visit.spent)
         text = self._row(visit, self._status_of(visit))
         text.append(" " * max(0, self._width - cell_len(text.plain)))
         text.append(f"  {took(visit.took_s):>8}")

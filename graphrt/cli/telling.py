@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from rich.text import Text
 
-    from graphrt.account import Account, Totals, VisitAccount
+    from graphrt.account import Account, Spent, Totals, VisitAccount
     from graphrt.inputs import ErrorInfo, Json, Usage
 
 _RESULT: Final = 120
@@ -68,11 +68,26 @@ def used(usage: Usage | None) -> list[str]:
     return [part for part in (f"{spent} tokens" if spent else "", cost(usage)) if part]
 
 
-def used_in_all(totals: Totals) -> list[str]:
-    """Return what a run used, piece by piece; `≥` says that a part of an amount is unknown."""
-    known = totals.spent
-    out = [f"{'≥ ' if known.uncounted else ''}{count(known.tokens)} tokens"] if known.tokens else []
-    return out + ([f"{'≥ ' if known.unpriced else ''}{money(known.cost_usd)}"] if known.cost_usd else [])
+def tokens_of(known: Spent) -> str:
+    """Return the tokens of a sum, or nothing if none are known; `≥` if there are more."""
+    return f"{'≥ ' if known.uncounted else ''}{count(known.tokens)}" if known.tokens else ""
+
+
+def cost_of(known: Spent) -> str:
+    """Return the cost of a sum, or nothing if none is known; `≥` if there is more."""
+    return f"{'≥ ' if known.unpriced else ''}{money(known.cost_usd)}" if known.cost_usd else ""
+
+
+def bill(told: Account) -> list[str]:
+    """Return what a run used, piece by piece, and of a fork what of that its parent did."""
+    parts = _amounts(told.totals.spent)
+    before = _amounts(told.parents.spent) if told.parents is not None else []
+    return [*parts, f"of this the parent's: {', '.join(before)}"] if before else parts
+
+
+def _amounts(known: Spent) -> list[str]:
+    tokens = tokens_of(known)
+    return [part for part in (f"{tokens} tokens" if tokens else "", cost_of(known)) if part]
 
 
 def error_text(error: ErrorInfo) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +14,7 @@ from graphrt.cli.telling import took
 from graphrt.inputs import Usage
 from graphrt.stores.trace_files import read_trace
 from graphrt.trace import Trace, graph_of
-from graphrt_viz import picture_of_run
+from graphrt_viz import chronicle_of, picture_of_run
 from graphrt_viz.extract import step_into
 from graphrt_viz.picture import PCluster, PNode
 from graphrt_viz.views.heat import heat_of
@@ -74,6 +74,33 @@ def test_statistics_and_a_list_say_the_same_of_a_node(trace: Trace) -> None:
     for place, visits in by_place(trace).items():
         assert heat.nodes[place].seconds == [v.took_s for v in visits if v.took_s is not None]
         assert heat.nodes[place].spent.tokens == sum(tokens_of(v.used) or 0 for v in visits)
+
+
+def inside(visits: Mapping[str, list[VisitAccount]], place: str) -> list[VisitAccount]:
+    """Return the visits of a node and of all nodes inside it."""
+    return [v for at, found in visits.items() if at == place or at.startswith(f"{place}/") for v in found]
+
+
+@EACH
+def test_all_count_the_same_visits_attempts_and_failures(trace: Trace) -> None:
+    """The picture of a run, that of many and the steps of the report count what the account has, no more, no less."""
+    visits, heat = by_place(trace), heat_of([trace], graph_of(trace))
+    picture = picture_of_run(trace, opened="all")
+    parts: list[PNode | PCluster] = [*picture.nodes, *picture.clusters]
+    marks = {part.id: part.mark for part in parts if part.mark is not None and part.id in visits}
+    assert set(marks) == set(visits)
+    steps = chronicle_of(trace).steps
+    for place, mark in marks.items():
+        own, attempts = visits[place], [a for v in visits[place] for a in v.attempts]
+        below = inside(visits, place)
+        failed = sum(a.error is not None for v in below for a in v.attempts)
+        again = sum(a.error is not None for v in below for a in v.attempts[:-1])
+        assert (mark.visits, heat.nodes[place].visits) == (len(own), len(own))
+        assert mark.attempts == max(len(attempts), len(own))
+        assert heat.nodes[place].failed_attempts == failed
+        assert len(mark.failures) == again
+        assert mark.lost == sum(a.lost for v in below for a in v.attempts)
+        assert sum(s.ident == place and s.what == "attempt" for s in steps) == len(attempts)
 
 
 @EACH

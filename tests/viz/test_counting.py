@@ -20,7 +20,7 @@ from graphrt.inputs import (
 )
 from graphrt.stepper import Stepper
 from graphrt.trace import Header, Record, Trace, graph_of
-from graphrt_viz import picture_of_heat, picture_of_run, render
+from graphrt_viz import chronicle_of, picture_of_heat, picture_of_run, render
 from graphrt_viz.picture import NodeMark
 from graphrt_viz.views.heat import NodeHeat, heat_of
 from tests.viz.runs import FIELDS, trace_of
@@ -109,8 +109,21 @@ def test_a_visit_that_failed_for_good_and_was_resumed_shows_its_failure() -> Non
     assert (mark.status, mark.attempts, mark.failed) == ("good", 2, 0)
     assert [(f.attempt, f.error, f.step) for f in mark.failures] == [(1, "ConnectionError: no line", "1·2")]
     assert "attempt 1 failed: ConnectionError: no line" in render(trace, "text")
+    steps = chronicle_of(trace).steps
+    assert [(s.label, s.status, s.retried) for s in steps[:2]] == [("1", "failed", True), ("1·2", "good", False)]
     going_on = picture_of_run(trace, until=5)
     assert next(n.mark.status for n in going_on.nodes if n.name == "write" and n.mark is not None) == "running"
+
+
+def test_a_visit_that_begins_again_in_a_fork_is_one_visit() -> None:
+    """Where a fork takes up an agent, what is inside begins anew, with its attempts so far, as the same visit."""
+    past: list[Input] = [START, AttemptStarted("0/0", 1), AttemptSucceeded("0/0", 1, {"draft": "x"}, 1.0)]
+    fork = _trace(AGENT, *past, Forked("child", "r", "0"), AttemptStarted("0/0", 1))
+    told = account(fork)
+    assert told.totals.visits == len(told.visits) == 3
+    marks = {n.name: n.mark for n in picture_of_run(fork, opened="all").nodes if n.mark is not None}
+    assert (marks["model"].visits, marks["model"].attempts) == (1, 2)
+    assert (_heat("helper/model", fork).visits, _heat("helper", fork).visits) == (1, 1)
 
 
 # ---- attempts
@@ -188,5 +201,6 @@ def test_a_fork_says_what_of_its_bill_is_the_parents() -> None:
     """The totals of a fork are those of its whole past; how much of them the parent spent stands beside them."""
     parent, fork = _forked()
     assert picture_of_run(fork).subtitle.endswith("20 tok · $0.02 · of this the parent's: 10 tok, $0.01")
-    assert facts(account(fork)).plain.endswith("of this the parent's: 10 tokens, $0.01")
+    said = facts(account(fork)).plain
+    assert said.endswith("20 tokens · $0.02 · of this the parent's: 10 tokens, $0.01 · fork of r at visit 1")
     assert "parent's" not in picture_of_run(parent).subtitle

@@ -146,6 +146,7 @@ class _Writer:
             return
         if known.status == "waiting":
             known.status, known.ended = "good", self.at
+        known.retried |= known.status == "failed"
         step = self.next_of(given.visit, self.told.visits[given.visit].attempts[-1].step)
         step.what, step.attempt, step.attempts = "attempt", given.attempt, given.attempt
 

@@ -220,11 +220,14 @@ def _started(tally: Tally, event: ev.VisitStarted, at: float) -> None:
         return
     node = graph.by_name[event.node]
     visit = CountedVisit(step_into(path, event.node), node, (*(around.path if around is not None else ()), event.node))
-    if (before := tally.visits.get(event.visit)) is not None:  # of a graph inside a visit that began anew
+    visits = tally.nodes.setdefault(visit.ident, NodeTally()).visits
+    if (before := tally.visits.get(event.visit)) is None:
+        visits.append(visit)
+    else:  # of a graph inside a visit that began anew: it is the same visit still
         visit.took_s = before.took_s
+        visits[next(i for i in reversed(range(len(visits))) if visits[i] is before)] = visit
     tally.visits[event.visit] = visit
     tally.open[event.visit] = None
-    tally.nodes.setdefault(visit.ident, NodeTally()).visits.append(visit)
     if own == "0" and node.index == graph.start and not event.causes:
         edge = tally.edges.setdefault((start_of(path), -1), EdgeTally())
         edge.taken += 1

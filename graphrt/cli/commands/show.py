@@ -126,18 +126,16 @@ def heading(told: Account) -> Text:
 def facts(told: Account) -> Text:
     """Return when it ran and what it used."""
     from graphrt.cli.screen import line
-    from graphrt.cli.telling import moment, times, used_in_all
+    from graphrt.cli.telling import bill, moment, times
     from graphrt_viz.wording import plural
 
     totals = told.totals
     parts = [moment(told.started), *times(totals), plural(totals.visits, "visit")]
     if totals.retries:
         parts.append("1 retry" if totals.retries == 1 else f"{totals.retries} retries")
-    parts += used_in_all(totals)
+    parts += bill(told)
     if told.parent is not None:
         parts.append(f"fork of {told.parent} at visit {told.parent_visit}")
-    if told.parents is not None and (before := used_in_all(told.parents)):
-        parts.append(f"of this the parent's: {', '.join(before)}")
     return line((" · ".join(parts), "dim"))
 
 
@@ -198,7 +196,7 @@ def _rows(
     """
     from graphrt.cli.answers import what_about
     from graphrt.cli.screen import brief_json
-    from graphrt.cli.telling import cost, fact_text, moment, tokens, took, visit_status, wrote_text
+    from graphrt.cli.telling import cost_of, fact_text, moment, tokens_of, took, visit_status, wrote_text
     from graphrt_viz.wording import shorten
 
     wrote = "" if visit.refused is not None else wrote_text(visit)
@@ -210,8 +208,8 @@ def _rows(
         drawn + visit.name,
         visit_status(visit),
         took(visit.took_s),
-        tokens(visit.used),
-        cost(visit.used),
+        tokens_of(visit.spent),
+        cost_of(visit.spent),
         _model(visit, closed=closed),
         wrote,
     ]
@@ -277,6 +275,7 @@ def _as_json(trace: Trace, told: Account, *, state: bool) -> dict[str, Json]:
         "started": told.started,
         "ended": told.ended,
         "totals": _plain(told.totals),
+        "parents": _plain(told.parents),
         "error": _plain(told.error),
         "failed_at": told.failed_at,
         "end": told.ends[0] if len(told.ends) == 1 else None,
