@@ -150,6 +150,36 @@ CALLS: list[tuple[str, Answer]] = [
         ),
     ),
     (
+        "only with the end of the arguments",
+        sse(
+            {
+                "type": "response.output_item.added",
+                "output_index": 0,
+                "item": {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "look", "arguments": ""},
+            },
+            {
+                "type": "response.function_call_arguments.done",
+                "item_id": "fc_1",
+                "output_index": 0,
+                "arguments": '{"place": "here"}',
+            },
+            ended(),
+        ),
+    ),
+    (
+        "in pieces, and again with the end of the arguments",
+        sse(
+            {
+                "type": "response.output_item.added",
+                "item": {"type": "function_call", "call_id": "call_1", "name": "look"},
+            },
+            {"type": "response.function_call_arguments.delta", "delta": '{"place": '},
+            {"type": "response.function_call_arguments.delta", "delta": '"here"}'},
+            {"type": "response.function_call_arguments.done", "arguments": '{"place": "here"}'},
+            ended(),
+        ),
+    ),
+    (
         "only with the end of the response",
         sse(ended({"type": "function_call", "call_id": "call_1", "name": "look", "arguments": '{"place": "here"}'})),
     ),
@@ -249,6 +279,70 @@ async def test_what_was_said_in_pieces_is_not_taken_again_from_the_end() -> None
     async with talking_to([sse(ended(said("Hello"), {**said(" again"), "id": "msg_2"}))]) as (model, _):
         reply = await model.respond(ModelRequest.prompt("Hi"), pieces.append)
     assert (reply.text, pieces) == ("Hello again", ["Hello", " again"])
+
+
+def part(kind: str, at: tuple[int | None, int | None], **fields: str) -> Any:
+    """Return an event about a part of an item: its kind, and the places of the item and of the part in it."""
+    item, place = at
+    event: dict[str, Any] = {"type": f"response.{kind}", **fields}
+    if item is not None:
+        event |= {"item_id": f"msg_{item}", "output_index": item}
+    return event if place is None else event | {"content_index": place}
+
+
+ONCE: list[tuple[str, list[Any], str]] = [
+    ("only at the end", [part("output_text.done", (0, 0), text="Hello")], "Hello"),
+    ("only at the end, unnamed", [part("output_text.done", (None, None), text="Hello")], "Hello"),
+    (
+        "pieces, then the end",
+        [part("output_text.delta", (0, 0), delta="Hello"), part("output_text.done", (0, 0), text="Hello")],
+        "Hello",
+    ),
+    (
+        "pieces that name no part, then an end that does",
+        [part("output_text.delta", (0, None), delta="Hello"), part("output_text.done", (0, 0), text="Hello")],
+        "Hello",
+    ),
+    (
+        "pieces that name nothing, then an end that does",
+        [part("output_text.delta", (None, None), delta="Hello"), part("output_text.done", (0, 0), text="Hello")],
+        "Hello",
+    ),
+    (
+        "one part in pieces, the next at its end",
+        [
+            part("output_text.delta", (0, 0), delta="Hel"),
+            part("output_text.done", (0, 0), text="Hel"),
+            part("output_text.done", (0, 1), text="lo"),
+        ],
+        "Hello",
+    ),
+    (
+        "one item in pieces, the next at its end",
+        [part("output_text.delta", (0, 0), delta="Hel"), part("output_text.done", (1, 0), text="lo")],
+        "Hello",
+    ),
+]
+
+
+@pytest.mark.parametrize(("events", "text"), [each[1:] for each in ONCE], ids=[each[0] for each in ONCE])
+async def test_each_text_is_taken_once_whichever_event_brings_it(events: list[Any], text: str) -> None:
+    """Pieces, the end of a part, of the item and of the response tell the same text; it is emitted once, at the first."""
+    item: Any = said(text)
+    whole = {"type": "response.output_item.done", "output_index": 0, "item": {**item, "id": "msg_0"}}
+    for frames in ([*events, ended()], [*events, whole, ended(item)]):
+        pieces: list[str] = []
+        async with talking_to([sse(*frames)]) as (model, _):
+            reply = await model.respond(ModelRequest.prompt("Hi"), pieces.append)
+        assert (reply.text, "".join(pieces)) == (text, text)
+
+
+async def test_a_refusal_may_come_only_at_its_end() -> None:
+    """What the model said instead of an answer stands in the error."""
+    frames = [part("refusal.done", (0, 0), refusal="I must not"), ended()]
+    async with talking_to([sse(*frames)]) as (model, _):
+        with pytest.raises(Refused, match="I must not"):
+            await model.respond(ModelRequest.prompt("Hi"))
 
 
 async def test_data_is_asked_for_by_schema_and_in_words_where_that_is_refused() -> None:

@@ -1,7 +1,7 @@
 """Put a reply together from the events of the Responses protocol, believing nothing that was not checked.
 
-Known variations: text or calls that come only with the end of their item, or of the response, and not in pieces; calls
-without an id; arguments as an object; pieces that name their item by its place instead of its id; another id or place
+Known variations: text or calls that come only with the end of their part, of their item or of the response, and not in
+pieces; calls without an id; arguments as an object; pieces that name their item by its place instead of its id; another id or place
 in the response at the end than in the pieces; an end without a status, which its event tells.
 """
 
@@ -22,7 +22,9 @@ class ResponsesAssembly(Assembly):
     """Everything heard so far; feed it each event."""
 
     _spoken: set[str] = field(default_factory=set[str])
-    """Items whose text came in pieces."""
+    """Items whose text came already."""
+    _spoken_parts: set[tuple[str, int | None]] = field(default_factory=set[tuple[str, int | None]])
+    """Their parts: item and place in it, None where that was not told."""
     _by_item: dict[str, Pending] = field(default_factory=dict[str, Pending])
 
     def feed(self, chunk: Any) -> None:
@@ -30,21 +32,24 @@ class ResponsesAssembly(Assembly):
         kind = text_of(_of(chunk, "type"))
         match kind:
             case "response.output_text.delta":
-                self.choices += 1
-                self._spoken |= {_place(chunk), text_of(_of(chunk, "item_id"))}
-                self._take_text(_of(chunk, "delta"))
-                for entry in items_of(_of(chunk, "logprobs")):
-                    self._take_logprob(entry)
+                self._take_part(chunk, text=_of(chunk, "delta"))
+            case "response.output_text.done" if not self._is_spoken(chunk):
+                self._take_part(chunk, text=_of(chunk, "text"))
             case "response.refusal.delta":
-                self.choices += 1
-                self._spoken |= {_place(chunk), text_of(_of(chunk, "item_id"))}
-                self._refusal.append(text_of(_of(chunk, "delta")))
+                self._take_part(chunk, refusal=_of(chunk, "delta"))
+            case "response.refusal.done" if not self._is_spoken(chunk):
+                self._take_part(chunk, refusal=_of(chunk, "refusal"))
             case "response.output_item.added" | "response.output_item.done":
                 self.choices += 1
                 self._take_item(_of(chunk, "item"), _place(chunk), is_whole=kind.endswith("done"))
             case "response.function_call_arguments.delta":
                 self.choices += 1
                 self._pending(chunk).text.append(text_of(_of(chunk, "delta")))
+            case "response.function_call_arguments.done":
+                self.choices += 1
+                call = self._pending(chunk)
+                call.name = text_of(_of(chunk, "name")) or call.name
+                _take_arguments(call, _of(chunk, "arguments"))
             case "response.completed" | "response.incomplete" | "response.failed" | "response.cancelled":
                 self._take_response(_of(chunk, "response"), ended=kind.removeprefix("response."))
             case "error":
@@ -56,6 +61,28 @@ class ResponsesAssembly(Assembly):
         """Take a response that was not streamed, as some endpoints send whatever they are asked."""
         if isinstance(_of(completion, "output"), list) or _of(completion, "status") is not None:
             self._take_response(completion)
+
+    def _take_part(self, event: Any, *, text: Any = None, refusal: Any = None) -> None:
+        """Take text of a part of an item: a piece, or the whole where no piece came."""
+        self.choices += 1
+        names = _names(event)
+        self._spoken |= names
+        self._spoken_parts |= {(name, _part_place(event)) for name in names}
+        self._take_text(text)
+        self._refusal.append(text_of(refusal))
+        for entry in items_of(_of(event, "logprobs")):
+            self._take_logprob(entry)
+
+    def _is_spoken(self, event: Any) -> bool:
+        """Say whether the text of a part came already; of an item that does not count its parts, all of them."""
+        names, part = _names(event), _part_place(event)
+        if part is None:
+            return self._is_item_spoken(names)
+        return any((name, place) in self._spoken_parts for name in {*names, ""} for place in (None, part))
+
+    def _is_item_spoken(self, names: set[str]) -> bool:
+        """Say whether text of an item came already; text that named no item may have been that of any."""
+        return not self._spoken.isdisjoint({*names, ""})
 
     def _take_response(self, response: Any, *, ended: str = "") -> None:
         """Take the response as it stands at its end: what came of it in no piece, the tokens, the reason."""
@@ -88,8 +115,8 @@ class ResponsesAssembly(Assembly):
         match text_of(_of(item, "type")):
             case "function_call":
                 self._take_function_call(item, place, is_whole=is_whole)
-            case "message" if is_whole and not self._spoken & {place, text_of(_of(item, "id"))}:
-                self._spoken |= {place, text_of(_of(item, "id"))}
+            case "message" if is_whole and not self._is_item_spoken({place, text_of(_of(item, "id"))}):
+                self._spoken |= {place, text_of(_of(item, "id"))} - {""}
                 for part in items_of(_of(item, "content")):
                     self._take_text(_of(part, "text"))
                     self._refusal.append(text_of(_of(part, "refusal")))
@@ -112,10 +139,8 @@ class ResponsesAssembly(Assembly):
         call.id = call.id or call_id
         call.name = text_of(_of(item, "name")) or call.name
         arguments = _of(item, "arguments")
-        if isinstance(arguments, dict):
-            call.object = cast("dict[str, Any]", arguments)
-        elif is_whole and isinstance(arguments, str) and arguments:
-            call.text = [arguments]  # the whole, whatever pieces came before
+        if is_whole or isinstance(arguments, dict):
+            _take_arguments(call, arguments)
 
     def _pending(self, event: Any) -> Pending:
         """Find the call that a piece of arguments belongs to, or open one without a name."""
@@ -138,6 +163,25 @@ def read_usage(usage: Any) -> Usage:
         cached_tokens=count_of(_of(_of(usage, "input_tokens_details"), "cached_tokens")),
         reasoning_tokens=count_of(_of(_of(usage, "output_tokens_details"), "reasoning_tokens")),
     )
+
+
+def _take_arguments(call: Pending, arguments: Any) -> None:
+    """Take the whole arguments of a call, whatever pieces came before."""
+    if isinstance(arguments, dict):
+        call.object = cast("dict[str, Any]", arguments)
+    elif isinstance(arguments, str) and arguments:
+        call.text = [arguments]
+
+
+def _names(event: Any) -> set[str]:
+    """Return what the item of an event is known by: its place and its id, or an empty text if it has neither."""
+    return {_place(event), text_of(_of(event, "item_id"))} - {""} or {""}
+
+
+def _part_place(event: Any) -> int | None:
+    """Return which part of its item an event is about; None where that is missing."""
+    place = _of(event, "content_index")
+    return place if isinstance(place, int) else None
 
 
 def _place(event: Any) -> str:
