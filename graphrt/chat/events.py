@@ -1,7 +1,9 @@
 """What happens in a turn of a conversation, in the words of agents, tools and messages: for whoever shows or logs it.
 
-One frozen record per fact, past tense. What is started is always closed: a turn by completed, failed, cancelled or
-suspended, an agent by completed, failed or cancelled, a tool's request by returned or cancelled. `visit` is the visit
+One frozen record per fact, past tense. What is started is closed, once: a turn by completed, failed or cancelled, an
+agent by completed, failed or cancelled, a tool's request by returned or cancelled. A turn that is suspended stays open,
+with the agents and tools that wait in it, until it is answered or given up: what is told then goes on from there. In
+another process, it begins with those that are still at work. `visit` is the visit
 id in the trace of the turn's run, where the rest is to be found.
 """
 

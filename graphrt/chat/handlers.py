@@ -25,12 +25,18 @@ class Handler:
         self.fn = fn
         self._reported = False
         self._busy = False
+        self._calls = 0
+        """How often it was called."""
+        self._is_left = False
+        """Whether it hung, and is called no more."""
         self._of_turn: Subscriber | None = None
         call = fn if inspect.isroutine(fn) else type(fn).__call__
         self._is_async = inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(call)
 
     def begin(self) -> Subscriber | None:
-        """Return what takes the events of one turn; None if the handler still hangs in an earlier one."""
+        """Return what takes the events of one turn; None if the handler still hangs in an earlier one, or was left."""
+        if self._is_left:
+            return None
         if self._busy:
             if not self._reported:
                 self._reported = True
@@ -44,9 +50,15 @@ class Handler:
     async def end(self, patience_s: float) -> None:
         """Give the handler a little time for what it has not seen yet."""
         made, self._of_turn = self._of_turn, None
-        if made is not None:
-            await made.close(patience_s)
-            self._reported = self._reported or made.reported
+        if made is None:
+            return
+        waited_for = self._calls
+        await made.close(patience_s)
+        self._reported = self._reported or made.reported
+        if self._is_async and self._busy and self._calls == waited_for:
+            # What a thread hangs in may still end; a coroutine is cancelled now, and would hang in the next turn again.
+            self._is_left = True
+            _log.error("handler %s hung in an event for %g s; it is called no more", self._name(), patience_s)
 
     def _name(self) -> str:
         return getattr(self.fn, "__qualname__", type(self.fn).__qualname__)
@@ -65,11 +77,15 @@ class Handler:
     def _awaited(self) -> EventHandler:
         @functools.wraps(self.fn)
         async def call(event: ChatEvent) -> None:
+            self._busy = True
+            self._calls += 1
             try:
                 await self.fn(event)
             except (Exception, asyncio.CancelledError):
                 raise
             except BaseException as error:  # an exit that a handler asks for would end the event loop
                 raise RuntimeError(f"the handler raised {error!r}") from error
+            finally:
+                self._busy = False
 
         return call

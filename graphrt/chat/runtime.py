@@ -132,6 +132,8 @@ class ChatRuntime:
         self._gate = turnstile_of(self.store, self._conversation.name)
         self._handlers: list[Handler] = []
         self._turn: _Turn | None = None
+        self._open: tuple[str, frozenset[str]] = ("", frozenset())
+        """The run that was suspended, and who was told to be at work in it."""
 
     def _check(self, flow: Flow[Any], keep: object, busy: object, wrong: Sequence[str]) -> None:
         place = place_text(place_of_call())
@@ -335,7 +337,17 @@ class ChatRuntime:
         async with self._alone():
             _, info = await self._last_turn()
             if info is not None and info.status in {"running", "suspended"}:
-                await runtime.cancel(self.store, info.run, by="ChatRuntime.discard")
+                await self._give_up(info.run)
+
+    async def _give_up(self, run_id: str) -> None:
+        """Cancel a turn that nobody drives, and tell its end to the handlers."""
+        async with self._listening(None) as tell:
+            teller = self._teller(run_id, tell)
+            teller.skip_recorded()
+            teller.forget_untold()
+            await runtime.cancel(self.store, run_id, by="ChatRuntime.discard")
+            teller.finish()
+            tell(events.TurnCancelled(run_id))
 
     # -- one turn -----------------------------------------------------------------------------------------------------
 
@@ -402,17 +414,9 @@ class ChatRuntime:
     async def _drive(self, number: int, message: Message | None, sink: Sink | None) -> Message:
         """Run a turn to its end, or take it up again if there is no message."""
         run_id = self._conversation.run_id(number)
-        subscribers = [s for s in [handler.begin() for handler in self._handlers] if s is not None]
-
-        def tell(event: events.ChatEvent) -> None:
-            for subscriber in subscribers:
-                subscriber.put(cast("Any", (event,)))
-            if sink is not None:
-                sink(event)
-
-        first = None if message is None else events.TurnStarted(run_id, message)
-        teller = Teller(self._graph, self.store, run_id, tell, first)
-        try:
+        async with self._listening(sink) as tell:
+            first = None if message is None else events.TurnStarted(run_id, message)
+            teller = self._teller(run_id, tell, first)
             turn = self._turn = _Turn(run_id, asyncio.ensure_future(self._run(number, message, teller)))
             try:
                 result = await turn.task
@@ -432,8 +436,27 @@ class ChatRuntime:
                 if turn.stopping is not None:
                     await turn.stopping
             return self._concluded(number, result, teller, tell)
+
+    @asynccontextmanager
+    async def _listening(self, sink: Sink | None) -> AsyncGenerator[Sink]:
+        """Yield what tells an event to all handlers; at the end they get a little time for what they have not seen."""
+        subscribers = [s for s in [handler.begin() for handler in self._handlers] if s is not None]
+
+        def tell(event: events.ChatEvent) -> None:
+            for subscriber in subscribers:
+                subscriber.put(cast("Any", (event,)))
+            if sink is not None:
+                sink(event)
+
+        try:
+            yield tell
         finally:
             await asyncio.gather(*(handler.end(PATIENCE_S) for handler in self._handlers))
+
+    def _teller(self, run_id: str, tell: Sink, first: events.TurnStarted | None = None) -> Teller:
+        """Make what tells a turn; one that was suspended goes on where its telling ended."""
+        (run, told), self._open = self._open, ("", frozenset())
+        return Teller(self._graph, self.store, run_id, tell, first, told if run == run_id else frozenset())
 
     async def _run(self, number: int, message: Message | None, teller: Teller) -> Result[Any]:
         run_id = self._conversation.run_id(number)
@@ -446,6 +469,7 @@ class ChatRuntime:
         }
         if message is None:
             teller.skip_recorded()
+            teller.begin_open()
             return await runtime.resume(self.store, run_id, self._graph, limits=self._limits, **around)
         begin = self._conversation.opening(message, self.keep)
         return await runtime.run(
@@ -467,6 +491,7 @@ class ChatRuntime:
         """Tell how a turn ended, and return its reply."""
         if result.status == "suspended":
             teller.pause()
+            self._open = (result.run, teller.open)
             tell(events.TurnSuspended(result.run, result.questions))
         else:
             teller.finish()

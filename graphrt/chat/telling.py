@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from graphrt.trace import Record
 
 
+_CLOSING = (events.AgentCompleted, events.ToolReturned)
+"""What closes for good: an agent that failed, or a call that was stopped, gets another chance with its turn."""
+
+
 class Teller:
     """Tells one turn."""
 
@@ -35,6 +39,7 @@ class Teller:
         run: str,
         tell: Callable[[events.ChatEvent], None],
         first: events.TurnStarted | None = None,
+        told: frozenset[str] = frozenset(),
     ) -> None:
         self._graph = graph
         self._store = store
@@ -42,6 +47,8 @@ class Teller:
         self._tell = tell
         self._first = first
         """Told once the run is seen to have begun."""
+        self._told = told
+        """Visits of agents and tools that were told to have begun, when the turn was suspended, and are still open."""
         self.has_begun = False
         """Whether anything of the run was heard."""
         self._muted = False
@@ -52,19 +59,36 @@ class Teller:
         """Agents at work: visit to name."""
         self._judges: set[str] = set()
         """Visits of agents that judge inside of others: what they say is on record, but said to nobody."""
-        self._calls: dict[tuple[str, str], tuple[str, str, str]] = {}
-        """Tools at work: visit of the agent and id of the call to (visit, agent, tool)."""
+        self._calls: dict[tuple[str, str], events.ToolRequested] = {}
+        """Tools at work, by the visit of their agent and the id of the call."""
         self._failed: dict[str, ErrorInfo] = {}
         """What went wrong inside an agent: it fails with it, unless it goes on."""
         self._scores: dict[str, dict[str, float]] = {}
 
+    @property
+    def open(self) -> frozenset[str]:
+        """Visits of the agents and tools at work."""
+        return frozenset(self._agents) | {call.visit for call in self._calls.values()}
+
     def skip_recorded(self) -> None:
-        """Take in what is on record already, and tell only who is still at work."""
+        """Take in what is on record already; of those told to be open, tell who has ended meanwhile."""
         self._muted = True
         self._drain()
         self._muted = False
+
+    def begin_open(self) -> None:
+        """Tell who is at work, and was not told to be."""
         for visit in self._agents:
-            self._begun(visit)
+            if visit not in self._told:
+                self._begun(visit)
+        for call in self._calls.values():
+            if call.visit not in self._told:
+                self._say(call)
+
+    def forget_untold(self) -> None:
+        """Know only of those that were told to be at work: the others have not begun for whoever listens."""
+        self._agents = {visit: agent for visit, agent in self._agents.items() if visit in self._told}
+        self._calls = {key: call for key, call in self._calls.items() if call.visit in self._told}
 
     async def hear(self, item: Item) -> None:
         """Take the next event or piece of text of the run."""
@@ -116,7 +140,7 @@ class Teller:
                 self._pairs.extend((record, event) for event in record.events)
 
     def _say(self, event: events.ChatEvent) -> None:
-        if not self._muted:
+        if not self._muted or (isinstance(event, _CLOSING) and event.visit in self._told):
             self._tell(event)
 
     def _owner(self, visit: str) -> tuple[str, str] | None:
@@ -200,8 +224,9 @@ class Teller:
         if owner is not None and isinstance(cast("object", event.item), Mapping):
             call = cast("Mapping[str, Any]", event.item)
             tool, call_id = str(call.get("name")), str(call.get("id"))
-            self._calls[owner[0], call_id] = (visit, owner[1], tool)
-            self._say(events.ToolRequested(owner[1], visit, tool, call_id, dict(call.get("arguments") or {})))
+            told = events.ToolRequested(owner[1], visit, tool, call_id, dict(call.get("arguments") or {}))
+            self._calls[owner[0], call_id] = told
+            self._say(told)
 
     def _begun(self, visit: str) -> None:
         node = self._nodes[visit]
@@ -235,9 +260,9 @@ class Teller:
         for message in cast("list[dict[str, Any]]", messages) if isinstance(messages, list) else []:
             found = self._calls.pop((agent_visit, str(message.get("call_id"))), None)
             if found is not None:
-                visit, agent, tool = found
                 text, failed = str(message.get("text", "")), bool(message.get("failed"))
-                self._say(events.ToolReturned(agent, visit, tool, str(message["call_id"]), text, failed))
+                returned = events.ToolReturned(found.agent, found.visit, found.tool, found.call_id, text, failed)
+                self._say(returned)
 
     def _stopped(self, visit: str, agent: str, why: str) -> None:
         """Tell that an agent did not get to its end: it failed, if something inside it did."""
@@ -250,5 +275,5 @@ class Teller:
 
     def _close_calls(self, agent_visit: str) -> None:
         for key in [key for key in self._calls if key[0] == agent_visit]:
-            visit, agent, tool = self._calls.pop(key)
-            self._say(events.ToolCancelled(agent, visit, tool, key[1]))
+            call = self._calls.pop(key)
+            self._say(events.ToolCancelled(call.agent, call.visit, call.tool, call.call_id))

@@ -318,6 +318,24 @@ async def test_a_handler_that_hangs_is_left_behind(caplog: pytest.LogCaptureFixt
     assert not [e for e in seen if isinstance(e, events.TurnStarted) and e.run.endswith("-2")]
 
 
+async def test_a_handler_that_awaits_for_ever_costs_one_turn(caplog: pytest.LogCaptureFixture) -> None:
+    """It is cancelled at the end of the turn, called no more in later ones, and told once; others hear everything."""
+    runtime, _ = talking("a", "b", "c")
+    seen: list[object] = []
+    heard: list[object] = []
+
+    async def hang(event: object) -> None:
+        seen.append(event)
+        await asyncio.Event().wait()
+
+    runtime.on_event(hang)
+    runtime.on_event(heard.append)
+    assert [(await runtime.invoke(text)).text for text in ("1", "2", "3")] == ["a", "b", "c"]
+    assert [type(e) for e in seen] == [events.TurnStarted]
+    assert [r.levelname for r in caplog.records if "hung in an event" in r.getMessage()] == ["ERROR"]
+    assert len([e for e in heard if isinstance(e, events.TurnCompleted)]) == 3
+
+
 async def test_messages_queue_in_order() -> None:
     """Messages that come at the same time are turns one after the other, also over two runtimes of a conversation."""
     store, model = MemoryStore(), ScriptedModel(lambda r: f"to {r.messages[-1].text}")
@@ -517,7 +535,7 @@ async def test_an_answer_and_a_resumption_can_be_watched(tmp_path: Path) -> None
     with pytest.raises(AnswerRefused, match="approve"):
         await refused.reply()
     answered = [type(e).__name__ async for e in runtime.stream_answer("approve")]
-    assert answered == ["AgentStarted", "ToolReturned", "AttemptFailed", "AgentFailed", "TurnFailed"]
+    assert answered == ["ToolReturned", "AttemptFailed", "AgentFailed", "TurnFailed"]
     resumed = runtime.stream_resume()
     assert [type(e).__name__ async for e in resumed] == [
         "AgentStarted",
@@ -528,6 +546,82 @@ async def test_an_answer_and_a_resumption_can_be_watched(tmp_path: Path) -> None
     assert (await resumed.reply()).text == "Done."
     assert store.info("c-1").target == "desk.py:flow"
     store.close()
+
+
+def paying(store: MemoryStore, *turns: Scripted) -> ChatRuntime:
+    """Return a runtime whose agent asks before it pays, on this script."""
+
+    @tool(approval="always")
+    def pay(cents: int) -> str:
+        return f"paid {cents}"
+
+    model = ScriptedModel(turns or [Turn.call("pay", cents=3), "Done."])
+    return ChatRuntime(Agent("Pay.", name="ann", tools=[pay]), store=store, conversation="c", resources=[model])
+
+
+def hearing(runtime: ChatRuntime) -> list[str]:
+    """Return a list that fills with the names of all events."""
+    heard: list[str] = []
+
+    async def hear(event: object) -> None:
+        heard.append(type(event).__name__)
+
+    runtime.on_event(hear)
+    return heard
+
+
+WAITS = ["TurnStarted", "AgentStarted", "ToolRequested", "TurnSuspended"]
+
+
+async def test_what_waits_is_begun_once_and_closed_once() -> None:
+    """A handler that hears a turn suspended and answered hears each agent and each call begin once and end once."""
+    runtime = paying(MemoryStore())
+    heard = hearing(runtime)
+    with pytest.raises(RunFailed):
+        await runtime.invoke("Pay!")
+    assert heard == WAITS
+    await runtime.answer("approve")
+    assert heard[4:] == ["ToolReturned", "OutputDelta", "AgentCompleted", "TurnCompleted"]
+
+
+async def test_giving_up_closes_what_waits() -> None:
+    """`discard` tells the call, the agent and the turn cancelled; one who was told of none hears the turn's end alone."""
+    store = MemoryStore()
+    first, other = paying(store), paying(store)
+    heard, told = hearing(first), hearing(other)
+    with pytest.raises(RunFailed):
+        await first.invoke("Pay!")
+    await first.discard()
+    assert heard == [*WAITS, "ToolCancelled", "AgentCancelled", "TurnCancelled"]
+    with pytest.raises(RunFailed):
+        await paying(store).invoke("Pay!")
+    await other.discard()
+    assert told == ["TurnCancelled"]
+
+
+async def test_another_process_is_told_first_who_waits() -> None:
+    """One that answers what it was told nothing of hears agent and call begin, and end."""
+    store = MemoryStore()
+    first, other = paying(store), paying(store, "Well.")
+    heard = hearing(other)
+    with pytest.raises(RunFailed):
+        await first.invoke("Pay!")
+    await other.answer("decline")
+    assert heard[:3] == ["AgentStarted", "ToolRequested", "ToolReturned"]
+    assert heard[-2:] == ["AgentCompleted", "TurnCompleted"]
+
+
+async def test_what_ended_elsewhere_meanwhile_is_told_on_return() -> None:
+    """A call that another process answered, and whose turn failed there, is closed for the first when it goes on."""
+    store = MemoryStore()
+    first, other = paying(store), paying(store, ValueError("away"))
+    heard = hearing(first)
+    with pytest.raises(RunFailed):
+        await first.invoke("Pay!")
+    with pytest.raises(RunFailed):
+        await other.answer("approve")
+    assert (await first.resume()).text == "Done."
+    assert heard == [*WAITS, "ToolReturned", "OutputDelta", "AgentCompleted", "TurnCompleted"]
 
 
 def test_a_state_that_a_message_alone_cannot_begin_is_refused() -> None:
