@@ -327,7 +327,7 @@ ONCE: list[tuple[str, list[Any], str]] = [
 
 @pytest.mark.parametrize(("events", "text"), [each[1:] for each in ONCE], ids=[each[0] for each in ONCE])
 async def test_each_text_is_taken_once_whichever_event_brings_it(events: list[Any], text: str) -> None:
-    """Pieces, the end of a part, of the item and of the response tell the same text; it is emitted once, at the first."""
+    """Pieces, the end of a part, of the item and of the response tell the same text; it is emitted once."""
     item: Any = said(text)
     whole = {"type": "response.output_item.done", "output_index": 0, "item": {**item, "id": "msg_0"}}
     for frames in ([*events, ended()], [*events, whole, ended(item)]):

@@ -585,7 +585,7 @@ async def test_what_waits_is_begun_once_and_closed_once() -> None:
 
 
 async def test_giving_up_closes_what_waits() -> None:
-    """`discard` tells the call, the agent and the turn cancelled; one who was told of none hears the turn's end alone."""
+    """`discard` tells the call, the agent and the turn cancelled; who was told of none hears the turn's end."""
     store = MemoryStore()
     first, other = paying(store), paying(store)
     heard, told = hearing(first), hearing(other)

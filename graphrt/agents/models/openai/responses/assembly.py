@@ -1,8 +1,8 @@
 """Put a reply together from the events of the Responses protocol, believing nothing that was not checked.
 
 Known variations: text or calls that come only with the end of their part, of their item or of the response, and not in
-pieces; calls without an id; arguments as an object; pieces that name their item by its place instead of its id; another id or place
-in the response at the end than in the pieces; an end without a status, which its event tells.
+pieces; calls without an id; arguments as an object; pieces that name their item by its place instead of its id; another
+id or place in the response at the end than in the pieces; an end without a status, which its event tells.
 """
 
 from __future__ import annotations
