@@ -329,7 +329,7 @@ ONCE: list[tuple[str, list[Any], str]] = [
 async def test_each_text_is_taken_once_whichever_event_brings_it(events: list[Any], text: str) -> None:
     """Pieces, the end of a part, of the item and of the response tell the same text; it is emitted once."""
     item: Any = said(text)
-    whole = {"type": "response.output_item.done", "output_index": 0, "item": {**item, "id": "msg_0"}}
+    whole: Any = {"type": "response.output_item.done", "output_index": 0, "item": {**item, "id": "msg_0"}}
     for frames in ([*events, ended()], [*events, whole, ended(item)]):
         pieces: list[str] = []
         async with talking_to([sse(*frames)]) as (model, _):
