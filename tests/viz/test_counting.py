@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from graphrt.account import Spent, account
@@ -22,6 +23,7 @@ from graphrt.stepper import Stepper
 from graphrt.trace import Header, Record, Trace, graph_of
 from graphrt_viz import chronicle_of, picture_of_heat, picture_of_run, render
 from graphrt_viz.picture import NodeMark
+from graphrt_viz.report_data import data_of
 from graphrt_viz.views.heat import NodeHeat, heat_of
 from tests.viz.runs import FIELDS, trace_of
 
@@ -163,6 +165,10 @@ def test_a_sum_of_which_a_part_is_unknown_is_a_least_amount() -> None:
     assert (_mark(trace, "write").uncounted, _mark(trace, "grade").uncounted) == (False, True)
     assert "≥ 7 tok" in render(trace, "text")
     assert "| ≥ 7 |" in render(trace, "markdown")
+    steps = json.loads(data_of(chronicle_of(trace), ()))["steps"]
+    assert [(s.get("tk"), s.get("tu")) for s in steps] == [(15, None), (7, 1)]
+    events = json.loads(render(trace, "perfetto"))["traceEvents"]
+    assert [event["args"]["tokens"] for event in events if "tokens" in event.get("args", {})] == [15, "≥ 7"]
 
 
 def test_a_sum_that_is_known_in_full_is_told_as_it_is() -> None:

@@ -114,6 +114,7 @@ def _step(
         "o": step.outcome,
         "x": step.error,
         "tk": step.tokens,
+        "tu": 1 if step.uncounted and step.tokens else None,
         "c": step.cost_usd,
         "mk": " · ".join(step.marks),
         "md": texts.place(step.model) if step.model else None,

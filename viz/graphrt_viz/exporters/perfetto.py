@@ -68,6 +68,8 @@ def _args(step: Step, place: int) -> dict[str, Any]:
     for key in ("outcome", "error", "tokens", "cost_usd", "model", "item", "question", "by"):
         if value := getattr(step, key):
             said[key] = value
+    if step.uncounted and step.tokens:
+        said["tokens"] = f"≥ {step.tokens}"
     taken = [f"{e.target}: {e.condition}" if e.condition else e.target for e in step.exits if e.result == "taken"]
     return said | ({"to": taken} if taken else {}) | ({"wrote": step.wrote} if step.wrote else {})
 

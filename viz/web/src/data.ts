@@ -22,7 +22,8 @@ export interface RawStep {
   o?: string; // answer
   x?: string; // error
   mk?: string; // what policies did
-  tk?: number;
+  tk?: number; // tokens, as far as they are known
+  tu?: 1; // there are more, nobody knows how many
   c?: number; // US dollars
   md?: number; // model
   it?: string; // item

@@ -116,7 +116,7 @@ export class Panel {
     const facts = [`step ${step.l} of ${count(run.numbered)}${line}`];
     if (step.T !== undefined) facts.push(`attempt ${step.t ?? 1} of ${step.T}`);
     if (seconds !== undefined) facts.push(duration(seconds));
-    if (step.tk !== undefined) facts.push(`${count(step.tk)} tokens`);
+    if (step.tk !== undefined) facts.push(`${step.tu ? "≥ " : ""}${count(step.tk)} tokens`);
     if (step.c !== undefined) facts.push(money(step.c));
     const pill = make("span", { class: `status ${run.refused(step) ? "failed" : status}` }, run.refused(step) ? "told the model" : said(status) + (step.r ? ", tried again" : ""));
     const outer = run.around(step);
