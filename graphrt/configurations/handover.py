@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Mapping, Sequence
+from itertools import chain, count
 from typing import Annotated, Any, Final, cast
 
 from pydantic import BaseModel
@@ -27,6 +28,8 @@ from graphrt.reducers import append
 
 NOBODY: Final = "(nobody)"
 _TOOL: Final = "hand_over_to_"
+_ROOM: Final = 64 - len(_TOOL)
+"""Characters for whom, as endpoints allow 64 in all."""
 
 
 class Handover(BaseModel):
@@ -77,13 +80,14 @@ def handoff(
         fields["wanted"] = (name_of([*reached, NOBODY]), None)
     flow = Flow(name, state_with("HandoffState", fields, remembered=("speaker",)))
     s: Any = flow.state
-    seated = [_with_tools(seat, targets[seat.name]) for seat in seats]
+    tools = _tool_names(names)
+    seated = [_with_tools(seat, targets[seat.name], tools) for seat in seats]
 
     def speaks(speaker: str | None) -> str:
         return speaker or names[0]
 
     def asked(messages: Sequence[Message]) -> str:
-        return _wanted(messages, reached)
+        return _wanted(messages, {name: tools[name] for name in reached})
 
     def hand_over(
         messages: Sequence[Message],
@@ -153,34 +157,48 @@ def _targets(
     return found
 
 
-def _with_tools(seat: Seat, targets: Sequence[str]) -> Seat:
+def _with_tools(seat: Seat, targets: Sequence[str], tools: Mapping[str, str]) -> Seat:
     """Return the seat with the tools by which its agent hands over."""
     if not targets or not isinstance(seat.who, Agent):
         return seat
     agent = copy.copy(seat.who)
-    agent.tools = (*agent.tools, *(_tool(target) for target in targets))
+    agent.tools = (*agent.tools, *(_tool(target, tools[target]) for target in targets))
     return Seat(seat.name, agent, seat.instructions)
 
 
-def _tool(target: str) -> Tool:
+def _tool(target: str, name: str) -> Tool:
     def hand_over(reason: str) -> str:
         return reason
 
     return tool_from(
         hand_over,
-        name=_tool_name(target),
+        name=name,
         description=f"Hand the conversation over to {target}, who then answers. Say why.",
         ends=True,
     )
 
 
-def _tool_name(target: str) -> str:
-    return (_TOOL + re.sub(r"[^A-Za-z0-9_-]", "_", target))[:64]
+def _tool_names(members: Sequence[str]) -> dict[str, str]:
+    """Return the name of the tool that hands over to each member: each another, whatever the members are called.
+
+    Endpoints allow few characters in it. Where nothing of a member's name is left, or the same as of another, it gets
+    the member's number; the description of the tool has the whole name.
+    """
+    spelled = {member: re.sub(r"[^A-Za-z0-9_-]", "_", member)[:_ROOM] for member in members}
+    found = {member: name for member, name in spelled.items() if name == member}
+    for number, (member, name) in enumerate(spelled.items(), 1):
+        if member in found:
+            continue
+        plain = name if name.strip("_-") else "agent"
+        numbered = (f"{plain[: _ROOM - len(f'_{n}')]}_{n}" for n in count(number))
+        choice = chain((plain,) if plain == name else (), numbered)
+        found[member] = next(made for made in choice if made not in found.values())
+    return {member: _TOOL + name for member, name in found.items()}
 
 
-def _wanted(messages: Sequence[Message], names: Sequence[str]) -> str:
+def _wanted(messages: Sequence[Message], tools: Mapping[str, str]) -> str:
     """Return whom the last message asks to hand over to."""
     last = messages[-1] if messages else None
     if isinstance(last, AssistantMessage) and last.tool_calls:
-        return next((n for n in names if _tool_name(n) == last.tool_calls[0].name), NOBODY)
+        return next((name for name, tool in tools.items() if tool == last.tool_calls[0].name), NOBODY)
     return NOBODY

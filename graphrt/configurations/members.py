@@ -9,6 +9,7 @@ import copy
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 from graphrt.agents.agent import Agent
@@ -20,6 +21,7 @@ from graphrt.errors import DefinitionError, Mistake
 from graphrt.expressions import let
 from graphrt.fields import Field, fields_of
 from graphrt.flow import Flow
+from graphrt.runtime.threads import NODE_THREADS
 from graphrt.values import brief
 
 if TYPE_CHECKING:
@@ -198,20 +200,21 @@ def add(flow: Flow[Any], fn: Callable[..., Any], name: str, *, writes: object, *
 
 def adapted(
     fn: Callable[[Sequence[Message]], object], then: Callable[[Any], T]
-) -> Callable[[Sequence[Message]], T | Awaitable[T]]:
-    """Return `fn`, a function of messages, with what it returns put through `then`; asynchronous if it is."""
+) -> Callable[[Sequence[Message]], Awaitable[T]]:
+    """Return `fn`, a function of messages, with what it returns put through `then`."""
+
+    async def later(messages: Sequence[Message]) -> T:
+        return then(await awaited(fn, messages))
+
+    return later
+
+
+async def awaited(fn: Callable[[Sequence[Message]], object], messages: Sequence[Message]) -> object:
+    """Call a function of messages, in a thread unless it is a coroutine function; await what is to be awaited."""
     call = fn if inspect.isroutine(fn) else type(fn).__call__
-    if inspect.iscoroutinefunction(call):
-
-        async def later(messages: Sequence[Message]) -> T:
-            return then(await cast("Awaitable[object]", fn(messages)))
-
-        return later
-
-    def now(messages: Sequence[Message]) -> T:
-        return then(fn(messages))
-
-    return now
+    is_async = inspect.iscoroutinefunction(call)
+    said = fn(messages) if is_async else await NODE_THREADS.call(partial(fn, messages))
+    return await cast("Awaitable[object]", said) if inspect.isawaitable(said) else said
 
 
 def as_message(value: object, name: str) -> Message:

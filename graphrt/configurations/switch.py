@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from graphrt.agents.agent import Agent
 from graphrt.agents.errors import ModelBehavior
 from graphrt.agents.messages import Message
 from graphrt.agents.model import match_label
-from graphrt.configurations.members import Crew, Member, Seat, Speaker, add, sit
+from graphrt.configurations.members import Crew, Member, Seat, Speaker, add, awaited, sit
 from graphrt.configurations.state import ChatState, name_of, state_with
 from graphrt.context import Context
 from graphrt.errors import NoRoute
@@ -142,15 +141,7 @@ def _chooser(
         message = f"the router answered {text}, which choose none of {', '.join(names)}; name one, or give a fallback="
         raise NoRoute(message, node=context.node, visit=context.visit)
 
-    call = router if inspect.isroutine(router) else type(router).__call__
-    if inspect.iscoroutinefunction(call):
-
-        async def choose_later(messages: Sequence[Message], context: Context) -> str:
-            return chosen(await cast("Awaitable[object]", router(messages)), context)
-
-        return choose_later
-
-    def choose(messages: Sequence[Message], context: Context) -> str:
-        return chosen(router(messages), context)
+    async def choose(messages: Sequence[Message], context: Context) -> str:
+        return chosen(await awaited(router, messages), context)
 
     return choose

@@ -1,7 +1,7 @@
 """A model that says what the test wrote down: no network, no weights, no chance.
 
-Give it a list of turns, answered in order, or a function of the request. It records every request. It never sleeps for
-real unless told to, and it fails loudly when it is asked more often than the test expected.
+Give it a list of turns, answered in order, or a function of the request, asynchronous or not. It records every request.
+It never sleeps for real unless told to, and it fails loudly when it is asked more often than the test expected.
 
     >>> import asyncio
     >>> from graphrt.agents.model import ModelRequest
@@ -32,14 +32,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from graphrt.agents.errors import excerpt
 from graphrt.agents.messages import ToolCall, Usage
 from graphrt.agents.model import Emit, Model, ModelRequest, Reply, discard
 from graphrt.errors import UseError
+from graphrt.values import brief
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -121,7 +122,7 @@ class ScriptedModel(Model):
 
     def __init__(
         self,
-        turns: Sequence[Scripted] | Callable[[ModelRequest], Scripted],
+        turns: Sequence[Scripted] | Callable[[ModelRequest], Scripted | Awaitable[Scripted]],
         *,
         name: str = "scripted",
         usage: Usage = USAGE,
@@ -130,11 +131,14 @@ class ScriptedModel(Model):
         """Take the script.
 
         ``sleep`` performs the delays of turns; by default a delay only lets other tasks run, and takes no time.
+
+        Raises:
+            UseError: something in the script is no turn.
         """
         self.name = name
         self.requests: list[ModelRequest] = []
         """Every request so far, in order of arrival."""
-        self._turns = turns if callable(turns) else tuple(turns)
+        self._turns = turns if callable(turns) else _script(turns)
         self._usage = usage
         self._sleep = sleep or _yield
 
@@ -148,16 +152,20 @@ class ScriptedModel(Model):
 
         Raises:
             ScriptExhausted: there is none.
+            UseError: the script is a function, and what it returned is no turn.
         """
         self.requests.append(request)
         turn = self._next(request)
+        if isinstance(turn, Awaitable):
+            turn = _checked(await turn, "the script's function returned")
         if isinstance(turn, Reply):
             return await self._play(Turn(chunks=(turn.text,) if turn.text else ()), request, emit, turn)
         return await self._play(_turn(turn), request, emit, None)
 
-    def _next(self, request: ModelRequest) -> Scripted:
+    def _next(self, request: ModelRequest) -> Scripted | Awaitable[Scripted]:
         if callable(self._turns):
-            return self._turns(request)
+            turn = self._turns(request)
+            return turn if isinstance(turn, Awaitable) else _checked(turn, "the script's function returned")
         asked = len(self.requests)
         if asked > len(self._turns):
             last = excerpt(request.messages[-1].text) if request.messages else "no message"
@@ -199,6 +207,29 @@ class ScriptedModel(Model):
 
 async def _yield(_seconds: float) -> None:
     await asyncio.sleep(0)
+
+
+def _script(turns: object) -> tuple[Scripted, ...]:
+    """Return the turns of a script that is a list, once each is seen to be one."""
+    if isinstance(turns, str | bytes | Mapping | Turn | Reply | ToolCall | BaseException) or not isinstance(
+        turns, Iterable
+    ):
+        raise UseError(f"ScriptedModel({brief(turns)}): expected a list of turns, such as [{brief(turns)}]")
+    listed = tuple(cast("Iterable[object]", turns))
+    return tuple(_checked(turn, f"turn {number} of the script is") for number, turn in enumerate(listed, 1))
+
+
+def _checked(turn: object, what: str) -> Scripted:
+    """Return a turn, once it is seen to be one."""
+    calls = cast("list[object]", turn) if isinstance(turn, list) else ()
+    if isinstance(turn, Turn | Reply | str | dict | ToolCall | list | BaseException) and all(
+        isinstance(call, ToolCall) for call in calls
+    ):
+        return cast("Scripted", turn)
+    raise UseError(
+        f"{what} {brief(turn)}; expected text, a dict of data, a ToolCall or a list of them, an error to raise, or a"
+        " Turn; Turn.fill(…) answers with any other data"
+    )
 
 
 def _turn(scripted: Turn | str | dict[str, JsonValue] | ToolCall | list[ToolCall] | BaseException) -> Turn:

@@ -193,6 +193,29 @@ async def test_an_answer_that_comes_whole_is_taken() -> None:
     assert (reply.text, reply.model, reply.usage.total_tokens) == ("Hello", "whole", 4)
 
 
+@pytest.mark.parametrize(
+    ("stated", "price"),
+    [
+        ({"cost": 0.02}, 0.02),
+        ({"cost": 0}, 0.0),
+        ({"cost": 0.001, "is_byok": True}, None),
+        ({"cost": -1}, None),
+        ({"cost": "0.02"}, None),
+        ({"cost": True}, None),
+        ({"cost": {"total_cost": 1}}, None),
+        ({}, None),
+    ],
+)
+async def test_a_price_that_is_stated_is_taken(stated: dict[str, Any], price: float | None) -> None:
+    """A gateway's price comes before the price list; what is no price, or only its fee, leaves it to that."""
+    counted: Any = chunk(None, usage={"prompt_tokens": 10, "completion_tokens": 5, **stated})
+    async with Endpoint([sse(chunk({"content": "Hi"}), chunk({}, finish="stop"), counted)]) as endpoint:
+        model = OpenAIModel("m", base_url=endpoint.url)
+        reply = await model.respond(ModelRequest.prompt("Hi"))
+        await model.aclose()
+    assert (reply.usage.cost_usd, model.cost_usd(reply)) == (price, price)
+
+
 async def test_tokens_that_nobody_reported_are_unknown() -> None:
     """An endpoint without usage leaves the counts at None, never at 0; cached and reasoning tokens are told apart."""
     detailed: Any = chunk(

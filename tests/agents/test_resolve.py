@@ -140,6 +140,28 @@ def test_a_label_is_found_in_what_a_model_says(said: str, label: str | None) -> 
     assert match_label(said, LABELS) == label
 
 
+@pytest.mark.parametrize(
+    ("said", "labels", "label"),
+    [
+        ("not billing", ["billing", "bug"], None),
+        ("It isn’t about billing", ["billing", "bug"], None),
+        ("billing is not it", ["billing", "bug"], None),
+        ("Not this one, but billing", ["billing", "bug"], "billing"),
+        ("billing, since the card does not work", ["billing", "bug"], "billing"),
+        ("I am not sure", LABELS, "not sure"),
+        ("No, it is fine", ["yes", "no"], "no"),
+        ("Team A", ["team-a", "team_a"], None),
+        ("TEAM_A", ["team-a", "team_a"], "team_a"),
+        ('"C++".', ["C", "C++"], "C++"),
+        ("c#", ["C", "C#"], "C#"),
+        ("yes!", ["yes", "yes?"], None),
+    ],
+)
+def test_what_is_denied_or_fits_two_labels_is_no_answer(said: str, labels: list[str], label: str | None) -> None:
+    """A clause that says it is not that label names none; where punctuation alone tells labels apart, it counts."""
+    assert match_label(said, labels) == label
+
+
 @pytest.mark.anyio
 async def test_an_answer_that_is_no_label_is_the_models_fault() -> None:
     """The error quotes the answer and lists the labels; a score of the chosen label is its confidence."""

@@ -24,6 +24,7 @@ from graphrt.agents.errors import (
 )
 from graphrt.agents.messages import FilePart, ImagePart, TextPart
 from graphrt.agents.models.openai import OpenAIModel
+from graphrt.policies import limit
 from graphrt.runtime import run
 from graphrt.testing.endpoint import Answer, Endpoint, Received, Speech, document, failure, sse
 
@@ -268,6 +269,14 @@ async def test_how_a_response_can_end() -> None:
             with pytest.raises(ModelError) as raised:
                 await model.respond(ModelRequest.prompt("Hi", tools=(LOOK,), tool_choice="required"))
         assert type(raised.value) is kind, answer
+
+
+async def test_a_price_that_is_stated_is_taken() -> None:
+    """What a gateway says a request cost is its price, whether a policy stands around the model or not."""
+    end = ended(said("Hi"), usage={"input_tokens": 10, "output_tokens": 5, "cost": 0.02})
+    async with talking_to([sse(end)]) as (model, _):
+        reply = await model.respond(ModelRequest.prompt("Hi"))
+        assert (model.cost_usd(reply), limit(at_once=1).wrap(model).cost_usd(reply)) == (0.02, 0.02)
 
 
 async def test_what_was_said_in_pieces_is_not_taken_again_from_the_end() -> None:

@@ -40,7 +40,7 @@ from graphrt.agents.tools import tool
 from graphrt.chat import ConversationBusy, TurnOpen, TurnStopped, events
 from graphrt.errors import AnswerRefused
 from graphrt.policies.trimming import trimmed
-from graphrt.runtime import leave
+from graphrt.runtime import leave, resume
 from graphrt.stores import open_store
 from graphrt.stores.memory import MemoryStore
 from graphrt.testing.endpoint import Endpoint, chunk, sse
@@ -622,6 +622,35 @@ async def test_what_ended_elsewhere_meanwhile_is_told_on_return() -> None:
         await other.answer("approve")
     assert (await first.resume()).text == "Done."
     assert heard == [*WAITS, "ToolReturned", "OutputDelta", "AgentCompleted", "TurnCompleted"]
+
+
+async def test_a_turn_that_is_finished_after_the_next_changes_no_past() -> None:
+    """A run that failed and is taken up behind the conversation's back is complete, but nobody heard it."""
+    store = MemoryStore()
+    model = ScriptedModel(["one", ValueError("away"), "three", "late", "four"])
+    first = ChatRuntime(ANN, store=store, conversation="c", resources=[model])
+    await first.invoke("1")
+    with pytest.raises(RunFailed):
+        await first.invoke("2")
+    await first.invoke("3")
+    assert (await resume(store, "c-2", first.flow.freeze(), resources=[model])).status == "completed"
+    for runtime in (first, ChatRuntime(ANN, store=store, conversation="c", resources=[model])):
+        assert [m.text for m in runtime.messages] == ["1", "one", "3", "three"]
+    await first.invoke("4")
+    assert [m.text for m in model.requests[-1].messages] == ["1", "one", "3", "three", "4"]
+
+
+async def test_a_turn_that_is_taken_up_in_time_counts() -> None:
+    """Whoever takes up the last turn, by whatever way, its messages are part of the conversation."""
+    store = MemoryStore()
+    model = ScriptedModel([ValueError("away"), "one", "two"])
+    first = ChatRuntime(ANN, store=store, conversation="c", resources=[model])
+    with pytest.raises(RunFailed):
+        await first.invoke("1")
+    await resume(store, "c-1", first.flow.freeze(), resources=[model])
+    await first.invoke("2")
+    for runtime in (first, ChatRuntime(ANN, store=store, conversation="c", resources=[model])):
+        assert [m.text for m in runtime.messages] == ["1", "one", "2", "two"]
 
 
 def test_a_state_that_a_message_alone_cannot_begin_is_refused() -> None:

@@ -37,6 +37,26 @@ async def test_a_tool_call_hands_over_with_its_reason() -> None:
     assert result.state.speaker == "ben"
 
 
+@pytest.mark.parametrize(
+    ("names", "tools"),
+    [
+        (["日本", "中国", "韓国"], ["agent_2", "agent_3"]),
+        (["c", "a b", "a_b"], ["a_b_2", "a_b"]),
+        (["a", "x" * 60 + "b", "x" * 60 + "c"], ["x" * 51, "x" * 49 + "_3"]),
+    ],
+)
+async def test_members_may_have_any_names(names: list[str], tools: list[str]) -> None:
+    """Each has a tool of its own, readable where that is possible and told by the description; it leads to that one."""
+    members = [Agent("Speak.", name=name) for name in names]
+    for member, tool in zip(names[1:], tools, strict=True):
+        result, model = await talk(handoff(*members), [to(tool), "b"])
+        assert [t.name for t in model.requests[0].tools] == [f"hand_over_to_{each}" for each in tools]
+        assert all(
+            len(t.name) <= 64 and n in t.description for t, n in zip(model.requests[0].tools, names[1:], strict=True)
+        )
+        assert texts(result.state.messages)[-1] == (member, "b")
+
+
 async def test_the_choice_is_sticky() -> None:
     """Whoever spoke last is asked first, and may hand back."""
     result, model = await talk(handoff(ANN, BEN), ["b"], speaker="ben")

@@ -57,7 +57,19 @@ async def test_the_highest_score_wins() -> None:
     assert await answered(switching([ANN, BEN], router=score, at_least=0.7, fallback="ann"), ["a"]) == "ann"
 
 
-@pytest.mark.parametrize("named", ["nobody", "ann or ben", None, {}])
+async def test_what_a_function_returns_is_awaited() -> None:
+    """Also where the function itself is none that Python calls a coroutine function, such as one around it."""
+
+    async def later(_messages: Sequence[Message]) -> str:
+        return "ben"
+
+    def soon(messages: Sequence[Message]) -> object:
+        return later(messages)
+
+    assert await answered(switching([ANN, BEN], router=soon, fallback="ann"), ["b"]) == "ben"
+
+
+@pytest.mark.parametrize("named", ["nobody", "ann or ben", "not ben", None, {}])
 async def test_falling_back_is_seen(named: object) -> None:
     """A function that names nobody, or two, leads to the fallback by a node of its own; without one it is an error."""
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import doctest
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from graphrt import UseError
 from graphrt.agents import ModelRequest, Reply, ToolCall, Usage
 from graphrt.testing import ScriptedModel, ScriptExhausted, Turn, endpoint, scripted
 from graphrt.testing.endpoint import Answer, Endpoint, failure, sse, stream
@@ -37,6 +38,43 @@ async def test_every_shorthand_is_a_turn() -> None:
     assert (len(model.requests), model.remaining) == (6, 0)
     with pytest.raises(ScriptExhausted, match=r"turn 7, but its script has 6; the request ends with 'q'"):
         await model.respond(ModelRequest.prompt("q"))
+
+
+async def test_a_function_may_be_asynchronous() -> None:
+    """What it returns is awaited, and then a turn like any other."""
+
+    async def answer(request: ModelRequest) -> str:
+        await asyncio.sleep(0)
+        return request.messages[-1].text.upper()
+
+    assert (await ScriptedModel(answer).respond(ModelRequest.prompt("q"))).text == "Q"
+
+
+@pytest.mark.parametrize(
+    ("script", "says"),
+    [
+        ("hello", r"ScriptedModel\('hello'\): expected a list of turns, such as \['hello'\]"),
+        (7, r"ScriptedModel\(7\): expected a list of turns"),
+        ({"a": 1}, "expected a list of turns"),
+        (["a", 5], r"turn 2 of the script is 5; expected text"),
+        ([[1, 2]], r"turn 1 of the script is \[1, 2\]; .*Turn\.fill"),
+    ],
+)
+def test_what_is_no_script_is_refused_where_it_is_written(script: Any, says: str) -> None:
+    """The error names the turn, what it is, and what it can be; no run has to fail for that."""
+    with pytest.raises(UseError, match=says):
+        ScriptedModel(script)
+
+
+async def test_a_function_that_returns_no_turn_is_told() -> None:
+    """What came of it is named, whether it was awaited or not."""
+
+    async def later(_request: ModelRequest) -> Any:
+        return 3
+
+    for script in (lambda _request: 3, later):
+        with pytest.raises(UseError, match="the script's function returned 3; expected text"):
+            await ScriptedModel(cast("Any", script)).respond(ModelRequest.prompt("q"))
 
 
 async def test_delays_take_the_time_of_the_test_and_pieces_come_before_an_error() -> None:

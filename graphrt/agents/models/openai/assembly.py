@@ -10,6 +10,7 @@ surrogate pairs cut in two by JSON escapes; usage in the last chunk, beside it, 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -201,6 +202,7 @@ def read_usage(usage: Any) -> Usage:
         output_tokens=count_of(getattr(usage, "completion_tokens", None)),
         cached_tokens=count_of(getattr(getattr(usage, "prompt_tokens_details", None), "cached_tokens", None)),
         reasoning_tokens=count_of(getattr(getattr(usage, "completion_tokens_details", None), "reasoning_tokens", None)),
+        cost_usd=price_of(getattr(usage, "cost", None), getattr(usage, "is_byok", None)),
     )
 
 
@@ -237,6 +239,16 @@ def count_of(value: Any) -> int | None:
     """Return a count; None for anything else."""
     number = _number(value)
     return number if number is not None and number >= 0 else None
+
+
+def price_of(cost: Any, is_byok: Any) -> float | None:
+    """Return what a gateway such as OpenRouter says a request cost, in US dollars; None where it says nothing.
+
+    With a key of one's own (`is_byok`) that is the gateway's fee alone, so the price has to follow from the counts.
+    """
+    if is_byok is True or isinstance(cost, bool) or not isinstance(cost, int | float):
+        return None
+    return float(cost) if math.isfinite(cost) and cost >= 0 else None
 
 
 def text_of(value: Any) -> str:

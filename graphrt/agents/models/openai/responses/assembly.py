@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from graphrt.agents.messages import FinishReason, Usage
-from graphrt.agents.models.openai.assembly import Assembly, Pending, count_of, items_of, text_of
+from graphrt.agents.models.openai.assembly import Assembly, Pending, count_of, items_of, price_of, text_of
 
 _CUT: dict[str, FinishReason] = {"content_filter": "content_filter"}
 """Why a response is not complete; any other reason is that it became too long."""
@@ -162,6 +162,7 @@ def read_usage(usage: Any) -> Usage:
         output_tokens=count_of(_of(usage, "output_tokens")),
         cached_tokens=count_of(_of(_of(usage, "input_tokens_details"), "cached_tokens")),
         reasoning_tokens=count_of(_of(_of(usage, "output_tokens_details"), "reasoning_tokens")),
+        cost_usd=price_of(_of(usage, "cost"), _of(usage, "is_byok")),
     )
 
 
