@@ -214,7 +214,8 @@ def _script(turns: object) -> tuple[Scripted, ...]:
     if isinstance(turns, str | bytes | Mapping | Turn | Reply | ToolCall | BaseException) or not isinstance(
         turns, Iterable
     ):
-        raise UseError(f"ScriptedModel({brief(turns)}): expected a list of turns, such as [{brief(turns)}]")
+        found = brief(cast("object", turns))
+        raise UseError(f"ScriptedModel({found}): expected a list of turns, such as [{found}]")
     listed = tuple(cast("Iterable[object]", turns))
     return tuple(_checked(turn, f"turn {number} of the script is") for number, turn in enumerate(listed, 1))
 
@@ -227,7 +228,7 @@ def _checked(turn: object, what: str) -> Scripted:
     ):
         return cast("Scripted", turn)
     raise UseError(
-        f"{what} {brief(turn)}; expected text, a dict of data, a ToolCall or a list of them, an error to raise, or a"
+        f"{what} {brief(cast('object', turn))}; expected text, a dict of data, a ToolCall or a list of them, an error to raise, or a"
         " Turn; Turn.fill(…) answers with any other data"
     )
 

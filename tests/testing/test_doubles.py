@@ -69,10 +69,13 @@ def test_what_is_no_script_is_refused_where_it_is_written(script: Any, says: str
 async def test_a_function_that_returns_no_turn_is_told() -> None:
     """What came of it is named, whether it was awaited or not."""
 
+    def now(_request: ModelRequest) -> Any:
+        return 3
+
     async def later(_request: ModelRequest) -> Any:
         return 3
 
-    for script in (lambda _request: 3, later):
+    for script in (now, later):
         with pytest.raises(UseError, match="the script's function returned 3; expected text"):
             await ScriptedModel(cast("Any", script)).respond(ModelRequest.prompt("q"))
 
