@@ -227,9 +227,10 @@ def _checked(turn: object, what: str) -> Scripted:
         isinstance(call, ToolCall) for call in calls
     ):
         return cast("Scripted", turn)
+    found = brief(cast("object", turn))
     raise UseError(
-        f"{what} {brief(cast('object', turn))}; expected text, a dict of data, a ToolCall or a list of them, an error to raise, or a"
-        " Turn; Turn.fill(…) answers with any other data"
+        f"{what} {found}; expected text, a dict of data, a ToolCall or a list of them, an error to raise, or a Turn;"
+        " Turn.fill(…) answers with any other data"
     )
 
 
