@@ -104,6 +104,27 @@ def test_tools_and_approval(program: Program, terminal: Open) -> None:
     assert (program.folder / "paid.txt").read_text() == "A-17 3890\n"
 
 
+@pytest.mark.parametrize(
+    ("elsewhere", "status", "told"),
+    [(("answer", "c-1", "approve"), "completed", "Done: paid 3890"), (("cancel", "c-1"), "cancelled", "")],
+)
+def test_a_question_that_somebody_else_settles_is_let_go(
+    program: Program, terminal: Open, elsewhere: tuple[str, ...], status: str, told: str
+) -> None:
+    """Whatever is typed at it then changes nothing: what has become of the turn is told, and the talk goes on."""
+    program.flow("talk.py")
+    talked = terminal("chat", "talk.py:flow", "-c", "c", "refund")
+    talked.until("the word)> ")
+    assert program(*elsewhere).code == 0
+    talked.press("decline\r")
+    shown = flat(plain(talked.until("you> ")))
+    assert f"the question is settled: the turn (run c-1) is {status}" in shown
+    assert told in shown
+    assert (program.folder / "paid.txt").exists() == (status == "completed")
+    talked.press("look\r")
+    assert "rain is wet" in talked.until("you> ")
+
+
 def test_a_declined_call_is_never_made(program: Program, terminal: Open) -> None:
     """The model is told that a person has declined; nothing is paid."""
     program.flow("talk.py")

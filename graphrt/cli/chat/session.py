@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from graphrt.chat import events as e
 from graphrt.cli import answers, exits
@@ -39,6 +39,8 @@ _CODES: Final[Mapping[type[object], int]] = {
     e.TurnSuspended: exits.SUSPENDED,
     e.TurnCancelled: exits.CANCELLED,
 }
+_SETTLED: Final[Mapping[str, int]] = {"failed": exits.FOUND, "cancelled": exits.CANCELLED, "suspended": exits.SUSPENDED}
+"""What another process has made of a turn, as the code to leave with."""
 _HINTS: Final = {
     exits.FOUND: "/retry tries again, /why tells how it came to that",
     exits.CANCELLED: "/retry goes on with it all the same",
@@ -315,39 +317,68 @@ class Session:
 
     def _ask(self) -> None:
         """Ask what the last turn waits for, question by question, until it waits no more."""
-        from graphrt.cli.which import account_of
-
+        known = len(self._runtime.messages)
+        elsewhere = False
         while (info := self._last()) is not None and info.status == "suspended" and not info.live:
             if info.requests and self._drive(self._runtime.stream_resume):
                 continue  # it was answered, and nobody went on with it
-            told = account_of(self._runtime.store.trace(info.run))
-            visit = told.visits[told.questions[0]]
-            facts = {
-                "run": info.run,
-                "visit": visit.id,
-                "node": visit.node.name,
-                "question": visit.question,
-                "answers": list(visit.answers),
-                "read": visit.reads,
-            }
-            self._display.tell("question", facts, *answers.question(visit))
-            prompt = answers.prompt(told, visit)
-            while True:
-                text = self._line(prompt)
-                if text is None:
-                    continue
-                if text.startswith("/") and not text.startswith("//") and text not in visit.answers:
-                    self._command_of(text)
-                    if text.partition(" ")[0] == "/clear":
-                        return
-                    continue
+            what = self._ask_about(info)
+            if what == "cleared":
+                return
+            elsewhere = elsewhere or what == "elsewhere"
+        if elsewhere and info is not None:
+            self._tell_what_came(info, known)
+
+    def _ask_about(self, info: RunInfo) -> Literal["answered", "elsewhere", "cleared"]:
+        """Ask the first open question of a turn, until it is open no more; tell who has answered it."""
+        from graphrt.cli.which import account_of
+
+        told = account_of(self._runtime.store.trace(info.run))
+        visit = told.visits[told.questions[0]]
+        facts = {
+            "run": info.run,
+            "visit": visit.id,
+            "node": visit.node.name,
+            "question": visit.question,
+            "answers": list(visit.answers),
+            "read": visit.reads,
+        }
+        self._display.tell("question", facts, *answers.question(visit))
+        prompt = answers.prompt(told, visit)
+        while True:
+            text = self._line(prompt)
+            if text is not None and text.startswith("/") and not text.startswith("//") and text not in visit.answers:
+                self._command_of(text)
+                if text.partition(" ")[0] == "/clear":
+                    return "cleared"
+            elif text is not None:
                 try:
                     answer = answers.chosen(told, visit, text.removeprefix("/") if text.startswith("//") else text)
                 except UseError as error:
                     self._display.note((error.message, "yellow"))
-                    continue
-                if self._drive(functools.partial(self._runtime.stream_answer, answer, visit=visit.id)):
-                    break
+                else:
+                    if self._drive(functools.partial(self._runtime.stream_answer, answer, visit=visit.id)):
+                        return "answered"
+            if not self._is_asked(info.run, visit.id):
+                return "elsewhere"
+
+    def _is_asked(self, run: str, visit: str) -> bool:
+        """Tell whether a turn still waits for the answer to a question."""
+        from graphrt.cli.which import account_of
+
+        info = self._last()
+        if info is None or info.run != run or info.status != "suspended" or info.live:
+            return False
+        return visit in account_of(self._runtime.store.trace(run)).questions
+
+    def _tell_what_came(self, info: RunInfo, known: int) -> None:
+        """Tell what became of a turn with which somebody else went on, while a question of it stood here."""
+        now = "goes on in another process" if info.live else f"is {info.status}"
+        self._display.note((f"the question is settled: the turn (run {info.run}) {now}", "yellow"))
+        for message in self._runtime.messages[known:]:
+            if message.role == "assistant" and message.text:
+                self._display.note((f"{speaker(message)}: {shorten(message.text, _SHOWN)}", "dim"))
+        self._code = _SETTLED.get(info.status, exits.OK)
 
 
 class _Quit(EOFError):
