@@ -17,6 +17,20 @@ if TYPE_CHECKING:
 
     from graphrt.inputs import Json, Sent, Usage
 
+    class Alarm(Protocol):
+        """A call that was asked for, and can be taken back."""
+
+        def cancel(self) -> None:
+            """Do not make it."""
+            ...
+
+    class Alarms(Protocol):
+        """What wakes after a time: the clock of a run."""
+
+        def call_later(self, delay_s: float, callback: Callable[[], None]) -> Alarm:
+            """Call `callback` in the running event loop after `delay_s` seconds."""
+            ...
+
     class Opens(Protocol):
         """What a run has opened, as a driver keeps it."""
 
@@ -54,6 +68,7 @@ class Context:
         "_resources",
         "_retract",
         "attempt",
+        "clock",
         "kept",
         "marks",
         "node",
@@ -80,6 +95,7 @@ class Context:
         policies: tuple[Any, ...] = (),
         retract: Callable[[], None] | None = None,
         opened: Opens | None = None,
+        clock: Alarms | None = None,
     ) -> None:
         """Bind the facts of one attempt; drivers call this."""
         self.run = run
@@ -99,6 +115,8 @@ class Context:
         """The fields that the work for this attempt was handed, where it says so; what is sent can refer to them."""
         self.policies = policies
         """What wraps the models that are asked here, outermost first; see `graphrt.policies`."""
+        self.clock = clock
+        """The clock of the run, by which waits and time limits count; None where no driver has told it."""
         self._key = key
         self._emit = emit
         self._retract = retract

@@ -69,13 +69,13 @@ class DefinitionError(GraphrtError):
 
     code = "definition"
 
-    def __init__(self, graph: str, mistakes: tuple[Mistake, ...]) -> None:
-        """Name the graph and keep its mistakes in the order of the definition."""
+    def __init__(self, graph: str, mistakes: tuple[Mistake, ...], *, of: str | None = None) -> None:
+        """Name the graph, or in words what else they are `of`, and keep its mistakes in the order of the definition."""
         count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
         lines = "\n".join(f"  - {m}" for m in mistakes)
         codes = list(dict.fromkeys(m.code for m in mistakes))
         more = f"`graphrt explain {codes[0]}` shows an example" + (", and so for the others" if len(codes) > 1 else "")
-        super().__init__(f"flow {graph!r} has {count}:\n{lines}\n{more}", graph=graph)
+        super().__init__(f"{of or f'flow {graph!r}'} has {count}:\n{lines}\n{more}", graph=graph)
         self.graph = graph
         self.mistakes = mistakes
 

@@ -83,14 +83,14 @@ class NodeFreezer:
         for key, value in draft.options.items():
             if key == "retry":
                 meant = getattr(draft.agent, "retries", _as_said)  # what is inside knows what is worth it there
-                retry = meant(value) if isinstance(value, int | Retry) else value
-                if not isinstance(retry, Retry) or retry.attempts < 1:
+                if not isinstance(value, Retry) and not (isinstance(value, int) and value >= 1):
                     self.flow.wrong(
                         "retry",
                         f"{where} has retry={value!r}; give the number of attempts, at least 1, or a Retry(…)",
                         draft.place,
                     )
                     continue
+                retry = meant(value)
                 names = {k: tuple(_error_name(e) for e in getattr(retry, k)) for k in ("on", "never")}
                 made["retry"] = msgspec.structs.replace(retry, **names)
             elif key == "timeout":

@@ -9,12 +9,12 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
 import msgspec
 from msgspec.structs import force_setattr
 
-from graphrt.errors import type_name
+from graphrt.errors import UseError, type_name
 from graphrt.varying import varied
 
 if TYPE_CHECKING:
@@ -68,9 +68,25 @@ class Retry(msgspec.Struct, frozen=True, omit_defaults=True):
         ) -> None: ...
 
     def __post_init__(self) -> None:
-        """Keep types by their names: a policy is compared with errors that a trace has recorded."""
+        """Keep types by their names: a policy is compared with errors that a trace has recorded.
+
+        Raises:
+            UseError: a number cannot be meant; with all that cannot.
+        """
+        found: list[str] = []
+        for name, least in (("attempts", 1), *((name, 0) for name in _DURATIONS)):
+            value: object = getattr(self, name)
+            kinds = int if name == "attempts" else int | float
+            if not isinstance(value, kinds) or isinstance(value, bool) or not value >= least:
+                found.append(f"{name}={value!r}, which is no {'whole ' if kinds is int else ''}number from {least}")
+        if found:
+            raise UseError(f"Retry has {', and '.join(found)}")
         force_setattr(self, "on", _names("on", self.on))
         force_setattr(self, "never", _names("never", self.never))
+
+
+_DURATIONS: Final = ("wait_s", "factor", "most_s", "jitter", "most_asked_s")
+"""Numbers of a `Retry` that are 0 or more."""
 
 
 def _names(what: str, kinds: object) -> tuple[str, ...]:

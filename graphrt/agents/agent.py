@@ -25,11 +25,14 @@ from graphrt.agents.errors import (
     OutputRefused,
     TurnLimit,
 )
+from graphrt.agents.given import misgiven
 from graphrt.agents.guardrails import Guardrail
 from graphrt.agents.inside import agent_at, expansion_of
 from graphrt.agents.model import Model
 from graphrt.agents.tools import Tool, tool_from
-from graphrt.errors import type_name
+from graphrt.definition import place_text
+from graphrt.drafts import place_of_call
+from graphrt.errors import DefinitionError, Mistake, type_name
 from graphrt.graph import Graph, Retry
 from graphrt.values import brief
 
@@ -106,9 +109,30 @@ class Agent:
         """Keep what was given; the fields it works on are known when it becomes a node.
 
         Raises:
+            DefinitionError: what was given is of a wrong kind; with everything that is.
             ToolDefinitionError: a function cannot serve as a tool.
             GuardrailDefinitionError: something is no guardrail.
         """
+        given = {
+            "instructions": instructions,
+            "name": name,
+            "tools": tools,
+            "model": model,
+            "examples": examples,
+            "prompt": prompt,
+            "temperature": temperature,
+            "seed": seed,
+            "max_tokens": max_tokens,
+            "guardrails": guardrails,
+            "max_turns": max_turns,
+            "repairs": repairs,
+            "at_once": at_once,
+            "retry": retry,
+            "policies": policies,
+        }
+        if found := misgiven(given):
+            place = place_text(place_of_call())
+            raise DefinitionError("agent", tuple(Mistake("agent", message, place) for message in found), of="an agent")
         self.instructions = instructions
         self.name = name
         self.tools = tuple(t if isinstance(t, Tool) else tool_from(t) for t in tools)

@@ -36,6 +36,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, PydanticUserError,
 from pydantic.errors import PydanticInvalidForJsonSchema
 from pydantic_core import PydanticSerializationError, to_json
 
+from graphrt.agents.deadline import within
 from graphrt.agents.errors import (
     ArgumentsRefused,
     ToolDefinitionError,
@@ -49,6 +50,7 @@ from graphrt.context import Context
 from graphrt.graph import Retry
 from graphrt.recorded import error_info
 from graphrt.retrying import is_worth_retrying
+from graphrt.runtime.threads import NODE_THREADS
 from graphrt.values import brief
 
 Approval: TypeAlias = Literal["never", "always"] | Callable[[Mapping[str, Any]], bool]
@@ -190,12 +192,12 @@ class Tool:
         values = self.check(arguments)
         if self.context is not None:
             values[self.context] = context
-        clock = asyncio.timeout(self.timeout_s)
+        timer: asyncio.Timeout | None = None
         try:
-            async with clock:
+            async with within(self.timeout_s, context) as timer:
                 result = await self._call(values)
         except TimeoutError:
-            if not clock.expired():
+            if timer is None or not timer.expired():
                 raise
             raise ToolTimeout(
                 f"tool {self.name} took longer than {self.timeout_s:g} s", tool=self.name, timeout_s=self.timeout_s
@@ -205,7 +207,7 @@ class Tool:
     async def _call(self, values: dict[str, Any]) -> Any:  # noqa: ANN401 - a tool returns what it likes; shown() judges
         if is_async(self.fn):
             return await self.fn(**values)
-        result = await asyncio.to_thread(self.fn, **values)
+        result = await NODE_THREADS.call(functools.partial(self.fn, **values))
         return await result if inspect.isawaitable(result) else result
 
     def shown(self, result: object) -> str:

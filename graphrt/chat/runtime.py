@@ -205,7 +205,12 @@ class ChatRuntime:
         """Call `handler` with each event of each turn from now on; returns it, so this may stand above a function.
 
         Handlers cannot affect a turn: what one raises is logged once, one that hangs is left behind.
+
+        Raises:
+            UseError: it cannot be called.
         """
+        if not callable(handler):
+            raise UseError(f"on_event({brief(cast('object', handler))}): expected a function or a coroutine function")
         self._handlers.append(Handler(handler))
         return handler
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TypeAlias, cast
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias, cast
 
 from graphrt.agents.agent import Agent
 from graphrt.agents.errors import ModelError, NoModel
@@ -44,7 +44,7 @@ def fallback(*others: Next, on: type[Exception] | Sequence[type[Exception]] = Mo
             included.
 
     Raises:
-        UseError: nobody is named, or somebody who cannot be asked.
+        UseError: nobody is named, or somebody who cannot be asked; or `on` is no type of exception.
     """
     if not others:
         raise UseError("fallback() names nobody; give models, names of models, or agents")
@@ -55,7 +55,14 @@ def fallback(*others: Next, on: type[Exception] | Sequence[type[Exception]] = Mo
             raise UseError(
                 f"fallback({other!r}): an agent with tools is a node of its own; lead an edge with on=ModelError to it"
             )
-    return Fallback(others, (on,) if isinstance(on, type) else tuple(on))
+    kinds = cast("object", on)
+    named = (kinds,) if isinstance(kinds, type) or not isinstance(kinds, Iterable) else tuple(cast("Any", kinds))
+    for kind in named if not isinstance(kinds, str) else (kinds,):
+        if not (isinstance(kind, type) and issubclass(kind, Exception)):
+            raise UseError(
+                f"fallback(…, on={brief(kinds)}): expected a type of exception or several, such as ModelError"
+            )
+    return Fallback(others, named)
 
 
 class _Backed(Around):

@@ -17,6 +17,7 @@ from graphrt.policies.policy import Around, Policy, mark, spelled
 from graphrt.policies.tokens import Scale, tokens_of
 from graphrt.policies.waiting import Queue
 from graphrt.runtime.clock import SYSTEM_CLOCK
+from graphrt.values import brief
 
 if TYPE_CHECKING:
     from graphrt.ports import Clock
@@ -186,9 +187,9 @@ def limit(
         clock: tells the time.
 
     Raises:
-        UseError: nothing is limited, or a limit is not positive.
+        UseError: nothing is limited, or a limit is no number, or not positive.
     """
-    given = {
+    given: dict[str, object] = {
         "at_once": at_once,
         "per_minute": per_minute,
         "tokens_per_minute": tokens_per_minute,
@@ -198,7 +199,12 @@ def limit(
     if all(value is None for value in given.values()):
         raise UseError(f"limit() limits nothing; give one of {', '.join(given)}")
     for name, value in given.items():
-        if value is not None and not value > 0:
+        kinds = int if name in {"at_once", "per_minute"} else int | float
+        if value is None:
+            continue
+        if not isinstance(value, kinds) or isinstance(value, bool):
+            raise UseError(f"limit({name}={brief(value)}): expected a {'whole ' if kinds is int else ''}number")
+        if not value > 0:
             raise UseError(f"limit({name}={value!r}): a limit is more than 0")
     return Limit(
         at_once=at_once,

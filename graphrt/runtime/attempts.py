@@ -409,6 +409,7 @@ class Attempts:
             policies=(*self._policies, *command.policies),
             retract=partial(self._retract, visit, node) if self._subscribers else None,
             opened=self.opened,
+            clock=self._clock,
         )
 
     def _emit(self, visit: str, node: Node, text: str) -> None:

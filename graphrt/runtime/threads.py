@@ -84,6 +84,12 @@ class Threads:
             threading.Thread(target=self._work, name=f"{self._name}-{next(self._numbers)}", daemon=True).start()
         return job.future
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a function is at work, or waits for a thread."""
+        with self._change:
+            return bool(self._jobs) or self._count > self._idle
+
     def _work(self) -> None:
         while True:
             job = self._next()

@@ -8,14 +8,18 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import Any, Final
 
+from graphrt.runtime.threads import NODE_THREADS
+
 _GLANCE_S: Final = 0.005
 """How long, in real seconds, to wait at a time for a function that runs in a thread …"""
 _PATIENCE: Final = 1000
-"""… and how many times."""
+"""… and how many times, where nothing waits for this clock …"""
+_MOMENT: Final = 20
+"""… or something does: a function that takes longer may find its time limit over."""
 
 
 class ManualClock:
-    """Give it to a runtime as `clock`; then `advance` it, or let `idle` find the next thing that waits.
+    """Give it to a runtime as `clock`; then `advance` it, or let `run_out` go from one thing that waits to the next.
 
     Both the time of day and the monotonic time move together; `set_time_of_day` makes them part, as when somebody sets
     the clock of a machine.
@@ -61,11 +65,11 @@ class ManualClock:
     async def advance(self, seconds: float) -> None:
         """Let time pass: wake what is due, each at its time and in order, and let the event loop work it off."""
         end = self._elapsed + seconds
-        await settle()
+        await _settled()
         while (rest := self.next_in_s) is not None and self._elapsed + rest <= end:
             self._pass(max(rest, 0.0))
             heappop(self._waiting)[2].call()
-            await settle()
+            await _settled()
         self._pass(end - self._elapsed)
 
     async def run_out(self, task: asyncio.Future[Any], *, most_s: float = 7 * 24 * 3600.0) -> None:
@@ -76,7 +80,7 @@ class ManualClock:
         """
         begun, patience = self._elapsed, _PATIENCE
         while not task.done():
-            await settle()
+            await _settled()
             rest = self.next_in_s
             if task.done():
                 return
@@ -117,6 +121,16 @@ class ManualWake:
         if not self.cancelled:
             self.cancelled = True
             self._callback()
+
+
+async def _settled() -> None:
+    """Let what can go on do so, also functions in threads, as long as they do not take long."""
+    await settle()
+    for _ in range(_MOMENT):
+        if not NODE_THREADS.is_busy:
+            return
+        await asyncio.sleep(_GLANCE_S)
+        await settle()
 
 
 async def settle(turns: int = 20) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pydantic_core import to_jsonable_python
 
+from graphrt.agents.deadline import within
 from graphrt.agents.errors import GuardrailTimeout, GuardrailTripped
 from graphrt.agents.guardrails import ALLOW, BLOCK, Guardrail, parameters_of
 from graphrt.agents.inside.requests import Requests
@@ -60,12 +61,12 @@ class Judge:
         Raises:
             GuardrailTimeout: it took longer; nothing passes.
         """
-        clock = asyncio.timeout(self.guardrail.timeout_s)
+        timer: asyncio.Timeout | None = None
         try:
-            async with clock:
+            async with within(self.guardrail.timeout_s, context) as timer:
                 said = await self._said(context, judged)
         except TimeoutError:
-            if not clock.expired():
+            if timer is None or not timer.expired():
                 raise
             raise self._late() from None
         if said is not None and not isinstance(said, str):
