@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, TypeAlias, cast
+from typing import TypeAlias, cast
 
 from graphrt.agents.agent import Agent
 from graphrt.agents.errors import ModelError, NoModel
@@ -55,14 +55,16 @@ def fallback(*others: Next, on: type[Exception] | Sequence[type[Exception]] = Mo
             raise UseError(
                 f"fallback({other!r}): an agent with tools is a node of its own; lead an edge with on=ModelError to it"
             )
-    kinds = cast("object", on)
-    named = (kinds,) if isinstance(kinds, type) or not isinstance(kinds, Iterable) else tuple(cast("Any", kinds))
-    for kind in named if not isinstance(kinds, str) else (kinds,):
-        if not (isinstance(kind, type) and issubclass(kind, Exception)):
-            raise UseError(
-                f"fallback(…, on={brief(kinds)}): expected a type of exception or several, such as ModelError"
-            )
-    return Fallback(others, named)
+    return Fallback(others, _kinds(on))
+
+
+def _kinds(on: object) -> tuple[type[Exception], ...]:
+    several = isinstance(on, Iterable) and not isinstance(on, str | type)
+    kinds = tuple(cast("Iterable[object]", on)) if several else (on,)
+    if not all(isinstance(kind, type) and issubclass(kind, Exception) for kind in kinds):
+        found = brief(on)
+        raise UseError(f"fallback(…, on={found}): expected a type of exception or several, such as ModelError")
+    return cast("tuple[type[Exception], ...]", kinds)
 
 
 class _Backed(Around):

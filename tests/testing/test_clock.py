@@ -41,7 +41,8 @@ async def test_a_tool_that_hangs_is_given_up_in_no_time() -> None:
     @tool(timeout_s=3600)
     async def look() -> str:
         """Look."""
-        return await asyncio.Event().wait() and ""
+        await asyncio.Event().wait()
+        return "here"
 
     begun = time.monotonic()
     result, passed = await asked(Agent("Look.", tools=[look]), Turn.call("look"), "Nowhere.")
