@@ -59,10 +59,10 @@ def fallback(*others: Next, on: type[Exception] | Sequence[type[Exception]] = Mo
 
 
 def _kinds(on: object) -> tuple[type[Exception], ...]:
-    several = isinstance(on, Iterable) and not isinstance(on, str | type)
-    kinds = tuple(cast("Iterable[object]", on)) if several else (on,)
+    found = brief(on)
+    several = hasattr(on, "__iter__") and not isinstance(on, str | type)
+    kinds = tuple(cast("Iterable[object]", on) if several else (on,))
     if not all(isinstance(kind, type) and issubclass(kind, Exception) for kind in kinds):
-        found = brief(on)
         raise UseError(f"fallback(…, on={found}): expected a type of exception or several, such as ModelError")
     return cast("tuple[type[Exception], ...]", kinds)
 
