@@ -367,6 +367,25 @@ def test_no_text_leaves_its_box_with_the_fonts_of_this_machine(opened: Open) -> 
 
 
 @browsed
+def test_a_drawing_opens_whole_or_says_where_more_of_it_lies(opened: Open) -> None:
+    """On a small screen a report opens with all of a drawing that can be read then; of a larger one it says so."""
+    whole = """(() => { const shown = document.querySelector('.view:not([hidden])');
+        const [sheet, view] = [shown.querySelector('.sheet'), shown].map(part => part.getBoundingClientRect());
+        return sheet.right <= view.right && sheet.bottom <= view.bottom && sheet.left >= view.left; })()"""
+    more = "document.querySelector('.view:not([hidden]) .more').textContent"
+    page = opened(render(TALKED, "html"))
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.click("[data-view=timeline][role=tab]")
+    _wait_until(page, whole)
+    page.keyboard.press("+")
+    page.keyboard.press("+")
+    page.keyboard.press("+")
+    _wait_until(page, f"{more}.startsWith('more')")
+    page.keyboard.press("0")
+    _wait_until(page, f"{more} === ''")
+
+
+@browsed
 def test_no_text_leaves_its_box_with_other_fonts(opened: Open) -> None:
     """Nor with fonts that are wider, narrower, or have serifs: every text is as wide as its box was made for."""
     content = render(topology("dify-38-c"), "svg")

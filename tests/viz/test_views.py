@@ -154,6 +154,36 @@ def test_branches_have_lanes_with_their_items() -> None:
     assert ("inside write", 1) in lanes
 
 
+def test_a_lane_inside_a_branch_is_called_after_the_branch_and_not_after_its_join() -> None:
+    """What ran inside a node that then arrived at a join stands "inside" that node."""
+    chronicle = chronicle_of(BRANCHED)
+    arrival = next(s for s in chronicle.steps if s.what == "arrival")
+    inner = replace(
+        next(s for s in chronicle.steps if s.visit == arrival.visit), visit=f"{arrival.visit}/0", name="model"
+    )
+    names = [lane.name for lane in timeline_of(replace(chronicle, steps=(*chronicle.steps, inner))).lanes]
+    assert "inside search" in names
+    assert f"inside {arrival.name}" not in names
+
+
+@pytest.mark.parametrize(
+    ("item", "called"),
+    [
+        ('"a"', '"a"'),
+        ('{"id": 7, "text": "long"}', "7"),
+        ('{"parts": []}', "1 field"),
+        ("[1, 2]", "2 items"),
+        ('{"cut…', '{"cut…'),
+    ],
+)
+def test_a_lane_names_an_item_in_words(item: str, called: str) -> None:
+    """A lane is not called after the JSON of its item."""
+    chronicle = chronicle_of(BRANCHED)
+    steps = tuple(replace(s, item=item) if s.item else s for s in chronicle.steps)
+    names = [lane.name for lane in timeline_of(replace(chronicle, steps=steps)).lanes]
+    assert f"search · {called}" in names
+
+
 def test_very_many_branches_share_lanes() -> None:
     """Of hundreds of branches those that do not meet in time share a lane, and none lies on another."""
     chronicle = chronicle_of(COMPLETED)

@@ -7,16 +7,17 @@ narrow with its true length written on it, so that an answer which came after a 
 from __future__ import annotations
 
 import bisect
+import json
 import re
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from graphrt_viz import metrics, story
 from graphrt_viz.exporters import pdf, png
 from graphrt_viz.exporters.svg import SANS, recoloured
 from graphrt_viz.theme import Shade
-from graphrt_viz.wording import count, duration, shorten, visible
+from graphrt_viz.wording import count, duration, plural, shorten, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -28,10 +29,10 @@ MOST_LANES: Final = 40
 """Of more branches those that do not meet in time share a lane."""
 _IDLE_SHARE: Final = 0.15
 """A span without work is folded if it is longer than this share of all work."""
-_FOLD: Final = 34.0
+_FOLD: Final = 32.0
 _ROW: Final = 26.0
 _LEFT: Final = 178.0
-_WIDE: Final = 860.0
+_WIDE: Final = 660.0
 _TORN: Final = 9.0
 """Least width of a bar that was cut off, whose end is drawn torn."""
 _TOP: Final = 98.0
@@ -153,7 +154,7 @@ def _lanes(steps: tuple[Step, ...], lasted: float) -> tuple[tuple[Lane, ...], di
         begin, end = span.get(step.lane, (step.started, step.started))
         span[step.lane] = (min(begin, step.started), max(end, _end(step, lasted)))
     names = sorted(first, key=_order)
-    of_visit = {s.visit: s.name for s in steps}
+    of_visit = {s.visit: s.name for s in steps if s.what != "arrival"}
     called = {lane: _name(lane, step, of_visit.get(lane.rpartition("/")[0], "")) for lane, step in first.items()}
     row: dict[str, int] = {}
     lanes: list[Lane] = []
@@ -192,7 +193,20 @@ def _name(lane: str, first: Step, around: str) -> str:
         return "main line"
     if lane.endswith("/"):
         return f"inside {around}"
-    return f"{first.name} · {first.item}" if first.item else first.name
+    return f"{first.name} · {_item(first.item)}" if first.item else first.name
+
+
+def _item(written: str) -> str:
+    """Return what an item is called: a plain value as written, of an object its first plain value, else its size."""
+    try:
+        value: object = json.loads(written)
+    except ValueError:  # shortened, so no JSON any more
+        return written
+    if isinstance(value, dict):
+        members = cast("dict[str, object]", value)
+        plain = (v for v in members.values() if isinstance(v, (str, int, float)) and v != "")
+        return str(next(plain, plural(len(members), "field")))
+    return plural(len(cast("list[object]", value)), "item") if isinstance(value, list) else written
 
 
 def _ticks(scale: _Scale) -> Iterator[tuple[float, float]]:

@@ -129,6 +129,10 @@ export class Run {
     });
   }
 
+  get visited(): number {
+    return this.visits.size;
+  }
+
   get size(): number {
     return this.data.steps.length;
   }

@@ -43,8 +43,7 @@ export class Panel {
     const words = ["failed", "lost", "waiting"].flatMap((s) => (ill(s) ? [`${count(ill(s))} ${said(s)}`] : []));
     const rows: [string, string][] = [
       ["run", run.data.run],
-      ["steps", count(run.numbered)],
-      ["in the list", `${count(run.size)}, one for each visit, attempt and arrival`],
+      ["steps", this.counts()],
       ["of these", words.join(", ")],
     ];
     const parts: Node[] = [
@@ -55,6 +54,15 @@ export class Panel {
     parts.push(facts(rows.filter(([, value]) => value)));
     parts.push(this.ways(), ...this.ends());
     return parts;
+  }
+
+  /** How many numbers, visits and lines there are, where these are not the same. */
+  private counts(): string {
+    const { numbered, visited, size } = this.run;
+    const parts = [count(numbered)];
+    if (visited !== numbered) parts.push(`${count(visited)} visits with those inside nodes`);
+    if (size !== visited) parts.push(`${count(size)} lines in the list with further attempts and arrivals`);
+    return parts.join("; ");
   }
 
   private ways(): HTMLElement {

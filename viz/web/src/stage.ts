@@ -4,9 +4,13 @@ import { button, make } from "./dom";
 
 /** Below the first scale nobody can read the texts of a drawing; at the second one can. */
 const [TOO_SMALL, READABLE] = [0.6, 0.8];
-/** A drawing is shown no smaller than this at first, its beginning in sight. */
-const SMALLEST = 0.65;
+/** All of a drawing is shown at first if its names are then about 8 px high or higher: 13 pt on nodes, 10 pt on lanes. */
+const SMALLEST = { nodes: 0.45, lanes: 0.6 };
+/** If not even its width can be shown so, it has this scale, its beginning in sight. */
+const PARTLY = 0.65;
 const MARGIN = 16;
+/** Room at the foot for the buttons, so that they cover nothing. */
+const FOOT = 46;
 
 export class Stage {
   private marked = new Map<Element, string[]>();
@@ -16,11 +20,14 @@ export class Stage {
   private moved = false;
   private painted = 0;
   private resting = 0;
+  private telling = 0;
   /** Whether the reader has chosen how near the drawing is. */
   private chosen = false;
   private readonly parts = new Map<string, Element[]>();
   private readonly sheet: HTMLElement;
   private circle: HTMLElement | null = null;
+  /** Says on which sides there is more of the drawing than is in sight. */
+  private readonly more: HTMLElement;
 
   constructor(readonly root: HTMLElement) {
     this.sheet = root.querySelector<HTMLElement>(".sheet")!;
@@ -42,7 +49,8 @@ export class Stage {
       ["⤢", "All of it (0)", () => this.whole()],
     ];
     const buttons = signs.map(([sign, title, act]) => button(sign, act, { class: "sign", title, "aria-label": title }));
-    root.append(make("div", { class: "zoom" }, ...buttons));
+    this.more = make("span", { class: "more" });
+    root.append(make("div", { class: "zoom" }, this.more, ...buttons));
     this.listen();
   }
 
@@ -106,10 +114,35 @@ export class Stage {
     this.place();
   }
 
-  /** Show the drawing as large as can be read, no larger than it was drawn: all of it, or else its beginning. */
+  /** Show all of the drawing if its names can then be read, or else what was taken of it, its width, or its beginning. */
   fit(): void {
-    this.laid((across, down) => Math.max(SMALLEST, Math.min(1, across, Math.max(down, READABLE))));
+    const least = this.root.dataset["view"] === "timeline" ? SMALLEST.lanes : SMALLEST.nodes;
+    this.laid((across, down) => {
+      const all = Math.min(1, across, down);
+      if (all >= least) return all;
+      return across >= least ? Math.min(1, across, READABLE) : PARTLY;
+    });
+    this.turnToTaken(least);
     this.chosen = false;
+  }
+
+  /** If not all of the drawing is in sight, show all that a run has taken of it, unless that is too large as well. */
+  private turnToTaken(least: number): void {
+    const frame = this.root.getBoundingClientRect();
+    const seen = [...this.root.querySelectorAll(".node.visited, .transition.taken")].map((part) => part.getBoundingClientRect());
+    const boxes = seen.filter((box) => box.width > 0);
+    if (boxes.length === 0 || frame.width === 0 || !this.cut()) return;
+    const [left, right] = [Math.min(...boxes.map((b) => b.left)), Math.max(...boxes.map((b) => b.right))];
+    const [high, low] = [Math.min(...boxes.map((b) => b.top)), Math.max(...boxes.map((b) => b.bottom))];
+    const across = (frame.width - 2 * MARGIN) / (right - left);
+    const down = (frame.height - MARGIN - FOOT) / (low - high);
+    const scale = Math.min(1, this.scale * Math.min(across, down));
+    if (scale < least) return;
+    const was = this.scale;
+    this.zoom(scale / this.scale, false, left, high);
+    this.x += frame.left + (frame.width - ((right - left) * scale) / was) / 2 - left;
+    this.y += frame.top + MARGIN - high;
+    this.place();
   }
 
   /** Show all of the drawing, however small. */
@@ -125,12 +158,12 @@ export class Stage {
     const height = this.sheet.offsetHeight;
     if (frame.width === 0 || width === 0) return;
     const top = this.root.querySelector<HTMLElement>(".said")?.offsetHeight ?? 0;
-    this.scale = scaled((frame.width - 2 * MARGIN) / width, (frame.height - top - 2 * MARGIN) / height);
+    this.scale = scaled((frame.width - 2 * MARGIN) / width, (frame.height - top - MARGIN - FOOT) / height);
     this.x = Math.max(MARGIN, (frame.width - width * this.scale) / 2);
     this.y = top + MARGIN;
     this.place();
     const start = [...this.root.querySelectorAll(".node.start")].find((node) => node.getClientRects().length > 0);
-    if (start !== undefined) this.reveal(start, false);
+    if (start !== undefined && width * this.scale > frame.width - 2 * MARGIN + 1) this.reveal(start, false);
   }
 
   /** Show all of the drawing again, unless the reader has chosen how near it is. */
@@ -158,6 +191,27 @@ export class Stage {
     clearTimeout(this.resting);
     if (only) this.resting = setTimeout(() => this.sheet.classList.remove("moving"), 300);
     this.sheet.style.transform = `translate(${this.x}px,${this.y}px) scale(${this.scale})`;
+    clearTimeout(this.telling);
+    this.telling = setTimeout(() => this.beyond(), 100);
+  }
+
+  /** On which sides more of the drawing lies than is in sight. */
+  private cut(): string {
+    const [right, low] = [this.x + this.sheet.offsetWidth * this.scale, this.y + this.sheet.offsetHeight * this.scale];
+    const top = this.root.querySelector<HTMLElement>(".said")?.offsetHeight ?? 0;
+    const sides: [string, boolean][] = [
+      ["←", this.x < -1],
+      ["↑", this.y < top - 1],
+      ["↓", low > this.root.clientHeight + 1],
+      ["→", right > this.root.clientWidth + 1],
+    ];
+    return sides.flatMap(([sign, more]) => (more ? [sign] : [])).join(" ");
+  }
+
+  private beyond(): void {
+    if (this.root.hidden) return;
+    const sides = this.cut();
+    this.more.textContent = sides ? `more ${sides}` : "";
   }
 
   private listen(): void {
