@@ -44,10 +44,9 @@ def retry(attempts: Retry | int = 3, *, clock: Clock = SYSTEM_CLOCK) -> Retrying
     Raises:
         UseError: fewer than 1 attempt.
     """
-    found = attempts if isinstance(attempts, Retry) else passing_faults(attempts)
-    if found.attempts < 1:
-        raise UseError(f"retry({found.attempts}): the attempts in total are 1 or more")
-    return Retrying(found, clock)
+    if not isinstance(attempts, Retry) and attempts < 1:
+        raise UseError(f"retry({attempts}): the attempts in total are 1 or more")
+    return Retrying(attempts if isinstance(attempts, Retry) else passing_faults(attempts), clock)
 
 
 class _Retried(Around):
