@@ -314,10 +314,10 @@ class Totals:
     active_s: float = 0.0
     """What the attempts took, those beside each other added up."""
     wall_s: float = 0.0
-    """From the first record to the last."""
+    """From the first record to the last; of a fork without the time from where it leaves its parent to when it did."""
     idle_s: float = 0.0
-    """Of that, the time in which nobody drove the run: while it waited for an answer with nothing else to do, after it
-    had failed or was cut off, and before a fork went on with it."""
+    """Of that, the time in which nobody drove the run: while it waited for an answer with nothing else to do, and after
+    it had failed or was cut off."""
     usage: Usage | None = None
     spent: Spent = _NOTHING_SPENT
     """Tokens and cost as far as they are known, which `usage` does not tell where a part is unknown."""
@@ -536,6 +536,8 @@ class _Fold:
         """The visits that failed with what is inside them, when the run did."""
         self.goes_off = False
         """Whether the record is that with which a fork goes off from its parent."""
+        self.apart_s = 0.0
+        """From the parent's last record that is a fork's too to when the fork went off: no time of either."""
         self.rests = False
         """Whether nobody drives the run after the last record."""
 
@@ -550,13 +552,15 @@ class _Fold:
 
     def read(self, record: Record) -> None:
         account = self.account
-        if self.rests or isinstance(record.input, (i.Resumed, i.Forked)):
+        if isinstance(record.input, i.Forked):
+            self.go_off(max(0.0, record.at - account.ended))
+        elif self.rests or isinstance(record.input, i.Resumed):
             self.idle(max(0.0, record.at - account.ended))
         self.rests = any(isinstance(event, _RESTS) for event in record.events)
         self.at = record.at
         self.goes_off = isinstance(record.input, i.Forked)
         account.ended = max(account.ended, record.at)
-        account.totals.wall_s = account.ended - account.started
+        account.totals.wall_s = account.ended - account.started - self.apart_s
         if account.status == "suspended":  # Whatever is taken ends that, unless it says so again.
             account.status, account.questions = "running", ()
         self.numbers.record()
@@ -574,6 +578,15 @@ class _Fold:
 
     def idle(self, span_s: float) -> None:
         self.account.totals.idle_s += span_s
+        self.rest(span_s)
+
+    def go_off(self, span_s: float) -> None:
+        """Count on from where the fork leaves its parent, however much later that is."""
+        self.apart_s += span_s
+        self.rest(span_s)
+
+    def rest(self, span_s: float) -> None:
+        """Count a span to no visit that is under way."""
         for visit in self.account.visits.values():
             if visit.ended is None and visit.status != "waiting":
                 visit.idle_s += span_s

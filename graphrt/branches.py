@@ -108,8 +108,8 @@ class Branches:
         """Whether nothing is live any more."""
         return not self.top.count and not self.top.parked
 
-    def write(self, line: Line, values: Sequence[tuple[Field, Any]], *, replace: bool = False) -> None:
-        """Write decoded values to fields on a line: through their reducers, or replacing.
+    def write(self, line: Line, values: Sequence[tuple[Field, Any]], by: Visit, *, replace: bool = False) -> None:
+        """Write decoded values of a visit to fields on a line: through their reducers, or replacing.
 
         Raises:
             WriteRefused: a reducer raised; nothing was written.
@@ -125,6 +125,7 @@ class Branches:
                 mine = delta.get(name)
                 if mine is None:
                     mine = delta[name] = Delta()
+                mine.node, mine.visit = by.node.name, by.id
                 if replace or field.reducer is None:
                     mine.replace(value)
                 else:

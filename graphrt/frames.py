@@ -84,12 +84,12 @@ class Assigned(NamedTuple):
     taken: list[tuple[Field, Any]]
     """What goes through the reducers of fields."""
 
-    def write(self, frame: Frame, line: Line) -> None:
-        """Write it to the line that crosses."""
+    def write(self, frame: Frame, line: Line, left: Visit) -> None:
+        """Write it to the line that crosses, as what the visit wrote that was left."""
         if self.replaced:
-            frame.write(line, self.replaced, replace=True)
+            frame.write(line, self.replaced, left, replace=True)
         if self.taken:
-            frame.write(line, self.taken)
+            frame.write(line, self.taken, left)
 
 
 def changes(frame: Frame, visit: Visit, edge: Edge) -> Assigned:

@@ -32,6 +32,10 @@ class Delta(msgspec.Struct, eq=False, gc=False):  # nothing that it holds leads 
     value: Any = None
     added: list[Any] | tuple[Any, ...] = ()
     """A list from the second on: most branches write a field once, and a tuple is nothing to the collector."""
+    node: str = ""
+    """Who wrote it last: the name of the node …"""
+    visit: str = ""
+    """… and the visit of it."""
 
     def add(self, value: Any) -> None:  # noqa: ANN401 - any value of the state
         """Note a write that goes through the reducer."""
@@ -53,6 +57,7 @@ class Delta(msgspec.Struct, eq=False, gc=False):  # nothing that it holds leads 
             self.replace(later.value)
         for each in later.added:
             self.add(each)
+        self.node, self.visit = later.node, later.visit
 
     def apply(self, field: Field, value: Any) -> Any:  # noqa: ANN401 - any value of the state
         """Return the field's value after these writes."""

@@ -59,21 +59,22 @@ def merge(
                 seen = writers[name] = _Writers()
             other = seen.conflict(line, replaces=delta.replaced, base=base)
             if other is not None:
-                raise _conflict(name, other, line, node)
+                assert other.delta is not None, "a line that wrote has what it wrote"
+                raise _conflict(name, other.delta[name], delta, node)
             state[name] = delta.apply(fields[name], state[name])
             if noted:
                 written.append((name, delta))
     return state, written
 
 
-def _conflict(name: str, one: Line, other: Line, node: Node | None) -> WriteConflict:
-    where = f"where they meet, at join {node.name!r}" if node else "and never meet"
+def _conflict(name: str, one: Delta, other: Delta, node: Node | None) -> WriteConflict:
+    where = f"which meet at join {node.name!r}" if node else "which never meet at a join"
     return WriteConflict(
-        f"field {name!r} was written by two branches beside each other, by {_last(one)} and by {_last(other)},"
-        f" {where}; give the field"
-        " a reducer (Annotated[..., append]), write it in one branch only, or declare it local to the branches",
+        f"field {name!r} was written in two branches beside each other, by {one.node!r} (visit {one.visit}) and by"
+        f" {other.node!r} (visit {other.visit}), {where}; give the field a reducer (Annotated[..., append]), write it"
+        " in one branch only, or declare it local to the branches; `graphrt check` finds this before a run (GR304)",
         field=name,
-        visits=[_last(one), _last(other)],
+        visits=[one.visit, other.visit],
         node=node.name if node else None,
     )
 
@@ -157,7 +158,3 @@ def _topological(lines: list[Line]) -> list[Line]:
 def _turn(line: Line) -> Key:
     """Order ready lines; one that went straight from a fork to a join has no visit and takes no turn."""
     return line.order if line.numbers.last >= 0 else ()
-
-
-def _last(line: Line) -> str:
-    return f"{line.prefix}{line.numbers.last}" if line.numbers.last >= 0 else line.prefix.rstrip(".")

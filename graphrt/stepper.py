@@ -294,7 +294,7 @@ class Stepper:
                 return
         try:
             if decoded:
-                frame.write(visit.line, decoded)
+                frame.write(visit.line, decoded, visit)
         except WriteRefused as refused:
             self._attempt_failed(_refused(given, refused))
             return
@@ -371,7 +371,7 @@ class Stepper:
         outcome, writes, decoded = read_answer(visit, frame.graph.field, given.answer)
         if decoded:
             try:
-                frame.write(visit.line, decoded)
+                frame.write(visit.line, decoded, visit)
             except WriteRefused as error:
                 raise AnswerRefused(f"{given.answer!r} is no answer: {error}", visit=visit.id) from error
         del self.questions[visit.id]
@@ -420,7 +420,7 @@ class Stepper:
         self.run, self.status, self.error, self.failed_at = given.run, "running", None, None
         self._events.append(RunForked(given.run, given.parent, given.visit))
         if values:
-            frame.write(visit.line, values, replace=True)
+            frame.write(visit.line, values, visit, replace=True)
         self.attempts.clear()
         self.timers.clear()
         if visit.inner is not None:
@@ -663,7 +663,7 @@ class Stepper:
             edge = taken[0][0]
             if frame.plan.hops[edge.source][edge.index]:
                 if edge.set:
-                    changed[edge.index].write(frame, line)
+                    changed[edge.index].write(frame, line, visit)
                 following = frame.hop(visit, edge)
                 del self._visits[visit.id]
                 self._visits[following.id] = following
@@ -679,7 +679,7 @@ class Stepper:
         causes, place = (visit.id,), visit.place
         for crossing in crossings:
             if crossing.edge.index in changed:
-                changed[crossing.edge.index].write(frame, crossing.line)
+                changed[crossing.edge.index].write(frame, crossing.line, visit)
             frame.arrive(crossing, causes, place)
             chains[id(crossing.line.scopes)] = crossing.line.scopes
         for scopes in sorted(chains.values(), key=len, reverse=True):
@@ -727,7 +727,8 @@ class Stepper:
         try:
             writes = {c.field: fields[c.field].encode(c.value(inner)) for c in node.outputs}
             outcome = label_of(writes[node.writes[0]]) if node.answers else None
-            outer.write(visit.line, [(fields[name], fields[name].decode(value)) for name, value in writes.items()])
+            decoded = [(fields[name], fields[name].decode(value)) for name, value in writes.items()]
+            outer.write(visit.line, decoded, visit)
         except Exception as error:  # noqa: BLE001 - whatever an expression or a validator raises is the node's failure
             refused = WriteRefused(
                 f"node {node.name!r} cannot write what the flow inside it gave: {error}", node=node.name

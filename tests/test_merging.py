@@ -28,7 +28,7 @@ def a_line(place: int, *behind: Line, local: frozenset[str] = frozenset(), **wri
     key: Key = (1, place, -1)
     delta: dict[str, Delta] = {}
     for name, value in writes.items():
-        delta[name] = Delta()
+        delta[name] = Delta(node=f"node {place}", visit=f"{place}.0")
         if FIELD[name].reducer is None:
             delta[name].replace(value)
         else:
@@ -68,7 +68,9 @@ def test_two_that_replace_beside_each_other_conflict() -> None:
     """Neither is behind the other, so neither value is the later one; both visits are named, and nothing changed."""
     base = a_line(0)
     one, two = a_line(1, base, last="one"), a_line(2, base, last="two")
-    with pytest.raises(WriteConflict, match=r"by 1\.0 and by 2\.0, and never meet") as caught:
+    with pytest.raises(
+        WriteConflict, match=r"by 'node 1' \(visit 1\.0\) and by 'node 2' \(visit 2\.0\), which never meet"
+    ) as caught:
         merged(base, one, two)
     assert caught.value.facts["visits"] == ["1.0", "2.0"]
     assert base.state["last"] == ""

@@ -299,9 +299,13 @@ class ChatRuntime:
     async def _answer(self, value: object, visit: str | None, by: str | None, sink: Sink | None) -> Message:
         asked = [q.visit for q in self.questions]
         if visit is None and len(asked) != 1:
-            message = (
-                f"{len(asked) or 'no'} questions are open in conversation {self.conversation!r}; say visit= of one"
-            )
+            message = f"no question is open in conversation {self.conversation!r}, so there is nothing to answer"
+            if asked:
+                which = ", ".join(repr(one) for one in asked)
+                message = (
+                    f"{len(asked)} questions are open in conversation {self.conversation!r}; say which one is answered"
+                    f" by visit=, one of {which}"
+                )
             raise UseError(message, conversation=self.conversation, questions=asked)
         last = self._conversation.run_id(self._conversation.last())
         await runtime.answer(self.store, last, visit or asked[0], value, by=by)
@@ -325,8 +329,9 @@ class ChatRuntime:
             turn = self._conversation.last()
             info = self._conversation.info(turn) if turn else None
             if info is None or info.status == "completed":
+                stands = "has no turn yet" if info is None else f"has nothing to go on with: turn {turn} is complete"
                 raise UseError(
-                    f"conversation {self.conversation!r} has no turn to go on with; say something by invoke",
+                    f"conversation {self.conversation!r} {stands}; say something by invoke",
                     conversation=self.conversation,
                 )
             return await self._drive(turn, None, sink)

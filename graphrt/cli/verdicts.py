@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from rich.cells import cell_len
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from rich.text import Text
 
-    from graphrt.account import EdgeAccount
+    from graphrt.account import Account, EdgeAccount, VisitAccount
     from graphrt.cli.screen import Part
 
 
@@ -37,6 +37,37 @@ def edge_rows(edges: Sequence[EdgeAccount], *, indent: int = 2, width: int | Non
     if width is None or all(cell_len(row.plain) <= width for row in out):
         return out
     return [row for e in edges for row in _stacked(e, indent)]
+
+
+def edges_not_asked(told: Account, visit: VisitAccount) -> list[EdgeAccount]:
+    """Return the edges of a visit's node that were not tried, since they are for other outcomes or errors.
+
+    There are none to tell of if the visit was left under another definition than the one that is shown.
+    """
+    from graphrt.account import EdgeAccount
+
+    tried = {x.edge.index for x in visit.routed}
+    edges = visit.node.edges
+    if any(x.edge.index >= len(edges) or edges[x.edge.index] != x.edge for x in visit.routed):
+        return []
+    nodes = told.graph_around(visit).nodes
+    result = _not_for(visit)
+    return [EdgeAccount(edge, nodes[edge.target].name, result) for edge in edges if edge.index not in tried]
+
+
+def _not_for(visit: VisitAccount) -> str:
+    error = visit.caught or (visit.error.type if visit.error is not None else None)
+    if error is not None:
+        return f"not for this error ({error})"
+    return f"not for this outcome ({visit.outcome})" if visit.outcome else "not for its completion"
+
+
+def scores_of(told: Account, visit: VisitAccount) -> dict[str, float]:
+    """Return the scores of the outcomes of a choice, the highest first; empty if none are on record."""
+    inside = [v for v in told.visits.values() if f"{v.id}/".startswith(f"{visit.id}/")]
+    noted = [found for v in inside if isinstance(found := v.notes.get("scores"), dict)]
+    last = cast("dict[str, float]", noted[-1]) if visit.node.kind == "router" and noted else {}
+    return dict(sorted(last.items(), key=lambda one: -one[1]))
 
 
 def _stacked(edge: EdgeAccount, indent: int) -> Iterator[Text]:

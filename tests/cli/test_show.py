@@ -148,7 +148,7 @@ def test_nothing_in_a_run_moves_the_cursor(program: Program) -> None:
 
 
 def test_idle_time_is_no_active_time(program: Program) -> None:
-    """What a crash, a wait for an answer and a fork leave idle is told apart from the time that somebody drove it."""
+    """What a crash and a wait for an answer leave idle is told apart from the time that somebody drove it."""
     program.keep(scenes.cut_off(), scenes.completed())
     resumed = scenes.resumed()
     for trace, active, idle in ((resumed, "2.8 s", "1 h"), (scenes.completed(), "2.8 s", "1 m")):

@@ -6,6 +6,9 @@ import json
 
 import pytest
 
+from graphrt.account import account
+from graphrt.cli.commands.why import reasons
+from graphrt.cli.verdicts import scores_of
 from tests.cli import scenes
 from tests.cli.calling import Program, same_as_golden
 
@@ -65,3 +68,33 @@ def test_json_has_the_verdicts_and_what_came_next(program: Program) -> None:
             "at_most": None,
         },
     ]
+
+
+def test_a_router_tells_of_the_edges_that_were_not_asked(program: Program) -> None:
+    """Edges for other answers stand behind the one taken, as text and as JSON, so that every edge has its verdict."""
+    run = program.file("run.jsonl", scenes.suspended())
+    out = program("why", run, "triage").out
+    assert "  2  → known_bugs  bug      not for this outcome (billing)" in out
+    told = json.loads(program("why", run, "triage", "--json").out)
+    assert [edge["result"] for edge in told["edges"]] == ["taken", *["not for this outcome (billing)"] * 2]
+
+
+def test_a_conflict_of_writes_is_told_first_with_its_writers(program: Program) -> None:
+    """The run failed and no visit did: its error comes first, names who wrote, and a writer is told of."""
+    program.flow("forgotten_join.py")
+    assert program("run", "forgotten_join.py", "--run-id", "lost").code == 1
+    first, error, _, visit, *_ = program("why", "lost").out.splitlines()
+    assert first.startswith("run lost  ✗ failed")
+    assert "by 'a' (visit 0.0.0) and by 'b' (visit 0.1.0), which never meet at a join" in error
+    assert "GR304" in error
+    assert visit.startswith("a (step 2, visit 0.0.0)")
+
+
+def test_a_router_tells_the_scores_of_its_choice() -> None:
+    """The scores that the request inside a router left on record, the highest first."""
+    told = account(scenes.suspended())
+    triage = told.visits["0"]
+    assert scores_of(told, triage) == {}
+    triage.notes = {"scores": {"bug": 0.1, "billing": 0.9}}
+    assert list(scores_of(told, triage).items()) == [("billing", 0.9), ("bug", 0.1)]
+    assert "  scores      billing 0.90, bug 0.10" in list(reasons(told, triage))

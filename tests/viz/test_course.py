@@ -167,7 +167,7 @@ def test_time_in_which_nobody_drove_the_run_is_told_apart() -> None:
 
 
 def test_a_fork_does_not_count_the_time_since_its_parent() -> None:
-    """A run that goes off a day later says whose it is, and has its parent's share and its own as active time."""
+    """A run that goes off a day later says whose it is; its time is its parent's share and its own."""
     day = 24 * HOUR
     trace = _trace(
         GRAPH,
@@ -176,7 +176,7 @@ def test_a_fork_does_not_count_the_time_since_its_parent() -> None:
         (2.0 + day, AttemptStarted("1", 2)),
         (4.0 + day, AttemptSucceeded("1", 2, {"score": 0.9}, 2.0)),
     )
-    assert "fork of r at grade · 4 s active · 1 d idle" in picture_of_run(trace).subtitle
+    assert "fork of r at grade · 4 s wall" in picture_of_run(trace).subtitle
     left = next(s for s in chronicle_of(trace).steps if s.status == "lost")
     assert (left.ended, left.error) == (2.0, "went on in the parent, run r")
 

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from graphrt.graph import Edge, Graph, Node, Retry
-from graphrt.inputs import Limits
+from graphrt.inputs import Limits, Started
 from graphrt.trace import Trace
 from graphrt_viz import (
     FORMATS,
@@ -376,6 +376,23 @@ def test_a_run_does_not_differ_from_itself() -> None:
             "both runs went the same way with the same results",
             "the state at the end is the same",
         )
+
+
+def test_runs_that_began_with_other_values_say_so() -> None:
+    """Where every visit did the same and the state differs, the words do not claim that the results are the same."""
+    trace = TRACES["completed"]
+    first, *others = trace.records
+    given = first.input
+    assert isinstance(given, Started)
+    begun = msgspec.structs.replace(given, state={**given.state, "message": "another ticket"})
+    other = msgspec.structs.replace(trace, records=(msgspec.structs.replace(first, input=begun), *others))
+    found = difference_of_runs(trace, other)
+    assert found.divergence is None
+    assert found.lines[:2] == (
+        "both runs went the same way, and each visit did the same",
+        "the state at the end differs, as what they began with does:",
+    )
+    assert "same results" not in found.picture.subtitle
 
 
 def test_runs_that_only_wrote_differently_differ() -> None:

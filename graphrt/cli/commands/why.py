@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, cast
 
 import typer
 
@@ -22,6 +22,8 @@ EXAMPLES = (
 )
 
 
+_STAYS: Final = frozenset({"running", "waiting", "paused", "lost", "cancelled"})
+"""How a visit stands that no edge was asked about."""
 _LONG: Final = 2_000
 """Characters of an error; --json has all."""
 
@@ -46,24 +48,50 @@ def why(
     trace, info = read_known(run, store)
     told = account_of(trace, info)
     chosen = which_visit(told, visit) if visit is not None else _telling(told)
+    failed_elsewhere = visit is None and told.status == "failed" and chosen.status != "failed" and chosen.stuck is None
     if prompt:
         from graphrt.cli.prompts import say_prompts
 
         say_prompts(trace, told, chosen, as_json=as_json)
     elif as_json:
-        from graphrt.cli.commands.show import visit_json
+        from graphrt.cli.commands.show import verdict_json, visit_json
+        from graphrt.cli.verdicts import edges_not_asked
 
-        say_json({"run": told.run, **visit_json(chosen), "next": [v.id for v in _after(told, chosen)]})
+        others = [] if chosen.status in _STAYS else [verdict_json(e) for e in edges_not_asked(told, chosen)]
+        said = visit_json(chosen)
+        said["edges"] = [*said["edges"], *others]
+        say_json({"run": told.run, **said, "next": [v.id for v in _after(told, chosen)]})
     else:
         screen = console()
+        if failed_elsewhere:
+            say(*_failure(told), "")
         say(*reasons(told, chosen, screen.width if screen.is_terminal else None))
     return 0
 
 
+def _failure(told: Account) -> Iterator[Part]:
+    """Yield how a run failed where no visit did."""
+    from graphrt.cli.screen import line
+    from graphrt.cli.telling import error_text, where
+
+    at = f" at {where(told, told.failed_at)}" if told.failed_at in told.visits else ""
+    yield line(("run ", ""), (told.run, "bold"), "  ", (f"✗ failed{at}", "red"))
+    if told.error is not None:
+        yield f"  {error_text(told.error)}", "red"
+
+
 def _telling(told: Account) -> VisitAccount:
-    """Return the visit that tells most: where the run failed or waits, else the last one that was left by an edge."""
+    """Return the visit that tells most: the first of two that conflict, or where the run failed or waits.
+
+    If there is none, it is the last one that was left by an edge.
+    """
     from graphrt.errors import UseError
 
+    if told.error is not None and told.error.type == "WriteConflict":
+        named = told.error.detail.get("visits")
+        for visit in cast("list[str]", named) if isinstance(named, list) else ():
+            if visit in told.visits:
+                return told.visits[visit]
     if told.failed_at is not None and told.failed_at in told.visits:
         return told.visits[told.failed_at]
     if told.questions:
@@ -161,16 +189,25 @@ def _story(told: Account, visit: VisitAccount) -> Iterator[Part]:
 
 def _edges(told: Account, visit: VisitAccount, width: int | None) -> Iterator[Part]:
     """Yield a row for each edge in the order in which they were tried."""
-    from graphrt.cli.verdicts import edge_rows
+    from graphrt.cli.verdicts import edge_rows, edges_not_asked, scores_of
 
+    others = [] if visit.status in _STAYS else edges_not_asked(told, visit)
     if not visit.routed:
         yield _no_edges(told, visit)
+        yield from edge_rows(others, width=width)
         return
     outcome = visit.caught or visit.outcome
     if any(edge.result == "raised" for edge in visit.routed):
         yield "a guard raised, so it was left by no edge", "red"
-    yield "edges for " + (f"the outcome {outcome}" if outcome else "its completion") + ", in the order they were tried:"
-    yield from edge_rows(visit.routed, width=width)
+    yield (
+        "edges for "
+        + (f"the outcome {outcome}" if outcome else "its completion")
+        + ", in the order they were tried"
+        + ("; then those for others:" if others else ":")
+    )
+    yield from edge_rows([*visit.routed, *others], width=width)
+    if scores := scores_of(told, visit):
+        yield f"  scores      {', '.join(f'{label} {score:.2f}' for label, score in scores.items())}"
 
 
 def _no_edges(told: Account, visit: VisitAccount) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast
 from msgspec.structs import replace
 
 from graphrt.account import account, verdict_text
+from graphrt.inputs import Started
 from graphrt.replay import fold
 from graphrt.trace import graph_of
 from graphrt_viz import story
@@ -259,16 +260,25 @@ class RunsCompared:
     """Fields whose value at the end differs, with both values."""
     definitions: tuple[str, ...] = ()
     """If the runs went by different definitions, their digests and what differs between them, in words."""
+    began_apart: bool = False
+    """Whether they began with different values."""
 
     @property
     def lines(self) -> tuple[str, ...]:
         """All that differs, in words."""
         found = self.divergence
-        said = [*self.definitions, "both runs went the same way with the same results"]
+        same = "both runs went the same way" + (
+            ", and each visit did the same" if self.state else " with the same results"
+        )
+        said = [*self.definitions, same]
         if found is not None:
             said = [*self.definitions, f"first difference at {found.name} (visit {found.visit}):"]
             said += [f"  first:  {found.first}", f"  second: {found.second}"]
-        said += ["state at the end:"] if self.state else ["the state at the end is the same"]
+        if found is None and self.state:
+            why = ", as what they began with does" if self.began_apart else ""
+            said.append(f"the state at the end differs{why}:")
+        else:
+            said += ["state at the end:"] if self.state else ["the state at the end is the same"]
         return (*said, *(f"  {name}: {one} → {other}" for name, one, other in self.state))
 
 
@@ -293,9 +303,17 @@ def difference_of_runs(first: Trace, second: Trace, *, opened: Opened = None) ->
     definitions = _definitions_compared(graph_of(first), graph_of(second), opened)
     if definitions:
         said.append(definitions[0].removesuffix(":"))
-    said.append(f"differ first at {found.name}" if found is not None else "same way, same results")
+    state = _states_compared(first, second)
+    same = "same way, another state at the end" if state else "same way, same results"
+    said.append(f"differ first at {found.name}" if found is not None else same)
     picture = Picture(new.title, " · ".join(said), nodes, edges, clusters, "diff")
-    return RunsCompared(picture, found, _states_compared(first, second), definitions)
+    return RunsCompared(picture, found, state, definitions, _given(first) != _given(second))
+
+
+def _given(trace: Trace) -> object:
+    """Return the values that a run began with."""
+    given = trace.records[0].input if trace.records else None
+    return given.state if isinstance(given, Started) else None
 
 
 def _definitions_compared(first: Graph, second: Graph, opened: Opened) -> tuple[str, ...]:
