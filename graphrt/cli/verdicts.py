@@ -65,8 +65,8 @@ def _not_for(visit: VisitAccount) -> str:
 def scores_of(told: Account, visit: VisitAccount) -> dict[str, float]:
     """Return the scores of the outcomes of a choice, the highest first; empty if none are on record."""
     inside = [v for v in told.visits.values() if f"{v.id}/".startswith(f"{visit.id}/")]
-    noted = [found for v in inside if isinstance(found := v.notes.get("scores"), dict)]
-    last = cast("dict[str, float]", noted[-1]) if visit.node.kind == "router" and noted else {}
+    noted = [cast("dict[str, float]", v.notes["scores"]) for v in inside if isinstance(v.notes.get("scores"), dict)]
+    last = noted[-1] if visit.node.kind == "router" and noted else {}
     return dict(sorted(last.items(), key=lambda one: -one[1]))
 
 
