@@ -58,8 +58,10 @@ def test_an_account_tells_what_the_run_is(graph: Graph, world: World, order: int
     assert told.error == stepper.error
     assert told.failed_at == ((stepper.failed_at[0] or None) if stepper.failed_at is not None else None)
     assert told.end == stepper.end
-    assert told.totals.visits == stepper.totals.visits == len(driver.of(VisitStarted))
-    assert list(told.visits) == list(dict.fromkeys(e.visit for e in driver.of(VisitStarted)))
+    begun = [e.visit for e in driver.of(VisitStarted)]  # twice inside a node that a fork entered anew
+    assert list(told.visits) == list(dict.fromkeys(begun))
+    assert told.totals.visits == len(told.visits)
+    assert stepper.totals.visits == len(begun)
     inputs = [r.input for r in driver.records]
     attempts = Counter(i.visit for i in inputs if isinstance(i, AttemptStarted))
     assert {v.id: len(v.attempts) for v in told.visits.values() if v.attempts} == attempts
