@@ -50,7 +50,7 @@ PAGES: Final[dict[str, tuple[str, ...]]] = {
         )
     ),
     "agent": ("graphrt:Agent",),
-    "tools": ("graphrt:tool", "graphrt.agents.tools:Options"),
+    "tools": ("graphrt:tool", "graphrt.agents.tool_options:Options"),
     "mcp": ("graphrt.agents.mcp:MCPServer",),
     "guardrails": ("graphrt.agents:on_input", "graphrt.agents:on_output", "graphrt.agents:Guardrail"),
     "models": (

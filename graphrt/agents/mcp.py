@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from mcp import Client
     from mcp.types import CallToolResult
 
-    from graphrt.agents.tools import RemoteOptions
+    from graphrt.agents.tool_options import RemoteOptions
 
 T = TypeVar("T")
 

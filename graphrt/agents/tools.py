@@ -14,15 +14,13 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import logging
 import re
 import types
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import (
     Any,
-    Literal,
-    TypeAlias,
-    TypedDict,
     TypeVar,
     Union,
     Unpack,
@@ -30,13 +28,14 @@ from typing import (
     get_args,
     get_origin,
     get_type_hints,
+    overload,
 )
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, PydanticUserError, ValidationError, create_model
 from pydantic.errors import PydanticInvalidForJsonSchema
 from pydantic_core import PydanticSerializationError, to_json
 
-from graphrt.agents.deadline import within
+from graphrt.agents.deadline import Deadline
 from graphrt.agents.errors import (
     ArgumentsRefused,
     ToolDefinitionError,
@@ -46,15 +45,14 @@ from graphrt.agents.errors import (
     ToolTimeout,
 )
 from graphrt.agents.model import JsonSchema, ToolSpec, joined
+from graphrt.agents.tool_options import Approval, Options, RemoteOptions, check_options, is_async
 from graphrt.context import Context
 from graphrt.graph import Retry
 from graphrt.recorded import error_info
 from graphrt.retrying import is_worth_retrying
-from graphrt.runtime.threads import NODE_THREADS
+from graphrt.runtime.leaving import GRACE_S, stopped
+from graphrt.runtime.threads import TOOL_THREADS
 from graphrt.values import brief
-
-Approval: TypeAlias = Literal["never", "always"] | Callable[[Mapping[str, Any]], bool]
-"""When a person is asked before a call; a function decides by the checked arguments."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -63,34 +61,7 @@ MAX_CHARS = 20_000
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 _OPTIONS = "__graphrt_tool__"
-
-
-class RemoteOptions(TypedDict, total=False):
-    """What the author may say about a tool whose description comes from elsewhere."""
-
-    name: str
-    """Shown to the model; the function's name by default. Letters, digits, ``_`` and ``-``, at most 64."""
-    writes: bool
-    """True when a call changes the world: after a crash in the middle a person is asked before it is tried again."""
-    approval: Approval
-    """When a person must agree to a call; ``never`` by default."""
-    timeout_s: float | None
-    """Longest time of one attempt."""
-    retry: Retry | int
-    """How often a call that raises or takes too long is made, in total; 1 by default. Each failure is an event."""
-    show_errors: bool
-    """True when the messages of exceptions may be shown to the model."""
-    max_chars: int
-    """Longest result that the model is shown; the rest is cut."""
-
-
-class Options(RemoteOptions, total=False):
-    """What the author may say about a tool beyond its signature."""
-
-    description: str
-    """Shown to the model; the function's docstring by default."""
-    ends: bool
-    """True when asking for it ends the agent's work: the call is what the agent writes, and nothing is called."""
+_log = logging.getLogger("graphrt.agents")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,11 +97,11 @@ class Tool:
         """Make a tool that somebody else describes, and whose arguments somebody else checks.
 
         Raises:
-            ToolDefinitionError: it has no usable name.
+            ToolDefinitionError: it has no usable name, or an option is wrong.
         """
-        retry = _retry(options.get("retry", 1))
-        rest: dict[str, Any] = {**options, "name": _name(fn, options.get("name")), "retry": retry}
-        _check_approval(options.get("approval", "never"), rest["name"])
+        name = _name(fn, options.get("name"))
+        check_options(options, RemoteOptions, name)
+        rest: dict[str, Any] = {**options, "name": name, "retry": _retry(options.get("retry", 1))}
         return cls(description="", parameters={"type": "object"}, fn=fn, ask=ask, **rest)
 
     async def offered(self) -> ToolSpec:
@@ -180,8 +151,9 @@ class Tool:
     async def run(self, arguments: Mapping[str, JsonValue], context: Context | None = None) -> str:
         """Check the arguments, call the function, and return its result as the text a model is shown.
 
-        A function that is not a coroutine runs in a worker thread; when the call times out or is cancelled, its thread
-        runs on to its own end, which nothing can prevent.
+        A function that is not a coroutine runs in a worker thread, and its time counts from when it has one; when the
+        call times out or is cancelled, its thread runs on to its own end, which nothing can prevent. A coroutine that
+        does not end when it is cancelled is left behind after a grace.
 
         Raises:
             ArgumentsRefused: the arguments do not fit.
@@ -192,23 +164,20 @@ class Tool:
         values = self.check(arguments)
         if self.context is not None:
             values[self.context] = context
-        timer: asyncio.Timeout | None = None
+        call = _Call(self.fn, self.timeout_s, context)
         try:
-            async with within(self.timeout_s, context) as timer:
-                result = await self._call(values)
+            result = await call.result(values)
         except TimeoutError:
-            if timer is None or not timer.expired():
+            if not call.expired():
                 raise
-            raise ToolTimeout(
-                f"tool {self.name} took longer than {self.timeout_s:g} s", tool=self.name, timeout_s=self.timeout_s
-            ) from None
+            late = f"tool {self.name} took longer than {self.timeout_s:g} s"
+            late += "" if call.has_ended else f", did not end within {GRACE_S:g} s of being stopped, and runs on"
+            raise ToolTimeout(late, tool=self.name, timeout_s=self.timeout_s) from None
+        except asyncio.CancelledError:
+            if not call.has_ended:
+                _log.warning("tool %s did not end within %g s of being cancelled, and runs on", self.name, GRACE_S)
+            raise
         return self.shown(result)
-
-    async def _call(self, values: dict[str, Any]) -> Any:  # noqa: ANN401 - a tool returns what it likes; shown() judges
-        if is_async(self.fn):
-            return await self.fn(**values)
-        result = await NODE_THREADS.call(functools.partial(self.fn, **values))
-        return await result if inspect.isawaitable(result) else result
 
     def shown(self, result: object) -> str:
         """Write a result as a model is shown it: text as it is, anything else as JSON, cut to ``max_chars``.
@@ -253,18 +222,61 @@ class Tool:
         return f"tool {self.name} failed; its arguments were in order, so calling it again may not help"
 
 
-def tool(**options: Unpack[Options]) -> Callable[[F], F]:
-    """Say how a function behaves as a tool; it stays the plain function.
+class _Call:
+    """One call of a function, which may take so long."""
+
+    def __init__(self, fn: Callable[..., Any], timeout_s: float | None, context: Context | None) -> None:
+        self.has_ended = True
+        """Whether nothing that could be stopped was left behind."""
+        self._fn = fn
+        self._deadline = Deadline(timeout_s, context)
+
+    def expired(self) -> bool:
+        """Say if it took too long."""
+        return self._deadline.expired()
+
+    async def result(self, values: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a tool returns what it likes
+        """Return what the function does.
+
+        Raises:
+            TimeoutError: it took too long, if `expired`.
+        """
+        async with self._deadline:
+            if is_async(self._fn):
+                self._deadline.begin()
+                return await self._ended(self._fn(**values))
+            result = await TOOL_THREADS.run(functools.partial(self._fn, **values), self._deadline.begin)
+            return await self._ended(result) if inspect.isawaitable(result) else result
+
+    async def _ended(self, work: Awaitable[Any]) -> Any:  # noqa: ANN401 - a tool returns what it likes
+        """Wait for the end of something, and after a cancellation not for long."""
+        task = asyncio.ensure_future(work)
+        try:
+            await asyncio.wait((task,))
+        except asyncio.CancelledError:
+            self.has_ended = await stopped(task)
+            raise
+        return task.result()
+
+
+@overload
+def tool(fn: F, /) -> F: ...
+@overload
+def tool(**options: Unpack[Options]) -> Callable[[F], F]: ...
+def tool(fn: F | None = None, /, **options: Unpack[Options]) -> F | Callable[[F], F]:
+    """Say how a function behaves as a tool; it stays the plain function. Without options, `@tool` alone will do.
 
     Raises:
-        ToolDefinitionError: when the function is used as a tool and cannot be one.
+        ToolDefinitionError: there is no such option, or it cannot have this value. That the function cannot be a tool
+            is said when it is used as one.
     """
 
     def mark(fn: F) -> F:
+        check_options(options, Options, options.get("name") or str(getattr(fn, "__name__", type(fn).__name__)))
         setattr(fn, _OPTIONS, {**options_of(fn), **options})
         return fn
 
-    return mark
+    return mark if fn is None else mark(fn)
 
 
 def options_of(fn: Callable[..., Any]) -> Options:
@@ -288,11 +300,14 @@ def tool_from(
     ``injects`` says which annotations mark the parameter for the ``Context``.
 
     Raises:
-        ToolDefinitionError: the function has no usable name, or a parameter without type, or one no model can fill.
+        ToolDefinitionError: the function has no usable name, or a parameter without type, or one no model can fill;
+            or an option is wrong.
     """
     if isinstance(fn, Tool):
+        check_options(options, Options, fn.name)
         changes: dict[str, Any] = {**options}
-        _check_approval(options.get("approval", "never"), fn.name)
+        if "name" in options:
+            _name(fn.fn, options["name"])
         if "retry" in options:
             changes["retry"] = _retry(options["retry"])
         return replace(fn, **changes)
@@ -303,7 +318,7 @@ def tool_from(
         raise ToolDefinitionError(f"{brief(given)} is no function, so it is no tool{hint}", name=kind)
     said: Options = {**options_of(fn), **options}
     name = _name(fn, said.get("name"))
-    _check_approval(said.get("approval", "never"), name)
+    check_options(said, Options, name)
     accepts, context = _parameters(fn, name, injects)
     return Tool(
         name=name,
@@ -327,12 +342,6 @@ def _retry(given: Retry | int) -> Retry | None:
     return policy if policy.attempts > 1 else None
 
 
-def is_async(fn: Callable[..., Any]) -> bool:
-    """Tell whether calling a function gives an awaitable, also through partials and callable objects."""
-    plain = fn.func if isinstance(fn, functools.partial) else fn
-    return inspect.iscoroutinefunction(plain) or inspect.iscoroutinefunction(getattr(plain, "__call__", None))  # noqa: B004 - the method is looked at, not called
-
-
 def untitled(schema: JsonSchema) -> JsonSchema:
     """Leave out titles, which repeat the names and cost tokens with every request."""
     out: JsonSchema = {}
@@ -346,16 +355,6 @@ def untitled(schema: JsonSchema) -> JsonSchema:
         elif key != "title":
             out[key] = part
     return out
-
-
-def _check_approval(approval: object, name: str) -> None:
-    """Refuse what cannot say at once whether a person is to be asked: a misspelled word would never ask."""
-    if approval in ("never", "always") or (callable(approval) and not is_async(approval)):
-        return
-    found = "an async function" if callable(approval) else brief(approval)
-    raise ToolDefinitionError(
-        f"tool {name} has approval={found}; it is 'never', 'always', or a plain function of the arguments", tool=name
-    )
 
 
 def _name(fn: Callable[..., Any], given: str | None) -> str:

@@ -27,8 +27,9 @@ from graphrt.freeze_nodes import seconds
 from graphrt.policies.policy import Around, Policy, mark
 from graphrt.policies.replies.memory import MemoryReplies
 from graphrt.policies.replies.sqlite import SqliteReplies
-from graphrt.policies.waiting import stopped
 from graphrt.runtime.clock import SYSTEM_CLOCK
+from graphrt.runtime.leaving import stopped
+from graphrt.runtime.threads import CACHE_THREADS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -116,7 +117,7 @@ class Cache(Policy):
 
     async def _work(self, work: Callable[[], T]) -> T:
         """Do what may block: with a file in a thread."""
-        return work() if isinstance(self.replies, MemoryReplies) else await asyncio.to_thread(work)
+        return work() if isinstance(self.replies, MemoryReplies) else await CACHE_THREADS.call(work)
 
     def _tell(self, reply: Reply, what: str) -> None:
         usage = reply.usage

@@ -4,6 +4,9 @@ A policy holds what is counted, kept or shared, and is given to as many agents, 
 it; the models that it wraps are made for each request and hold nothing. Several in a row stand around each other, the
 first outermost.
 
+The same value around a request twice does its work once, where it stands outermost: for an agent and for its flow, or
+for an agent and for the one that it falls back to. Else a request would wait for a limit that it holds itself.
+
 What a policy does is put on record as a mark on the attempt that it is done for (`mark`). Nothing of it is needed to
 read, resume or replay a run.
 """
@@ -11,11 +14,13 @@ read, resume or replay a run.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from contextlib import suppress
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 
 from graphrt.agents.errors import ModelBehavior, ModelError, after
 from graphrt.agents.messages import Usage
-from graphrt.agents.model import Choice, Model, Reply
+from graphrt.agents.model import Choice, Emit, Model, ModelRequest, Reply, discard
 from graphrt.context import CURRENT
 
 if TYPE_CHECKING:
@@ -23,6 +28,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 E = TypeVar("E", bound=BaseException)
+
+_ENTERED: Final[ContextVar[tuple[Policy, ...]]] = ContextVar("graphrt.policies", default=())
+"""The policies that the request under way stands in already."""
 
 
 class Policy(ABC):
@@ -37,7 +45,7 @@ class Policy(ABC):
 
     def wrap(self, model: T, /) -> T | Model:
         """Return the model that is asked instead; anything that is no model, unchanged."""
-        return self.around(model) if isinstance(model, Model) else model
+        return _Once(self, model) if isinstance(model, Model) else model
 
 
 class Around(Model):
@@ -62,6 +70,27 @@ class Around(Model):
     async def aclose(self) -> None:
         """Release what the model inside holds."""
         await self.inner.aclose()
+
+
+class _Once(Around):
+    """A model under a policy, and without it for a request that stands in that policy already."""
+
+    def __init__(self, policy: Policy, model: Model) -> None:
+        super().__init__(policy.around(model))
+        self._policy = policy
+        self._bare = model
+
+    async def respond(self, request: ModelRequest, emit: Emit = discard) -> Reply:
+        """Ask under the policy, if that is not being done."""
+        entered = _ENTERED.get()
+        if any(policy is self._policy for policy in entered):
+            return await self._bare.respond(request, emit)
+        before = _ENTERED.set((*entered, self._policy))
+        try:
+            return await self.inner.respond(request, emit)
+        finally:
+            with suppress(ValueError):  # its event loop is gone, and it is collected somewhere else
+                _ENTERED.reset(before)
 
 
 def priced(model: Model, reply: Reply) -> Reply:

@@ -11,15 +11,14 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from graphrt.runtime.leaving import stopped
 
 if TYPE_CHECKING:
     from graphrt.ports import Clock, Wake
 
 T = TypeVar("T")
-
-GRACE_S: Final = 5.0
-"""How long to wait for something that was cancelled to end."""
 
 
 class Queue:
@@ -173,16 +172,3 @@ class Watch:
         elif self._over is not None and not self._over.done():
             self.passed = bound
             self._over.set_result(None)
-
-
-async def stopped(task: asyncio.Future[Any]) -> None:
-    """Cancel something and wait until it has ended, but not for ever."""
-    task.cancel()
-    task.add_done_callback(_forget)
-    await asyncio.wait((task,), timeout=GRACE_S)
-
-
-def _forget(task: asyncio.Future[Any]) -> None:
-    """Take note of how something ended that nobody wants to know of any more."""
-    if not task.cancelled():
-        task.exception()

@@ -8,7 +8,7 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import Any, Final
 
-from graphrt.runtime.threads import NODE_THREADS
+from graphrt.runtime.threads import NODE_THREADS, TOOL_THREADS
 
 _GLANCE_S: Final = 0.005
 """How long, in real seconds, to wait at a time for a function that runs in a thread …"""
@@ -127,7 +127,7 @@ async def _settled() -> None:
     """Let what can go on do so, also functions in threads, as long as they do not take long."""
     await settle()
     for _ in range(_MOMENT):
-        if not NODE_THREADS.is_busy:
+        if not (NODE_THREADS.is_busy or TOOL_THREADS.is_busy):
             return
         await asyncio.sleep(_GLANCE_S)
         await settle()

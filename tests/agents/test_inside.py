@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import pytest
@@ -15,7 +16,8 @@ from graphrt.agents import ToolCall, Usage
 from graphrt.agents.errors import ModelBehavior, ModelTimeout, QuotaExhausted, RateLimited
 from graphrt.agents.guardrails import on_input
 from graphrt.agents.model import Emit, Reply, discard
-from graphrt.agents.tools import Approval
+from graphrt.agents.tool_options import Approval
+from graphrt.agents.tools import tool_from
 from graphrt.codec import encode_trace
 from graphrt.events import AttemptRetried, VisitWaiting
 from graphrt.replay import verify
@@ -342,7 +344,7 @@ async def test_calls_of_one_turn_are_bounded_and_their_results_in_order() -> Non
     ("agent", "says"),
     [
         (Agent("I.", at_once=0), "at_once"),
-        (Agent("I.", tools=[tool(timeout_s=0)(len_of)]), "timeout_s of tool 'len_of'"),
+        (Agent("I.", tools=[dataclasses.replace(tool_from(len_of), timeout_s=0)]), "timeout_s of tool 'len_of'"),
     ],
 )
 def test_bounds_that_allow_nothing_are_mistakes(agent: Agent, says: str) -> None:

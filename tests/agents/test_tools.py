@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, Literal
@@ -13,6 +15,7 @@ from pydantic import BaseModel, Field
 
 from graphrt import Context, tool
 from graphrt.agents.errors import ArgumentsRefused, ToolDefinitionError, ToolResultRefused, ToolTimeout
+from graphrt.agents.mcp import MCPServer
 from graphrt.agents.tools import MAX_CHARS, Tool, tool_from
 
 pytestmark = pytest.mark.anyio
@@ -156,6 +159,52 @@ def test_what_cannot_be_a_tool_is_refused_when_it_is_made(fn: Callable[..., Any]
         tool_from(fn)
     with pytest.raises(ToolDefinitionError, match="at most 64"):
         tool_from(send, name="no spaces please")
+
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    (
+        {"aproval": "always"},
+        r"aproval='always', but there is no such option. Did you mean 'approval'\? The options are",
+    ),
+    ({"timeout": 10}, r"timeout=10, but .* Did you mean 'timeout_s'\?"),
+    ({"approval": "allways"}, "approval='allways'; it is 'never', 'always', or a plain function of the arguments"),
+    ({"approval": "Never"}, "approval='Never'; it is"),
+    ({"approval": False}, "approval=False; it is"),
+    ({"timeout_s": "10s"}, "timeout_s='10s'; it is a number of seconds above 0, or None"),
+    ({"timeout_s": 0}, "timeout_s=0; it is"),
+    ({"timeout_s": float("nan")}, "timeout_s=nan; it is"),
+    ({"retry": 0}, r"retry=0; it is the number of attempts in total, at least 1, or a Retry\(…\)"),
+    ({"retry": -3}, "retry=-3; it is"),
+    ({"retry": True}, "retry=True; it is"),
+    ({"max_chars": 0}, "max_chars=0; it is a number of characters, at least 1"),
+    ({"max_chars": -5}, "max_chars=-5; it is"),
+    ({"writes": "no"}, "writes='no'; it is True or False"),
+    ({"description": 3}, "description=3; it is a text"),
+]
+
+
+@pytest.mark.parametrize(("options", "says"), REFUSED, ids=[str(options)[1:-1] for options, _ in REFUSED])
+def test_options_that_nobody_would_hear_are_refused(options: dict[str, Any], says: str) -> None:
+    """Where they are written, with the tool, what was found and what was expected: at `@tool` and at `tool_from`."""
+    plain, remote = tool_from(send), MCPServer("nothing", name="far")
+    for make in (tool(**options), partial(tool_from, **options), lambda _: tool_from(plain, **options)):
+        with pytest.raises(ToolDefinitionError, match=f"tool send has {says}"):
+            make(send)
+    if "description" not in options:
+        with pytest.raises(ToolDefinitionError, match=f"tool send has {says}"):
+            remote.tool("send", **options)
+
+
+def test_the_decorator_stands_without_options_too() -> None:
+    """`@tool` alone says that nothing is to be said."""
+
+    @tool
+    def double(number: int) -> int:
+        """Twice as much."""
+        return 2 * number
+
+    assert double(2) == 4
+    assert tool_from(double).description == "Twice as much."
 
 
 # -- what may reach the function --------------------------------------------------------------------------------------
@@ -310,3 +359,75 @@ async def test_approval_that_cannot_decide_is_refused() -> None:
             tool_from(send, approval=wrong)
         with pytest.raises(ToolDefinitionError, match="has approval="):
             tool_from(tool_from(send), approval=wrong)
+
+
+# -- what does not end ------------------------------------------------------------------------------------------------
+
+
+async def test_tools_that_hang_take_no_thread_away_from_others() -> None:
+    """More given-up calls than there are threads: a healthy tool begins at once all the same."""
+    release = threading.Event()
+
+    def hang() -> str:
+        release.wait(60)
+        return ""
+
+    def healthy() -> str:
+        return "fine"
+
+    stuck = tool_from(hang, timeout_s=0.01)
+    try:
+        gone = await asyncio.gather(*(stuck.run({}) for _ in range(40)), return_exceptions=True)
+        assert [type(each) for each in gone] == [ToolTimeout] * 40
+        assert await tool_from(healthy, timeout_s=5).run({}) == "fine"
+    finally:
+        release.set()
+
+
+def test_a_tool_that_hangs_does_not_hold_the_event_loop() -> None:
+    """`asyncio.run` returns while the thread of a tool that was given up still waits."""
+    release = threading.Event()
+
+    def hang() -> str:
+        release.wait(60)
+        return ""
+
+    async def main() -> None:
+        with pytest.raises(ToolTimeout):
+            await tool_from(hang, timeout_s=0.01).run({})
+
+    try:
+        asyncio.run(main())
+        assert any(thread.name.startswith("graphrt-tool") for thread in threading.enumerate())
+    finally:
+        release.set()
+
+
+async def test_a_tool_that_swallows_its_cancellation_is_left_behind(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After a grace; who timed out is told with the error, who cancelled in the log."""
+    for place in ("graphrt.runtime.leaving.GRACE_S", "graphrt.agents.tools.GRACE_S"):
+        monkeypatch.setattr(place, 0.01)
+    release, begun = asyncio.Event(), asyncio.Event()
+
+    async def stubborn() -> str:
+        begun.set()
+        while not release.is_set():
+            with suppress(asyncio.CancelledError):
+                await release.wait()
+        return ""
+
+    with pytest.raises(
+        ToolTimeout, match=r"longer than 0\.01 s, did not end within 0\.01 s of being stopped, and runs on"
+    ):
+        await tool_from(stubborn, timeout_s=0.01).run({})
+    begun.clear()
+    task = asyncio.create_task(tool_from(stubborn).run({}))
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert "tool stubborn did not end within 0.01 s of being cancelled, and runs on" in caplog.text
+    release.set()
+    await asyncio.sleep(0)

@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict
 
 from graphrt import Agent, Context, Flow, tool
-from graphrt.agents.tools import Approval
+from graphrt.agents.tool_options import Approval
 from graphrt.checks import check
 
 

@@ -6,22 +6,25 @@ import asyncio
 import importlib
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from pydantic import Field
 
 from graphrt import Agent, ChatRuntime, DefinitionError, Flow, Retry, UseError, sequential
 from graphrt.account import account
 from graphrt.agents import ModelRequest, Reply
 from graphrt.agents.errors import ModelUnavailable
+from graphrt.agents.messages import Message, user
 from graphrt.agents.model import Emit, Model, discard
 from graphrt.chat.events import PolicyActed
 from graphrt.cli import main
 from graphrt.codec import decode_trace, encode_trace
 from graphrt.events import AttemptRetried, VisitCompleted, VisitFailed
 from graphrt.inputs import AttemptSucceeded, Mark
-from graphrt.policies import Around, Policy, cache, fallback, limit, mark
+from graphrt.policies import Around, Policy, cache, context, fallback, limit, mark, retry, timeout
 from graphrt.replay import verify
 from graphrt.stores import open_store
 from graphrt.testing import ScriptedModel, Turn
@@ -88,6 +91,76 @@ async def test_the_same_value_is_shared_by_all_who_are_given_it() -> None:
     chat = ChatRuntime(Agent("Say."), resources=[model], policies=[counted, shared])
     assert (await chat.invoke("Hi")).text == "Hello."
     assert (shared.hits, shared.misses, counted.used_tokens) == (2, 1, 15)
+
+
+def _in_flow_and_agent(policy: Policy) -> Flow[Talk]:
+    return talking(Agent("Say.", policies=[policy])).use(policy)
+
+
+def _in_flow_and_subflow(policy: Policy) -> Flow[Talk]:
+    outer = Flow("outer", Talk).use(policy)
+    outer.subflow("inside", talking().use(policy))
+    return outer
+
+
+def _in_agent_and_fallback(policy: Policy) -> Flow[Talk]:
+    spare = Agent("Say.", model=ScriptedModel(["Hello."]), policies=[policy])
+    return talking(Agent("Say.", retry=1, policies=[policy, fallback(spare)]))
+
+
+def _in_agent_and_summary(policy: Policy) -> Flow[Talk]:
+    window = context(messages=1, summary=Agent("Sum up.", model=ScriptedModel(["All."]), policies=[policy]))
+    flow = Flow("talk", Long)
+    flow.agent("agent", Agent("Say.", policies=[policy, window]), reads=flow.state.said, writes=flow.state.reply)
+    return cast("Flow[Talk]", flow)
+
+
+class Long(Talk):
+    """A conversation that has a past."""
+
+    said: list[Message] = Field(default_factory=lambda: list[Message](map(user, ("One.", "Two.", "Three."))))
+
+
+TWICE = [_in_flow_and_agent, _in_flow_and_subflow, _in_agent_and_fallback, _in_agent_and_summary]
+
+
+@pytest.mark.parametrize("make", TWICE, ids=lambda make: make.__name__)
+@pytest.mark.parametrize(
+    "policy",
+    [
+        *[lambda: limit(at_once=1), lambda: limit(per_minute=1), lambda: limit(tokens=1), cache, retry],
+        *[lambda: timeout(total=60), lambda: context(messages=5), lambda: fallback(ScriptedModel(["Hello."]))],
+    ],
+    ids=["at_once", "per_minute", "tokens", "cache", "retry", "timeout", "context", "fallback"],
+)
+async def test_a_policy_that_stands_twice_around_a_request_does_its_work_once(
+    make: Callable[[Policy], Flow[Talk]], policy: Callable[[], Policy]
+) -> None:
+    """No request waits for what it holds itself, wherever the same value is said again."""
+    flow, first = make(policy()), DOWN if make is _in_agent_and_fallback else "Hello."
+    state = Long() if make is _in_agent_and_summary else Talk()
+    async with asyncio.timeout(5):
+        result = await flow.run(state, resources=[ScriptedModel([first, *["Hello."] * 3])])
+    assert (result.status, result.state.reply) == ("completed", "Hello.")
+
+
+async def test_conversations_and_nested_configurations_may_name_the_same_policy_again() -> None:
+    """One cache for a runtime, a configuration, the one inside and its agent asks the model once."""
+    kept = cache()
+    inner = sequential(Agent("One.", name="one", policies=[kept]), name="inner").use(kept)
+    runtime = ChatRuntime(sequential(inner).use(kept), resources=[ScriptedModel(["Hello."])], policies=[kept])
+    async with asyncio.timeout(5):
+        assert (await runtime.invoke("Hi")).text == "Hello."
+    assert (kept.misses, kept.shared, kept.hits) == (1, 0, 0)
+
+
+async def test_a_limit_that_stands_twice_counts_once() -> None:
+    """Four runs at once under a limit of four that their flow and agent share all begin, and count as four."""
+    counted = limit(at_once=4, tokens=10_000)
+    flow = _in_flow_and_agent(counted)
+    async with asyncio.timeout(5):
+        await asyncio.gather(*(flow.run(Talk(), resources=[ScriptedModel(["Hello."])]) for _ in range(4)))
+    assert (counted.used_tokens, counted.running) == (60, 0)
 
 
 async def test_a_hit_costs_nothing_in_the_totals() -> None:

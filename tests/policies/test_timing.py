@@ -15,7 +15,8 @@ from graphrt.agents.model import Emit, discard
 from graphrt.agents.models.openai import OpenAIModel
 from graphrt.agents.pulse import pulse
 from graphrt.errors import UseError
-from graphrt.policies import cache, timeout, waiting
+from graphrt.policies import cache, timeout
+from graphrt.runtime import leaving
 from graphrt.testing.clock import ManualClock, settle
 from graphrt.testing.endpoint import Endpoint, calling, chunk, sse
 from tests.policies.asking import Talk, ask, hearing, talking
@@ -136,7 +137,7 @@ async def test_a_stubborn_model_does_not_hold_us() -> None:
 
     asking = asyncio.ensure_future(ask(timeout(total=1, clock=clock).wrap(Stubborn())))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(waiting, "GRACE_S", 0.01)
+        patch.setattr(leaving, "GRACE_S", 0.01)
         await clock.run_out(asyncio.ensure_future(asyncio.wait({asking})))
     assert isinstance(asking.exception(), ModelTimeout)
     go.set()

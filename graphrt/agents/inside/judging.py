@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import json
 from collections.abc import Callable
@@ -11,12 +10,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pydantic_core import to_jsonable_python
 
-from graphrt.agents.deadline import within
+from graphrt.agents.deadline import Deadline
 from graphrt.agents.errors import GuardrailTimeout, GuardrailTripped
 from graphrt.agents.guardrails import ALLOW, BLOCK, Guardrail, parameters_of
 from graphrt.agents.inside.requests import Requests
 from graphrt.agents.messages import AssistantMessage
-from graphrt.agents.tools import is_async
+from graphrt.agents.tool_options import is_async
 from graphrt.runtime.threads import NODE_THREADS
 from graphrt.values import brief
 
@@ -61,12 +60,13 @@ class Judge:
         Raises:
             GuardrailTimeout: it took longer; nothing passes.
         """
-        timer: asyncio.Timeout | None = None
+        deadline = Deadline(self.guardrail.timeout_s, context)
         try:
-            async with within(self.guardrail.timeout_s, context) as timer:
+            async with deadline:
+                deadline.begin()
                 said = await self._said(context, judged)
         except TimeoutError:
-            if timer is None or not timer.expired():
+            if not deadline.expired():
                 raise
             raise self._late() from None
         if said is not None and not isinstance(said, str):
