@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast
@@ -149,8 +150,13 @@ class Model(ABC):
 
     @property
     def identity(self) -> str:
-        """What tells apart models that may answer the same request differently; part of the key of a cache."""
-        return f"{type(self).__qualname__} {self.name}"
+        """What tells apart models that may answer the same request differently; part of the key of a cache.
+
+        By default a model is like no other, also of its class and name: nobody knows what else it was made with. Say
+        here what its answers depend on, and models that say the same share what is kept, over processes too.
+        """
+        own: str = vars(self).setdefault("_graphrt_identity", uuid.uuid4().hex)
+        return f"{type(self).__qualname__} {self.name} {own}"
 
     @property
     def provider(self) -> str | None:
@@ -217,6 +223,11 @@ class Missing(Model):
         """Keep what was wanted, and what was wrong."""
         self.name = name or "no model"
         self._error = error
+
+    @property
+    def identity(self) -> str:
+        """What was wanted: whoever stands in for it does so again."""
+        return f"{type(self).__qualname__} {self.name}"
 
     async def respond(self, request: ModelRequest, emit: Emit = discard) -> Reply:
         """Say what was wrong.

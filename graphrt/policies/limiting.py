@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from graphrt.agents.errors import ModelError, UsageLimit
+from graphrt.agents.errors import (
+    AuthenticationFailed,
+    ModelError,
+    ModelUnavailable,
+    NoModel,
+    RateLimited,
+    RequestRejected,
+    UsageLimit,
+)
 from graphrt.agents.messages import Usage
 from graphrt.agents.model import Emit, Model, ModelRequest, Reply, discard
 from graphrt.errors import UseError
@@ -23,6 +31,7 @@ if TYPE_CHECKING:
     from graphrt.ports import Clock
 
 MINUTE_S: Final = 60.0
+_DOOR: Final = (ModelUnavailable, RateLimited, AuthenticationFailed, RequestRejected, NoModel, UsageLimit)
 _HAIR_S: Final = 1e-6
 """Added to waits, so that rounding does not make anybody come a moment too early."""
 
@@ -216,6 +225,11 @@ def limit(
     )
 
 
+def _was_turned_away(error: ModelError) -> bool:
+    """Tell whether no model has worked on a request that failed: nobody was reached, or it was refused at the door."""
+    return isinstance(error, _DOOR) and not getattr(error, "partial", "")
+
+
 class _Limited(Around):
     def __init__(self, inner: Model, policy: Limit) -> None:
         super().__init__(inner)
@@ -239,11 +253,11 @@ class _Limited(Around):
         try:
             answered = reply = await self.inner.respond(request, emit)
         except ModelError as error:
-            answered = Reply(usage=error.usage or Usage())
+            answered = Reply(usage=error.usage or (Usage.free() if _was_turned_away(error) else Usage()))
             raise
         finally:
             counted = answered.usage
-            policy.learn(model, estimated, counted.input_tokens)
+            policy.learn(model, estimated, counted.input_tokens or None)
             tokens = counted.total_tokens
             if tokens is None and not policy.counts:
                 tokens = round(policy.expected(request, model)[1])

@@ -146,8 +146,8 @@ class Pool(Policy, Generic[T]):
         except BaseException:
             self._one_less()
             raise
-        if isinstance(made, Model):
-            self._identity = made.identity
+        if isinstance(made, Model) and type(made).identity is not Model.identity:
+            self._identity = made.identity  # it says itself who is like it; else those of one pool are alike
         return made
 
     def _give_back(self, lent: T) -> bool:

@@ -8,7 +8,8 @@ know what it is at.
 What is left out may be summarised by a model. The summary is a further request of the same attempt: its tokens count in
 the attempt's usage, and a mark says that it was made. To ask for it seldom, the cut then moves on in steps of half a
 window, and each summary goes on from the one before; in this process those are remembered by the hash of what they
-tell. A summary is shown as a message of the runtime, not of the system: what people said must not gain authority by it.
+tell. Where no summary comes of it, those messages are left out without, and a mark says why. A summary is shown as a
+message of the runtime, not of the system: what people said must not gain authority by it.
 """
 
 from __future__ import annotations
@@ -273,8 +274,17 @@ class _Shown(Around):
             seed=None if who is None else who.seed,
             max_tokens=None if who is None else who.max_tokens,
         )
-        reply = await model.respond(asked)
+        try:
+            reply = await model.respond(asked)
+        except Exception as error:  # noqa: BLE001 - whatever ails who summarises, the conversation can go on without
+            bill.failed(model, error)
+            kind = type(error).__name__
+            mark("context", "summary failed", f"no summary: {kind}", error=kind, message=str(error))
+            return None
         bill.add(model, reply.usage)
+        if not reply.text.strip():
+            mark("context", "summary failed", "no summary: it was empty")
+            return None
         policy.remember(hashes[-1], reply.text)
         return reply.text
 

@@ -187,7 +187,12 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 def test_options_that_nobody_would_hear_are_refused(options: dict[str, Any], says: str) -> None:
     """Where they are written, with the tool, what was found and what was expected: at `@tool` and at `tool_from`."""
     plain, remote = tool_from(send), MCPServer("nothing", name="far")
-    for make in (tool(**options), partial(tool_from, **options), lambda _: tool_from(plain, **options)):
+    makes: list[Callable[[Any], object]] = [
+        tool(**options),
+        partial(tool_from, **options),
+        lambda _: tool_from(plain, **options),
+    ]
+    for make in makes:
         with pytest.raises(ToolDefinitionError, match=f"tool send has {says}"):
             make(send)
     if "description" not in options:

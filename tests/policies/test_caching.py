@@ -7,6 +7,7 @@ import logging
 import multiprocessing
 import sqlite3
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -31,6 +32,15 @@ from tests.policies.asking import Talk, ask, hearing, talking
 pytestmark = pytest.mark.anyio
 
 BROKEN = ModelUnavailable("found no connection", endpoint="here", model="m")
+
+
+class Stated(ScriptedModel):
+    """Says that all of its name answer alike."""
+
+    @property
+    def identity(self) -> str:
+        """What they share."""
+        return self.name
 
 
 class Held(Model):
@@ -95,20 +105,20 @@ DIFFERENT: list[ModelRequest] = [
 
 async def test_the_key_is_the_whole_request() -> None:
     """Requests that differ in anything, or go to another model, endpoint or scope, find nothing; equal ones do."""
-    one, keeper = ScriptedModel([]), cache()
+    one, keeper = Stated([]), cache()
     keys = [keeper.key(request, one) for request in DIFFERENT]
     assert len(set(keys)) == len(DIFFERENT)
-    assert keys == [keeper.key(ModelRequest.model_validate(r.model_dump()), ScriptedModel([])) for r in DIFFERENT]
+    assert keys == [keeper.key(ModelRequest.model_validate(r.model_dump()), Stated([])) for r in DIFFERENT]
     hi = DIFFERENT[0]
     others = [
         ScriptedModel([], name="other"),
         OpenAIModel("scripted", base_url="http://127.0.0.1:1/v1"),
         OpenAIModel("scripted", base_url="http://127.0.0.1:2/v1"),
         OpenAIModel("scripted", base_url="http://127.0.0.1:2/v1", extra={"top_k": 1}),
-        fallback(ScriptedModel([], name="other")).around(one),
-        fallback(Agent("Say.", model=ScriptedModel([]))).around(one),
-        fallback(Agent("Say.", model=ScriptedModel([]), temperature=0)).around(one),
-        fallback(Agent("Say.", model=ScriptedModel([]), examples=[("a", "b")])).around(one),
+        fallback(Stated([], name="other")).around(one),
+        fallback(Agent("Say.", model=Stated([]))).around(one),
+        fallback(Agent("Say.", model=Stated([]), temperature=0)).around(one),
+        fallback(Agent("Say.", model=Stated([]), examples=[("a", "b")])).around(one),
         context(messages=4).around(one),
         context(messages=2).around(one),
         context(messages=2, summary=True).around(one),
@@ -118,12 +128,47 @@ async def test_the_key_is_the_whole_request() -> None:
     assert cache(scope="ann").key(hi, one) != cache(scope="bob").key(hi, one)
 
 
+async def test_models_of_one_name_are_not_taken_for_each_other() -> None:
+    """Unless they say what their answers depend on: then equal ones share, in another object and process too."""
+
+    class Styled(Model):
+        name = "styled"
+
+        def __init__(self, style: str) -> None:
+            self.style = style
+
+        async def respond(self, request: ModelRequest, emit: Emit = discard) -> Reply:
+            return Reply(text=self.style)
+
+    class Sworn(Styled):
+        @property
+        def identity(self) -> str:
+            return f"styled as {self.style}"
+
+    kept = cache()
+    makes: list[Callable[[str], Model]] = [Styled, Sworn, lambda said: ScriptedModel([said])]
+    for style in ("pirate", "lawyer"):
+        for make in makes:
+            assert (await ask(kept.wrap(make(style)))).text == style
+    assert (await ask(kept.wrap(Sworn("pirate")))).text == "pirate"
+    assert (kept.misses, kept.hits) == (6, 1)
+
+
+def test_an_endpoint_is_its_whole_address() -> None:
+    """Scheme, path and query tell endpoints apart; what stands in a query is not to be read in the identity."""
+    urls = ["http://h/v1", "https://h/v1", "https://h/v2", "https://h/v1?deployment=a", "https://h/v1?deployment=b"]
+    said = [OpenAIModel("m", base_url=url, api_key="k").identity for url in urls]
+    assert len(set(said)) == len(urls)
+    assert said == [OpenAIModel("m", base_url=url, api_key="other").identity for url in urls]
+    assert "deployment" not in str(said)
+
+
 async def test_replies_of_a_pool_are_those_of_the_models_in_it() -> None:
     """Not of the model in whose place the pool stands: another pool in that place finds nothing, an equal one does."""
     kept, place = cache(), ScriptedModel([])
 
     def lent(name: str) -> Model:
-        return kept.wrap(pool(lambda: ScriptedModel(lambda _: f"I am {name}.", name=name)).wrap(place))
+        return kept.wrap(pool(lambda: Stated(lambda _: f"I am {name}.", name=name)).wrap(place))
 
     ann, bob, also_ann = lent("Ann"), lent("Bob"), lent("Ann")
     said = [(await ask(model)).text for model in (ann, bob, ann, bob)]
@@ -322,23 +367,23 @@ async def test_a_file_is_there_again_after_a_restart(tmp_path: Path) -> None:
     """Another cache with the same file has the replies, until they are too old, or the clock went back before them."""
     clock, path = ManualClock(), tmp_path / "deep" / "cache.db"
     one = cache("1h", file=path, clock=clock)
-    assert (await ask(one.wrap(ScriptedModel(["one"])))).text == "one"
+    assert (await ask(one.wrap(Stated(["one"])))).text == "one"
     await one.aclose()
     two = cache("1h", file=path, clock=clock)
     with hearing() as heard:
-        assert (await ask(two.wrap(ScriptedModel([])))).text == "one"
+        assert (await ask(two.wrap(Stated([])))).text == "one"
     assert heard.marks == ["cache hit"]
     await clock.advance(3600)
-    assert (await ask(two.wrap(ScriptedModel(["two"])))).text == "two"
+    assert (await ask(two.wrap(Stated(["two"])))).text == "two"
     clock.set_time_of_day(clock.now() - 10)
-    assert (await ask(two.wrap(ScriptedModel(["three"])))).text == "three"
+    assert (await ask(two.wrap(Stated(["three"])))).text == "three"
     await two.aclose()
 
 
 def _ask_in_process(path: str, turn: str) -> str:
     async def main() -> str:
         kept = cache(file=path)
-        text = (await ask(kept.wrap(ScriptedModel([turn])))).text
+        text = (await ask(kept.wrap(Stated([turn])))).text
         await kept.aclose()
         return text
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from graphrt import Flow, Limits, Retry
 from graphrt.agents import Model, ModelRequest, Reply, Usage
 from graphrt.agents.agent import Agent
-from graphrt.agents.errors import ModelBehavior, UsageLimit, after
+from graphrt.agents.errors import ModelBehavior, ModelUnavailable, UsageLimit, after
 from graphrt.agents.model import Emit, discard
 from graphrt.errors import UseError
 from graphrt.policies import cache, fallback, limit
@@ -245,6 +245,21 @@ async def test_money_alone_is_limited_and_tokens_are_counted_all_the_same() -> N
     assert policy.used_tokens == 40
     await clock.run_out(asyncio.ensure_future(ask(policy.wrap(Busy(clock)))))
     assert policy.used_tokens > 40
+
+
+async def test_a_request_that_no_model_worked_on_uses_nothing_up() -> None:
+    """An outage does not spend the tokens of the day; what had begun to be answered does."""
+    down = ModelUnavailable("no connection", endpoint="e", model="m")
+    broken = ModelUnavailable("it broke off", endpoint="e", model="m", partial="Hel")
+    policy = limit(tokens=200)
+    limited = policy.wrap(ScriptedModel([*[down] * 50, broken]))
+    for _ in range(50):
+        with pytest.raises(ModelUnavailable):
+            await ask(limited, "A question that is long enough to have some tokens.")
+    assert policy.used_tokens == 0
+    with pytest.raises(ModelUnavailable):
+        await ask(limited)
+    assert policy.used_tokens > 0
 
 
 async def test_a_broken_answer_is_paid_too() -> None:

@@ -252,6 +252,34 @@ async def test_a_summary_is_paid_also_where_the_answer_fails() -> None:
     assert reply.usage.total_tokens == 15
 
 
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (ModelUnavailable("found no connection", endpoint="here", model="m"), "no summary: ModelUnavailable"),
+        (RuntimeError("odd"), "no summary: RuntimeError"),
+        (" ", "no summary: it was empty"),
+    ],
+    ids=["down", "raises", "empty"],
+)
+async def test_without_a_summary_the_past_is_left_out_plainly(said: Exception | str, why: str) -> None:
+    """The turn goes on, marks tell why, and the next request asks for a summary again."""
+
+    def sum_up(_request: ModelRequest) -> str:
+        if isinstance(said, str):
+            return said
+        raise said
+
+    clerk, model = ScriptedModel(sum_up, name="clerk"), ScriptedModel(["Fine.", "Good."])
+    window = context(messages=2, summary=Agent("Minutes, please.", model=clerk)).wrap(model)
+    with hearing() as heard:
+        for _ in range(2):
+            await window.respond(ModelRequest(messages=LONG))
+    assert len(clerk.requests) == 2
+    assert [mark for mark in heard.marks if mark == why] == [why] * 2
+    assert [mark for mark in heard.marks if mark.endswith("messages left out")] != []
+    assert SUMMARY not in str(texts(model.requests[0].messages))
+
+
 async def test_an_agent_summarises() -> None:
     """It has its own instructions, model and policies."""
     model, clerk = ScriptedModel(["Fine.", "Good."]), ScriptedModel(["They greeted."], name="clerk")

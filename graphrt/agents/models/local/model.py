@@ -47,8 +47,14 @@ class LocalModel(Model):
 
     def __init__(self, path: Path) -> None:
         """Name the file of the weights, which is made if it is not there; nothing is loaded yet."""
+        self._path = path
         self._engine = Engine(path, self.name)
         self._chooser = Chooser(self._engine)
+
+    @property
+    def identity(self) -> str:
+        """Its weights."""
+        return f"{type(self).__qualname__} {self.name} {self._path.name}"
 
     @property
     def provider(self) -> str:

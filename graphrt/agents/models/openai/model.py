@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -167,9 +168,15 @@ class OpenAIModel(Model):
 
     @property
     def identity(self) -> str:
-        """Name, address, protocol and what is added to every request; neither key nor headers."""
+        """Name, address, protocol and what is added to every request; neither key nor headers.
+
+        Of the query there is a hash only, for it may hold a key.
+        """
         extra = json.dumps(self._extra, sort_keys=True)
-        return f"{super().identity} at {self.endpoint}{urlsplit(self._address.base_url).path} by {self.api} {extra}"
+        parts = urlsplit(self._address.base_url)
+        query = f"?{hashlib.sha256(parts.query.encode()).hexdigest()}" * bool(parts.query)
+        at = f"{parts.scheme}://{self.endpoint}{parts.path}{query}"
+        return f"{type(self).__qualname__} {self.name} at {at} by {self.api} {extra}"
 
     async def respond(self, request: ModelRequest, emit: Emit = discard) -> Reply:
         """Answer through the endpoint; see ``Model.respond``.
