@@ -430,6 +430,12 @@ class Reader:
         return other
 
 
+def without_advice(text: str) -> str:
+    """Return what an error says without its advice to lead an edge away, which was taken where an edge caught it."""
+    fact, semicolon, advice = text.rpartition("; ")
+    return fact if semicolon and "lead an edge" in advice else text
+
+
 def told_of_call(writes: Mapping[str, Json]) -> dict[str, Any] | None:
     """Return the message by which the call of a tool tells its model what came of it, if there is one among writes."""
     said = writes.get("messages")

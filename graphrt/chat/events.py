@@ -56,6 +56,8 @@ class AgentFailed(msgspec.Struct, frozen=True, gc=False, tag="agent_failed"):
     """Name of the error's type."""
     message: str
     """What went wrong, in a sentence."""
+    caught: bool = False
+    """Whether an edge leads on from there, so that the turn goes on."""
 
 
 class AgentCancelled(msgspec.Struct, frozen=True, gc=False, tag="agent_cancelled"):

@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from graphrt import events as run_events
+from graphrt.account import without_advice
 from graphrt.chat import events
 from graphrt.configurations.switch import NONE_OF_THEM
 from graphrt.errors import RunNotFound
@@ -164,7 +165,7 @@ class Teller:
             case run_events.VisitFailed(visit=visit, error=error):
                 if visit in self._agents:
                     self._close_calls(visit)
-                    self._say(events.AgentFailed(self._agents.pop(visit), visit, error.type, error.message))
+                    self._say(_failed(self._agents.pop(visit), visit, error, caught=_is_caught(record, visit)))
                 else:
                     if (owner := self._owner(visit)) is not None:
                         self._failed[owner[0]] = error
@@ -176,7 +177,7 @@ class Teller:
                     self._stopped(visit, self._agents.pop(visit), event.why)
             case run_events.Routed(visit=visit, error=str(error)):
                 if visit in self._agents:
-                    self._stopped(visit, self._agents.pop(visit), "failure")
+                    self._stopped(visit, self._agents.pop(visit), "failure", caught=True)
                 if self._is_router(visit):
                     self._say(events.FellBack(self._nodes[visit].name, visit, error))
             case _:
@@ -264,12 +265,12 @@ class Teller:
                 returned = events.ToolReturned(found.agent, found.visit, found.tool, found.call_id, text, failed)
                 self._say(returned)
 
-    def _stopped(self, visit: str, agent: str, why: str) -> None:
+    def _stopped(self, visit: str, agent: str, why: str, *, caught: bool = False) -> None:
         """Tell that an agent did not get to its end: it failed, if something inside it did."""
         self._close_calls(visit)
         error = self._failed.pop(visit, None)
         if error is not None:
-            self._say(events.AgentFailed(agent, visit, error.type, error.message))
+            self._say(_failed(agent, visit, error, caught=caught))
         else:
             self._say(events.AgentCancelled(agent, visit, why))
 
@@ -277,3 +278,13 @@ class Teller:
         for key in [key for key in self._calls if key[0] == agent_visit]:
             call = self._calls.pop(key)
             self._say(events.ToolCancelled(call.agent, call.visit, call.tool, call.call_id))
+
+
+def _is_caught(record: Record, visit: str) -> bool:
+    """Say whether an edge caught the failure of a visit, of which this record tells."""
+    return any(isinstance(e, run_events.Routed) and e.visit == visit and e.error is not None for e in record.events)
+
+
+def _failed(agent: str, visit: str, error: ErrorInfo, *, caught: bool) -> events.AgentFailed:
+    message = without_advice(error.message) if caught else error.message
+    return events.AgentFailed(agent, visit, error.type, message, caught)

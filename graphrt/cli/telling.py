@@ -199,5 +199,6 @@ def can_go_on(told: Account) -> bool:
 def fact_text(error: ErrorInfo, *, caught: bool) -> str:
     """Return an error in a line; of one that an edge caught only what happened, for the advice has been taken."""
     text = error_text(error)
-    fact, semicolon, advice = text.rpartition("; ")
-    return fact if caught and semicolon and "lead an edge" in advice else text
+    from graphrt.account import without_advice
+
+    return without_advice(text) if caught else text

@@ -141,10 +141,10 @@ def test_a_node_of_which_some_visits_failed_says_how_many() -> None:
     mark = _mark(picture, "search")
     assert (mark.status, mark.visits, mark.failed, mark.error) == ("good", 3, 1, "ValueError: no page")
     drawn = looks.node_look(next(n for n in picture.nodes if n.id == "search"), looks.Context(LIGHT, "run"))
-    assert (drawn.attrs["color"], drawn.attrs["fillcolor"]) == (LIGHT.bad.stroke, LIGHT.task.fill)
-    assert "TASK · 1 OF 3 FAILED" in render(picture, "svg")
-    assert "▢ search · task · 1 of 3 failed · " in render(picture, "text")
-    assert re.search(r"\| search \| task \|.* 1 of 3 failed \| 3 \| ", render(picture, "markdown"))
+    assert (drawn.attrs["color"], drawn.attrs["fillcolor"]) == (LIGHT.retry, LIGHT.task.fill)
+    assert "TASK · 1 OF 3 FAILED, CAUGHT" in render(picture, "svg")
+    assert "▢ search · task · 1 of 3 failed, caught · " in render(picture, "text")
+    assert re.search(r"\| search \| task \|.* 1 of 3 failed, caught \| 3 \| ", render(picture, "markdown"))
 
 
 def test_a_failure_that_nobody_caught_speaks_for_its_node() -> None:

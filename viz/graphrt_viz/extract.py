@@ -136,6 +136,21 @@ def tools_of(node: Node) -> tuple[str, ...]:
     return tuple(name for t in cast("Sequence[object]", found) if (name := named(t)))
 
 
+def guards_of(node: Node) -> tuple[str, ...]:
+    """Return the guardrails of an agent, each with the side that it looks at."""
+    found = node.about.get("guardrails", ())
+    return tuple(str(g) for g in cast("Sequence[object]", found)) if isinstance(found, (list, tuple)) else ()
+
+
+def asking_of(node: Node) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the tools of an agent of which a person must agree to each call, and to some calls."""
+    inner = node.graph.by_name if node.graph is not None else {}
+    asking = [name for name in tools_of(node) if (q := inner.get(f"approve {name}")) is not None and q.kind == "ask"]
+    some = node.about.get("asks_some", ())
+    some = cast("Sequence[object]", some) if isinstance(some, (list, tuple)) else ()
+    return tuple(n for n in asking if n not in some), tuple(n for n in asking if n in some)
+
+
 def named(value: object) -> str:
     """Return the name in a value that is a name, or an object that has one; else nothing."""
     if isinstance(value, dict):
@@ -158,6 +173,7 @@ def _cluster_tag(node: Node) -> str:
 
 def _node(graph: Graph, node: Node, ident: str, frame: str | None) -> PNode:
     tools = tools_of(node) if node.about else ()
+    asks, asks_some = asking_of(node) if tools else ((), ())
     return PNode(
         id=ident,
         kind=_kind(node),
@@ -166,6 +182,9 @@ def _node(graph: Graph, node: Node, ident: str, frame: str | None) -> PNode:
         tools=tools,
         cluster=frame,
         tooltip=node_tooltip(graph, node),
+        asks=asks,
+        asks_some=asks_some,
+        guards=guards_of(node) if node.about else (),
     )
 
 
@@ -223,6 +242,13 @@ def _purpose(node: Node) -> Iterator[tuple[str, object]]:
         yield "model", about["model"]
     if tools := tools_of(node):
         yield "tools", ", ".join(tools)
+        always, some = asking_of(node)
+        if always:
+            yield "asks before", ", ".join(always)
+        if some:
+            yield "may ask before", ", ".join(some)
+    if guards := guards_of(node):
+        yield "guarded", ", ".join(guards)
 
 
 def _cut(value: object) -> str:

@@ -157,7 +157,8 @@ def _painted(node: PNode, ctx: Context, *, ghost: bool) -> tuple[Shade, Mapping[
     """Return the shade of a node and its attributes as far as they do not depend on its label."""
     status = node.mark.status if node.mark is not None else ""
     failed = node.mark is not None and node.mark.failed > 0
-    key = node.kind, ghost, node.change, node.level, status, failed
+    caught = node.mark is not None and bool(node.mark.caught)
+    key = node.kind, ghost, node.change, node.level, status, failed, caught
     if (known := ctx.painted.get(key)) is not None:
         return known
     theme = ctx.theme
@@ -185,7 +186,12 @@ def _painted(node: PNode, ctx: Context, *, ghost: bool) -> tuple[Shade, Mapping[
 
 
 def _failed_shade(mark: NodeMark, shade: Shade, theme: Theme) -> Shade:
-    """Return the shade of what failed; where other visits went well, that it failed shows at its rim alone."""
+    """Return the shade of what failed; where other visits went well, that it failed shows at its rim alone.
+
+    So does a failure that an edge caught, in the colour of what goes on.
+    """
+    if mark.caught:
+        return Shade(theme.retry, shade.fill, shade.ink)
     if mark.status == "failed":
         return theme.bad
     return Shade(theme.bad.stroke, shade.fill, shade.ink) if mark.failed else shade
@@ -276,14 +282,16 @@ def _work_look(node: PNode, ctx: Context, attrs: Mapping[str, str], shade: Shade
     theme, mark = ctx.theme, node.mark
     align: Align = "CENTER" if node.kind in _CENTRED else "LEFT"
     ink = shade.ink if ghost else theme.ink
-    alarm = theme.bad.ink if mark is not None and mark.failed else shade.ink
-    facts = story.brief(mark) if mark is not None else ""
+    alarm = theme.bad.ink if mark is not None and mark.failed and not mark.caught else shade.ink
+    facts = story.brief(mark, warned=False) if mark is not None else ""
     badges, word = _badges(node, theme), tag(node, run=ctx.run)
     cells = [line(Span(text, 13, ink, bold=not ghost)) for text in _name_lines(node)]
     if facts and node.tools:
         cells[-1] = line(*cells[-1].spans, Span("  " + facts, 10, shade.ink))
     elif facts:
         cells.append(line(Span(facts, 10, shade.ink)))
+    if mark is not None and (lost := story.cut_off(mark)):
+        cells.append(exactly(badge(line(Span(f"! {lost}, effect in doubt", 9, theme.on_path, bold=True)), theme.retry)))
     for note in node.notes:
         cells += [line(Span(text, 10, shade.ink)) for text in wrap(note, _WIDE + 6, 2)]
     if node.subtitle and ctx.shows == "flow":
@@ -296,6 +304,8 @@ def _work_look(node: PNode, ctx: Context, attrs: Mapping[str, str], shade: Shade
         cells += [line(Span(text, 10, alarm, mono=True)) for text in wrap(mark.error, _WIDE, 3)]
     if node.tools:
         cells += _tool_rows(node, theme, ghost=ghost)
+    width = _SUBTITLES.get(node.kind, (_WIDE, 1))[0]
+    cells += [line(Span(shorten(text, width), 9, shade.ink)) for text in story.guarded(node)]
     if mark is not None and mark.failed_s > 0 and mark.good_s > 0:
         room = max(c.w for c in (*badges, _tag_cell(word, alarm), *cells))
         cells.append(padded(_time_bar(mark, theme, ctx.kinds[node.kind], room), top=2))
@@ -341,6 +351,8 @@ def tag(node: PNode, *, run: bool) -> str:
 
 
 def _state(mark: NodeMark) -> str:
+    if story.is_caught(mark):
+        return story.standing(mark).upper()
     return story.partly_failed(mark).upper() or _STATES.get(mark.status, "")
 
 
@@ -349,7 +361,11 @@ def _tool_rows(node: PNode, theme: Theme, *, ghost: bool) -> list[Cell]:
     chips: list[Cell] = []
     for name in node.tools[:_TOOLS]:
         mark = used.get(name)
-        text = shorten(name, 24) + (f" ×{count(mark.calls)}" if mark is not None and mark.calls else "")
+        text = (
+            shorten(name, 24)
+            + story.asking(node, name)
+            + (f" ×{count(mark.calls)}" if mark is not None and mark.calls else "")
+        )
         text += f", {count(mark.failed)} failed" if mark is not None and mark.failed else ""
         shade = theme.ghost if ghost else theme.tools
         border = theme.bad.stroke if mark is not None and mark.failed else shade.stroke
@@ -589,7 +605,7 @@ def cluster_look(cluster: PCluster, ctx: Context) -> Look:
     if cluster.mark is not None:
         word += f" · {state}" if (state := _state(cluster.mark)) else ""
         shade = _failed_shade(cluster.mark, shade, theme)
-    alarm = theme.bad.ink if cluster.mark is not None and cluster.mark.failed else shade.ink
+    alarm = theme.bad.ink if cluster.mark is not None and cluster.mark.failed and not cluster.mark.caught else shade.ink
     spans = [Span(word, 9, alarm, bold=True)]
     spans.append(Span("  " + shorten(cluster.name, 48), 12, shade.ink if ghost else theme.ink, bold=not ghost))
     if cluster.mark is not None and (facts := story.brief(cluster.mark)):

@@ -7,7 +7,7 @@ So no failure is hidden behind what went well.
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 from msgspec.structs import replace
 
@@ -40,6 +40,9 @@ def one_node(alike: Sequence[PNode], shows: str) -> PNode:
         id=alike[0].id,
         tag=common([n.tag for n in alike], ""),
         tools=common([n.tools for n in alike], ()),
+        asks=common([n.asks for n in alike], ()),
+        asks_some=common([n.asks_some for n in alike], ()),
+        guards=common([n.guards for n in alike], ()),
         tooltip="",
         mark=one_node_mark(marks),
         change=one_change([n.change for n in alike]),
@@ -88,6 +91,7 @@ def one_node_mark(marks: Sequence[NodeMark]) -> NodeMark | None:
         worst,
         visits=sum(m.visits for m in marks),
         failed=sum(m.failed for m in marks),
+        caught=_one_caught(marks),
         attempts=sum(m.attempts for m in marks),
         inside=_one_inside(marks),
         failures=tuple(f for m in marks for f in m.failures),
@@ -105,6 +109,12 @@ def one_node_mark(marks: Sequence[NodeMark]) -> NodeMark | None:
         tools=_one_use(t for m in marks for t in m.tools),
         marks=tuple(text for m in marks for text in m.marks),
     )
+
+
+def _one_caught(marks: Sequence[NodeMark]) -> Literal["", "blocked", "failed"]:
+    """Return how several nodes failed, if an edge caught the failure of each."""
+    kinds = {m.caught for m in marks if m.failed or m.status == "failed"}
+    return "" if not kinds or "" in kinds else "blocked" if kinds == {"blocked"} else "failed"
 
 
 def _one_inside(marks: Sequence[NodeMark]) -> tuple[int, int] | None:

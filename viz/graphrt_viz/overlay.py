@@ -6,7 +6,7 @@ A trace alone is enough, no code of the flow is needed.
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from msgspec.structs import replace
 
@@ -20,7 +20,7 @@ from graphrt_viz.tally import Tally, closed, count_record
 from graphrt_viz.wording import count, duration, plural, spent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from graphrt.account import Spent, Totals
     from graphrt.trace import Record, Trace
@@ -167,6 +167,7 @@ def _node_mark(tally: NodeTally | None) -> NodeMark | None:
         status=deciding.status,
         visits=len(tally.visits),
         failed=len(failed),
+        caught=_caught(failed),
         attempts=len(tally.visits) if inside else max(tally.attempts, len(tally.visits)),
         inside=tally.inside if tally.inside[0] > tally.inside[1] else None,
         failures=tuple(tally.failures[-_MOST_FAILURES:]),
@@ -184,6 +185,13 @@ def _node_mark(tally: NodeTally | None) -> NodeMark | None:
         tools=tuple(ToolMark(name, calls, failed) for name, (calls, failed) in tally.tools.items()),
         marks=marks_text(tally.marks),
     )
+
+
+def _caught(failed: Sequence[CountedVisit]) -> Literal["", "blocked", "failed"]:
+    """Return how visits failed, if an edge caught the failure of each."""
+    if not failed or not all(v.caught for v in failed):
+        return ""
+    return "blocked" if all(v.blocked for v in failed) else "failed"
 
 
 def marks_text(counts: Mapping[str, int]) -> tuple[str, ...]:

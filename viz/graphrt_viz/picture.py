@@ -66,6 +66,8 @@ class NodeMark(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     visits: int = 1
     failed: int = 0
     """Visits that failed for good, those included whose failure an edge caught."""
+    caught: Literal["", "blocked", "failed"] = ""
+    """How those failed, if an edge caught the failure of each: all blocked by a guardrail, or not."""
     attempts: int = 1
     """Attempts over all visits, the failed ones included; of a graph inside, one for each visit."""
     inside: tuple[int, int] | None = None
@@ -158,6 +160,12 @@ class PNode(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     notes: tuple[str, ...] = ()
     """What a comparison has to say about it, line by line."""
     remarks: tuple[Remark, ...] = ()
+    asks: tuple[str, ...] = ()
+    """Those of its tools of which a person must agree to each call …"""
+    asks_some: tuple[str, ...] = ()
+    """… and to some calls, by their arguments."""
+    guards: tuple[str, ...] = ()
+    """Its guardrails, each with the side that it looks at (`no_cards (input, first)`)."""
 
 
 class PEdge(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):

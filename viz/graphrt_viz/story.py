@@ -46,6 +46,25 @@ def beginnings(picture: Picture) -> dict[str | None, list[PEdge]]:
     return found
 
 
+def tool_text(node: PNode, name: str) -> str:
+    """Return what to call a tool of a node: one of which a person must agree to calls says that it asks."""
+    return f"{visible(name)}{asking(node, name)}"
+
+
+def asking(node: PNode, name: str) -> str:
+    """Return the word that a tool has behind its name if a person must agree to its calls, or (`?`) to some."""
+    return " (asks)" if name in node.asks else " (asks?)" if name in node.asks_some else ""
+
+
+def guarded(node: PNode) -> list[str]:
+    """Return who guards a node, one side a line (`guarded in: no_cards`)."""
+    said: list[str] = []
+    for side, word in (("input", "in"), ("output", "out")):
+        names = [name for g in node.guards for name, _, where in [g.rpartition(" (")] if where.startswith(side)]
+        said += [f"guarded {word}: {visible(', '.join(names))}"] if names else []
+    return said
+
+
 def condition(edge: PEdge) -> str:
     """Return what triggers an edge, what it does, how often it may (`2 billing [score > 2] / n = n + 1 ≤ 3`)."""
     words = [str(edge.number)] if edge.number is not None else []
@@ -90,8 +109,16 @@ def values(mark: EdgeMark) -> str:
     return " · ".join(parts)
 
 
-def brief(mark: NodeMark) -> str:
-    """Return what a run did at a node, as short as it goes (`×2 · 3.4 s in 3 attempts · 840 tok`)."""
+def cut_off(mark: NodeMark) -> str:
+    """Return how many attempts a crash cut off, where the node itself went on: their effect is in doubt."""
+    return f"{count(mark.lost)} cut off" if mark.lost and mark.status != "lost" else ""
+
+
+def brief(mark: NodeMark, *, warned: bool = True) -> str:
+    """Return what a run did at a node, as short as it goes (`×2 · 3.4 s in 3 attempts · 840 tok`).
+
+    `warned` is whether it tells of attempts that were cut off; a drawing has a sign of its own for them.
+    """
     parts: list[str] = []
     if mark.visits > 1:
         parts.append(f"×{count(mark.visits)}")
@@ -104,8 +131,7 @@ def brief(mark: NodeMark) -> str:
         parts.append(f"{plural(mark.inside[0], 'attempt')} inside")
     if mark.waited_s:
         parts.append(("waiting " if mark.status == "waiting" else "waited ") + duration(mark.waited_s))
-    if mark.lost and mark.status != "lost":
-        parts.append(f"{count(mark.lost)} cut off")
+    parts += [text] if warned and (text := cut_off(mark)) else []
     parts += used(mark)[:1]
     if mark.marks:
         parts.append(shorten(mark.marks[0], _MARK) + (" …" if len(mark.marks) > 1 else ""))
@@ -163,12 +189,18 @@ def partly_failed(mark: NodeMark) -> str:
     """Return how many visits of a node failed, where some did and others did not; nothing while one is still open."""
     if mark.status not in {"good", "failed"} or not 0 < mark.failed < mark.visits:
         return ""
-    return f"{count(mark.failed)} of {count(mark.visits)} failed"
+    share = f"{count(mark.failed)} of {count(mark.visits)}"
+    return f"{share} {CAUGHT[mark.caught]}" if mark.caught else f"{share} failed"
 
 
 def standing(mark: NodeMark) -> str:
     """Return what became of a node in a word or two."""
-    return partly_failed(mark) or STATUSES[mark.status]
+    return partly_failed(mark) or (CAUGHT[mark.caught] if is_caught(mark) else STATUSES[mark.status])
+
+
+def is_caught(mark: NodeMark) -> bool:
+    """Say whether a node failed, and an edge caught that."""
+    return mark.status == "failed" and bool(mark.caught)
 
 
 def edge_story(mark: EdgeMark) -> list[str]:
@@ -190,6 +222,8 @@ STATUSES: Final[Mapping[Status, str]] = {
     "lost": "cut off",
 }
 """The words for what became of a node or a step."""
+CAUGHT: Final[Mapping[str, str]] = {"blocked": "blocked", "failed": "failed, caught"}
+"""The words for failures that an edge caught."""
 CHANGES: Final[Mapping[str, str]] = {
     "added": "NEW",
     "removed": "REMOVED",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from graphrt import events as ev
 from graphrt import inputs as inp
-from graphrt.account import Spent, spent, told_of_call
+from graphrt.account import Spent, spent, told_of_call, without_advice
 from graphrt_viz.course import counterpart
 from graphrt_viz.extract import named, start_of, step_into, tools_of
 from graphrt_viz.picture import Failure
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from graphrt_viz.picture import Status
 
 CUT_OFF: Final = "cut off"
+_BLOCKING: Final = frozenset({"GuardrailTripped", "GuardrailTimeout"})
+"""The errors by which guardrails stop an agent."""
 UNFINISHED: Final = "unfinished"
 
 
@@ -47,6 +49,10 @@ class CountedVisit:
     tool: str = ""
     """The tool that it calls, if it does."""
     caught: bool = False
+    blocked: bool = False
+    """Whether it is a guardrail that it failed by."""
+    below: tuple[str, ...] = ()
+    """The visits inside it that failed."""
     retries: bool = False
     """Whether its latest attempt failed, and that is told already."""
     took_s: float = 0.0
@@ -153,6 +159,8 @@ def count_record(tally: Tally, record: Record) -> None:
         _begin_attempt(tally, given.visit)
     elif isinstance(given, (inp.AttemptSucceeded, inp.AttemptFailed)):
         _count_attempt(tally, given)
+    elif isinstance(given, inp.Answered):
+        _decided(tally, given)
     for event in record.events:
         take = _TAKE.get(type(event))
         if take is not None:
@@ -179,6 +187,23 @@ def _begin_attempt(tally: Tally, visit: str) -> None:
         if (each := tally.visits.get(visit)) is not None and each.status in {"failed", "lost"}:
             each.status, each.error = "running", None
         visit = visit.rpartition("/")[0]
+
+
+def _decided(tally: Tally, given: inp.Answered) -> None:
+    """Note at an agent what a person said to the call of one of its tools: closed, it hides the question."""
+    visit, around = tally.visits.get(given.visit), tally.visits.get(given.visit.rpartition("/")[0])
+    said = _DECISIONS.get(given.answer) if isinstance(given.answer, str) else None
+    if visit is None or visit.status != "waiting" or around is None or around.node.kind == "subgraph" or not said:
+        return
+    for tool in tools_of(around.node):
+        if visit.node.name == f"approve {tool}":
+            text = f"{said} by {given.by}" if given.by else said
+            marks = tally.nodes[around.ident].marks
+            marks[text] = marks.get(text, 0) + 1
+
+
+_DECISIONS: Final[Mapping[str, str]] = {"approve": "approved", "decline": "declined"}
+"""What is said of each answer to whether a tool may be called."""
 
 
 def _with_owners(tally: Tally, visit: str) -> list[NodeTally]:
@@ -318,7 +343,10 @@ def _failed(tally: Tally, event: ev.VisitFailed, at: float) -> None:
     _answered(tally, event.visit, at)
     _ended(tally, event.visit)
     if (visit := tally.visits.get(event.visit)) is not None:
-        visit.status, visit.error = "failed", error_text(event.error)
+        visit.status, visit.error, visit.caught = "failed", error_text(event.error), False
+        visit.blocked = event.error.type.rpartition(".")[2] in _BLOCKING
+        if (around := tally.visits.get(event.visit.rpartition("/")[0])) is not None:
+            around.below += (event.visit,)
     _raised(tally, event.error)
 
 
@@ -337,7 +365,8 @@ def _routed(tally: Tally, event: ev.Routed, at: float) -> None:
     tried = {v.edge: v for v in event.verdicts}
     numbered = {x.edge.index: x.step for x in tally.told.visits[event.visit].routed}
     won = next((v.edge for v in event.verdicts if v.result == "taken"), None)
-    visit.caught = event.error is not None and won is not None
+    if event.error is not None and won is not None:
+        _caught(tally, visit)
     if event.error is None and visit.status == "failed":  # its guard raised, and did not when the run went on
         visit.status, visit.error = "good", None
     for edge, known, former in _leaving(tally, visit):
@@ -356,6 +385,18 @@ def _routed(tally: Tally, event: ev.Routed, at: float) -> None:
         else:
             known.reasons[verdict.result] = known.reasons.get(verdict.result, 0) + 1
             known.reason = " ".join(text for text in (reason_text(edge.at_most, verdict, won), former) if text)
+
+
+def _caught(tally: Tally, visit: CountedVisit) -> None:
+    """Note that an edge caught the failure of a visit, and with it that of those inside which made it fail."""
+    inside = [tally.visits[ident] for ident in visit.below if ident in tally.visits]
+    broken = [v for v in inside if v.status == "failed" and not v.caught]
+    for each in broken:
+        _caught(tally, each)
+    visit.caught = True
+    visit.blocked |= bool(broken) and all(v.blocked for v in broken)
+    if visit.error is not None:
+        visit.error = without_advice(visit.error)
 
 
 def _leaving(tally: Tally, visit: CountedVisit) -> Iterator[tuple[Edge, EdgeTally, str]]:

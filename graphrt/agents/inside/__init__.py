@@ -44,6 +44,8 @@ def expansion_of(agent: Agent, spec: ExpansionSpec) -> Expansion:
     about: dict[str, Any] = {"instructions": agent.instructions}
     if agent.tools:
         about["tools"] = [t.name for t in agent.tools]
+    if some := [t.name for t in place.asking if t.approval != "always"]:
+        about["asks_some"] = some
     if agent.guardrails:
         about["guardrails"] = [f"{g.name} ({g.side}{', first' if g.first else ''})" for g in agent.guardrails]
     if place.speaks:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from typing import IO, TYPE_CHECKING, Any, Final, Protocol
 
+from graphrt.account import without_advice
 from graphrt.chat import events as e
 from graphrt.cli.screen import brief_json, json_text, line, say
 from graphrt_viz.wording import lines_visible, shorten
@@ -76,7 +77,7 @@ class Sieve:
         held = self._held
         if isinstance(event, e.AgentFailed) or (isinstance(event, e.AttemptFailed) and not event.again):
             self._held = event
-            return [] if held is None or held.message == event.message else [held]
+            return [] if held is None or without_advice(held.message) == without_advice(event.message) else [held]
         if held is None or isinstance(event, e.AgentCancelled):
             return [event]
         self._held = None
@@ -183,6 +184,11 @@ def told(event: ChatEvent) -> list[Part] | None:
             then = "; tries again" if event.again else ""
             why = f"{event.error}: {shorten(event.message, LONG)}"
             return [(f"{event.node}: attempt {event.attempt} failed: {why}{then}", "yellow")]
+        case e.AgentFailed(caught=True):
+            word = (
+                "was blocked" if event.error in {"GuardrailTripped", "GuardrailTimeout"} else f"failed: {event.error}"
+            )
+            return [(f"! {event.agent} {word}: {shorten(event.message, LONG)}; the turn goes on", "yellow")]
         case e.AgentFailed():
             return [(f"✗ {event.agent} failed: {event.error}: {shorten(event.message, LONG)}", "red")]
         case e.TurnFailed():

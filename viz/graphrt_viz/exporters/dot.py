@@ -290,7 +290,11 @@ def node_classes(node: PNode, picture: Picture) -> tuple[str, ...]:
     if picture.shows != "run":
         extra = [node.change] if node.change else [f"heat{node.level}"] if node.level is not None else []
         return (node.kind, *extra)
-    return (node.kind, "unvisited") if node.mark is None else (node.kind, "visited", node.mark.status)
+    return (
+        (node.kind, "unvisited")
+        if node.mark is None
+        else (node.kind, "visited", "caught" if story.is_caught(node.mark) else node.mark.status)
+    )
 
 
 def edge_classes(edge: PEdge, picture: Picture) -> tuple[str, ...]:

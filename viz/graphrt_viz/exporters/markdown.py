@@ -66,16 +66,17 @@ def _nodes(picture: Picture, names: Mapping[str, str]) -> str:
             continue
         kind = _kind_of(node.tag, node.kind)
         about = plain(shorten(node.subtitle, _MOST)) if node.subtitle else ""
-        tools = ", ".join([plain(t) for t in node.tools])
+        tools = ", ".join([plain(story.tool_text(node, t)) for t in node.tools])
+        guards = _joined(story.guarded(node))
         within = names[node.cluster] if node.cluster is not None else ""
         compared = _joined(story.compared(node))
-        rows.append([names[node.id], kind, within, about, tools, *_facts(node.mark, picture), compared])
+        rows.append([names[node.id], kind, within, about, tools, guards, *_facts(node.mark, picture), compared])
     for frame in picture.clusters:
         kind = plain(shorten(frame.tag or "subgraph", _MOST).lower())
         within = names[frame.parent] if frame.parent is not None else ""
         compared = _joined(story.compared(frame))
-        rows.append([names[frame.id], kind, within, "", "", *_facts(frame.mark, picture), compared])
-    heads = ["Node", "Kind", "In", "About", "Tools"]
+        rows.append([names[frame.id], kind, within, "", "", "", *_facts(frame.mark, picture), compared])
+    heads = ["Node", "Kind", "In", "About", "Tools", "Guarded"]
     heads += ["Status", "Visits", "Attempts", "Time", "Waited", "Tokens", "Cost", "What happened", "Compared"]
     return table(heads, rows)
 

@@ -16,6 +16,7 @@ from graphrt_viz.collapse import collapsed
 from graphrt_viz.looks import TAGS, tag
 from graphrt_viz.outline import Outline
 from graphrt_viz.spine import spine
+from graphrt_viz.theme import Shade
 from graphrt_viz.wording import is_word, plural, shorten, visible
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from graphrt_viz.exporters.dot import Direction
     from graphrt_viz.looks import Room
     from graphrt_viz.picture import PCluster, PEdge, Picture, PNode
-    from graphrt_viz.theme import Shade, Theme
+    from graphrt_viz.theme import Theme
 
 MOST_EDGES: Final = 500
 _MOST_TEXT: Final = 45_000
@@ -136,7 +137,8 @@ def node_text(node: PNode, picture: Picture, most: int) -> str:
     if picture.shows == "flow" and node.subtitle:
         lines.append(shorten(node.subtitle, most))
     if node.tools:
-        lines.append(shorten(", ".join(node.tools), most))
+        lines.append(shorten(", ".join(story.tool_text(node, t) for t in node.tools), most))
+    lines += [shorten(text, most) for text in story.guarded(node)]
     if node.mark is not None:
         lines += [facts] if (facts := story.brief(node.mark)) else []
         lines += [shorten(node.mark.error, most)] if node.mark.error else []
@@ -174,6 +176,7 @@ def _arrow(edge: PEdge, picture: Picture) -> str:
 _SPECIAL: Final[Mapping[str, Callable[[Theme], Shade]]] = {
     "k_ghost": lambda theme: theme.ghost,
     "k_failed": lambda theme: theme.bad,
+    "k_caught": lambda theme: Shade(theme.retry, theme.card, theme.ink),
     "k_added": lambda theme: theme.ok,
     "k_removed": lambda theme: theme.bad,
     "k_changed": lambda theme: theme.other,
@@ -194,7 +197,7 @@ def style_of(node: PNode, picture: Picture) -> str:
     if story.is_ghost(node, picture):
         return "k_ghost"
     if node.mark is not None and node.mark.status == "failed":
-        return "k_failed"
+        return "k_caught" if node.mark.caught else "k_failed"
     if node.level is not None:
         return f"k_heat{node.level}"
     return f"k_{node.change}" if node.change else f"k_{node.kind}"

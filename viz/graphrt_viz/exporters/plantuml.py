@@ -104,7 +104,8 @@ def _lines(node: PNode, picture: Picture) -> list[str]:
     if node.subtitle and picture.shows == "flow":
         lines.append(shorten(node.subtitle, _MOST))
     if node.tools:
-        lines.append(shorten(", ".join(node.tools), _MOST))
+        lines.append(shorten(", ".join(story.tool_text(node, t) for t in node.tools), _MOST))
+    lines += [shorten(text, _MOST) for text in story.guarded(node)]
     if node.mark is not None:
         lines += [text for text in (story.brief(node.mark), shorten(node.mark.error or "", _MOST)) if text]
     if node.notes or node.remarks:
@@ -124,7 +125,7 @@ def _colour(node: PNode, picture: Picture) -> str:
         return ""
     if story.is_ghost(node, picture) or node.change in {"removed", "second"}:
         return " #line.dashed"
-    failed = node.mark is not None and node.mark.status == "failed"
+    failed = node.mark is not None and node.mark.status == "failed" and not node.mark.caught
     return " #line.bold" if failed or node.change in {"added", "changed", "first", "parted"} else ""
 
 

@@ -83,7 +83,8 @@ def _node(node: PNode, names: Mapping[str, str], picture: Picture) -> str:
     if node.subtitle and (picture.shows == "flow" or node.kind not in TAGS):  # in a run, what became of it counts
         parts.append(shorten(node.subtitle, _MOST))
     if node.tools:
-        parts.append("tools: " + ", ".join(_tool(name, node.mark) for name in node.tools))
+        parts.append("tools: " + ", ".join(_tool(name, node) for name in node.tools))
+    parts += story.guarded(node)
     if picture.shows == "run":
         parts.append(_story(node.mark) if node.mark is not None else "" if node.kind == "start" else "not visited")
     elif picture.shows == "heat" and node.level is None and node.kind != "start":
@@ -100,10 +101,10 @@ def _remarks(picture: Picture) -> Iterable[str]:
         yield visible(f"{about}: {text}" if about else text)
 
 
-def _tool(name: str, mark: NodeMark | None) -> str:
-    used = next((t for t in mark.tools if t.name == name), None) if mark is not None else None
+def _tool(name: str, node: PNode) -> str:
+    used = next((t for t in node.mark.tools if t.name == name), None) if node.mark is not None else None
     failed = f" ({used.failed} failed)" if used is not None and used.failed else ""
-    return visible(name) + (f" ×{used.calls}{failed}" if used is not None else "")
+    return story.tool_text(node, name) + (f" ×{used.calls}{failed}" if used is not None else "")
 
 
 def _edges(edges: Iterable[PEdge], names: Mapping[str, str], picture: Picture, indent: str) -> Iterable[str]:
