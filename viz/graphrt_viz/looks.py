@@ -321,7 +321,7 @@ def _name_lines(node: PNode) -> tuple[str, ...]:
         return wrap(node.name, _NAME, 2)
     place = node.name.rfind("_", 0, _NARROW) + 1
     if " " in node.name or not place or len(node.name) - place > _NARROW:
-        return wrap(node.name, _NARROW if " " in node.name else _NAME, 2)
+        return wrap(node.name, _NARROW, 3) if " " in node.name else wrap(node.name, _NAME, 2)
     return tuple(line for part in (node.name[:place], node.name[place:]) for line in wrap(part, _NARROW, 1))
 
 
