@@ -18,7 +18,7 @@ from graphrt.numbering import Numbering
 from graphrt.trace import graph_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from graphrt.graph import Edge, Graph, Node
     from graphrt.trace import Header, Record, Trace
@@ -208,11 +208,6 @@ class VisitAccount:
     """What it used with all that ran inside it, as far as it is known."""
     parents: ParentsShare | None = None
     """What of it is the parent's; None if nothing is, or the run is no fork."""
-
-    @property
-    def is_over(self) -> bool:
-        """Whether it was left by an edge: then nothing that happens in the run changes what is told of it."""
-        return self.status == "completed" and any(edge.taken for edge in self.routed)
 
     @property
     def own_attempts(self) -> list[AttemptAccount]:
@@ -422,8 +417,13 @@ class Reader:
         """Take the next record."""
         self._fold.read(record)
 
+    @property
+    def unsettled(self) -> Iterable[str]:
+        """The visits of which more may be told, by their ids; what is told of all others stays as it is."""
+        return self._fold.unsettled
+
     def copied(self) -> Reader:
-        """Return a reader that goes on from here by itself, in the time of its visits; the past of both is shared."""
+        """Return a reader that goes on from here by itself; it shares with this one what is settled."""
         other = copy.copy(self)
         other._fold = self._fold.copied()  # noqa: SLF001 - of the same class
         other.account = other._fold.account  # noqa: SLF001 - as above
@@ -538,6 +538,8 @@ class _Fold:
         """The definition that the record was made under; verdicts number the edges of that one."""
         self.counts: dict[tuple[str, ...], int] = {}
         self.numbers = Numbering()
+        self.unsettled: dict[str, None] = {}
+        """The visits of which more may be told: all that no edge has left after they completed."""
         self.fell: list[VisitAccount] = []
         """The visits that failed with what is inside them, when the run did."""
         self.goes_off = False
@@ -549,7 +551,10 @@ class _Fold:
 
     def copied(self) -> _Fold:
         other, account = copy.copy(self), self.account
-        visits = {k: v if v.is_over else v.copied() for k, v in account.visits.items()}
+        visits = dict(account.visits)
+        for visit in self.unsettled:
+            visits[visit] = visits[visit].copied()
+        other.unsettled = dict(self.unsettled)
         other.account = replace(account, visits=visits, totals=replace(account.totals))
         other.counts = dict(self.counts)
         other.numbers = self.numbers.copied()
@@ -661,6 +666,7 @@ class _Fold:
             agent=self.agent_around(event.visit),
         )
         self.account.totals.visits += before is None
+        self.unsettled[event.visit] = None
 
     def visit_waiting(self, event: e.VisitWaiting) -> None:
         visit = self.account.visits[event.visit]
@@ -699,6 +705,8 @@ class _Fold:
         visit.caught = event.error
         graph, node = defined_then(self.account, visit, self.then)
         visit.routed = [self.tried(event.visit, node.edges[v.edge], graph, v) for v in event.verdicts]
+        if visit.status == "completed" and any(edge.taken for edge in visit.routed):
+            self.unsettled.pop(event.visit, None)
 
     def tried(self, visit: str, edge: Edge, graph: Graph, verdict: e.Verdict) -> EdgeAccount:
         target = graph.nodes[edge.target]
@@ -724,7 +732,8 @@ class _Fold:
         account.parents = replace(account.totals)
         for visit in account.visits.values():
             took_s = max(0.0, (self.at if visit.ended is None else visit.ended) - visit.started - visit.idle_s)
-            visit.parents = ParentsShare(len(visit.attempts), took_s, visit.ended is not None)
+            share = ParentsShare(len(visit.attempts), took_s, visit.ended is not None)
+            account.visits[visit.id] = replace(visit, parents=share)  # a copy may share the visit as it was
 
     def suspended(self, event: e.RunSuspended) -> None:
         self.account.status, self.account.questions = "suspended", event.questions

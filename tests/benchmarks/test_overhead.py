@@ -9,7 +9,7 @@ import gc
 import itertools
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -120,7 +120,7 @@ def test_a_step_of_a_long_conversation_costs_what_one_of_a_short_one_does() -> N
     s = flow.state
 
     @flow.task(writes=s.messages)
-    async def say(messages: list[str]) -> str:
+    async def say(messages: Sequence[str]) -> str:
         return f"message {len(messages)}"
 
     flow.start(say)

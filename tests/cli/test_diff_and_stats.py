@@ -109,11 +109,3 @@ def test_what_nobody_said_is_unknown(program: Program) -> None:
         assert (title["tokens"], title["cost_usd"]) == (counted, None)
         row = next(line for line in program("stats", file).out.splitlines() if line.startswith("title"))
         assert row.split()[-2:] == [str(counted or "unknown"), "unknown"]
-
-
-def test_stats_of_nothing_says_what_is_missing(program: Program) -> None:
-    """Without a target there is an error line, not a page of help."""
-    ran = program("stats")
-    assert (ran.code, ran.out) == (2, "")
-    assert ran.err.startswith("graphrt: missing argument 'TARGET|RUN...'")
-    assert len(ran.err.splitlines()) == 1

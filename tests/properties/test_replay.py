@@ -10,7 +10,7 @@ import msgspec
 from hypothesis import assume, event, given
 
 from graphrt import replay
-from graphrt.account import account
+from graphrt.account import Reader, account
 from graphrt.errors import GraphChanged, TraceInvalid
 from graphrt.events import AttemptLost, VisitStarted
 from graphrt.graph import Edge, Graph, Node
@@ -18,6 +18,7 @@ from graphrt.inputs import AttemptFailed, AttemptStarted, AttemptSucceeded
 from graphrt.openers import place_joins
 from graphrt.replay import Divergence
 from graphrt.stepper import Stepper
+from graphrt.trace import graph_of
 from tests.driving import Driver
 from tests.properties import invariants
 from tests.strategies import ORDERS, PLAIN, RACING, WILD, TooLong, World, graphs, moves, walk, worlds
@@ -75,6 +76,26 @@ def test_an_account_tells_what_the_run_is(graph: Graph, world: World, order: int
         assert all(told.visits[q].status == "waiting" for q in told.questions)
     if stepper.status == "completed":
         assert {v.status for v in told.visits.values()} <= {"completed", "failed", "cancelled"}
+
+
+@given(graphs(WILD), worlds(), ORDERS)
+def test_a_copy_of_a_reader_stays_where_it_was(graph: Graph, world: World, order: int) -> None:
+    """What was told up to a record stays as it was, whatever is read after it, and a copy that reads on tells all."""
+    trace = _eventful(graph, world, order).trace
+    drawn, began = graph_of(trace), trace.records[0].at
+    reader = Reader(trace.header, drawn, began)
+    copies: list[Reader] = []
+    for record in trace.records:
+        copies.append(reader.copied())
+        reader.read(record)
+    for read in {*range(0, len(copies), 8), len(copies) - 1}:
+        alone = Reader(trace.header, drawn, began)
+        for record in trace.records[:read]:
+            alone.read(record)
+        assert copies[read].account == alone.account
+        for record in trace.records[read:]:
+            copies[read].read(record)
+        assert copies[read].account == reader.account
 
 
 @given(ANY, worlds(), ORDERS)

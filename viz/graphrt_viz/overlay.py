@@ -73,7 +73,7 @@ class _Counted:
     def copied(self) -> _Counted:
         other = copy.copy(self)
         other.reader = self.reader.copied()
-        other.tally = self.tally.copied(other.reader.account)
+        other.tally = self.tally.copied(other.reader.account, self.reader.unsettled)
         return other
 
     def laid_on(self, bare: Picture, *, live: bool | None) -> Picture:
@@ -202,18 +202,14 @@ def marks_text(counts: Mapping[str, int]) -> tuple[str, ...]:
 
 def _deciding(visits: Iterable[CountedVisit]) -> CountedVisit:
     """Return the visit that speaks for the node: a failure nobody caught, else one still open, else a good one."""
-    known = list(visits)
-    for group in (
-        [v for v in known if v.status == "failed" and not v.caught],
-        [v for v in known if v.status == "waiting"],
-        [v for v in known if v.status == "lost"],
-        [v for v in known if v.status in {"running", "unfinished"}],
-        [v for v in known if v.status == "good"],
-        [v for v in known if v.status != "cancelled"],
-    ):
-        if group:
-            return group[-1]
-    return known[-1]
+    latest: dict[str, CountedVisit] = {}
+    for visit in visits:
+        status = "caught" if visit.status == "failed" and visit.caught else visit.status
+        latest["running" if status == "unfinished" else status] = visit
+    for status in ("failed", "waiting", "lost", "running", "good", "caught"):
+        if status in latest:
+            return latest[status]
+    return latest["cancelled"]
 
 
 def _edge_mark(tally: EdgeTally | None) -> EdgeMark | None:

@@ -20,7 +20,7 @@ from graphrt_viz.verdicts import LONG_VALUE, error_text, reason_text, values_tex
 from graphrt_viz.wording import shorten
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 
     from graphrt.account import Account
     from graphrt.graph import Edge, Graph, Node
@@ -57,6 +57,8 @@ class CountedVisit:
     """Whether its latest attempt failed, and that is told already."""
     took_s: float = 0.0
     """What of its node's sum it stands for."""
+    place: int = 0
+    """Which of its node's visits it is, from 0."""
 
 
 @dataclass(slots=True)
@@ -79,11 +81,11 @@ class NodeTally:
     marks: dict[str, int] = field(default_factory=dict[str, int])
     """What happened besides, and how often."""
 
-    def copied(self, own: Mapping[CountedVisit, CountedVisit]) -> NodeTally:
-        """Return the sums so far; `own` are the visits that the copy has for itself."""
+    def copied(self) -> NodeTally:
+        """Return the sums so far; their visits are the same ones."""
         return replace(
             self,
-            visits=[own.get(v, v) for v in self.visits],
+            visits=[*self.visits],
             failures=[*self.failures],
             tools={name: [*counts] for name, counts in self.tools.items()},
             marks=dict(self.marks),
@@ -131,18 +133,22 @@ class Tally:
     """Where the run went off from another, in words."""
     busy_s: float = 0.0
 
-    def copied(self, told: Account) -> Tally:
-        """Return what goes on counting from here by itself; visits that went well do not change any more."""
+    def copied(self, told: Account, unsettled: Iterable[str]) -> Tally:
+        """Return what goes on counting from here by itself; only of the `unsettled` visits is there more to count."""
         course = copy.copy(self.course)
         course.changes = [*course.changes]
-        own = {v: copy.copy(v) for v in self.visits.values() if v.status != "good"}
+        nodes = {ident: node.copied() for ident, node in self.nodes.items()}
+        visits = dict(self.visits)
+        for visit in unsettled:
+            if (known := visits.get(visit)) is not None:
+                visits[visit] = nodes[known.ident].visits[known.place] = copy.copy(known)
         return replace(
             self,
             course=course,
             told=told,
-            nodes={ident: node.copied(own) for ident, node in self.nodes.items()},
+            nodes=nodes,
             edges={key: replace(e, steps=[*e.steps], reasons=dict(e.reasons)) for key, e in self.edges.items()},
-            visits={ident: own.get(v, v) for ident, v in self.visits.items()},
+            visits=visits,
             open=dict(self.open),
             asked=dict(self.asked),
             changed_at=[*self.changed_at],
@@ -247,10 +253,11 @@ def _started(tally: Tally, event: ev.VisitStarted, at: float) -> None:
     visit = CountedVisit(step_into(path, event.node), node, (*(around.path if around is not None else ()), event.node))
     visits = tally.nodes.setdefault(visit.ident, NodeTally()).visits
     if (before := tally.visits.get(event.visit)) is None:
+        visit.place = len(visits)
         visits.append(visit)
     else:  # of a graph inside a visit that began anew: it is the same visit still
-        visit.took_s = before.took_s
-        visits[next(i for i in reversed(range(len(visits))) if visits[i] is before)] = visit
+        visit.took_s, visit.place = before.took_s, before.place
+        visits[visit.place] = visit
     tally.visits[event.visit] = visit
     tally.open[event.visit] = None
     if own == "0" and node.index == graph.start and not event.causes:

@@ -66,7 +66,7 @@ GROUPS: Final[Mapping[str, tuple[Command, ...]]] = {
         Command("show", "Show a run step by step.", show.show, show.EXAMPLES),
         Command("why", "Tell why a run went where it went.", why.why, why.EXAMPLES),
         Command("diff", "Tell what differs between two runs, or two flows.", diff.diff, diff.EXAMPLES),
-        Command("stats", "Tell what many runs did.", stats.stats, stats.EXAMPLES, needs_args=False),
+        Command("stats", "Tell what many runs did.", stats.stats, stats.EXAMPLES),
         Command("replay", "Walk through a run, or check it against today's code.", replay.replay, replay.EXAMPLES),
     ),
     "Change runs": (

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 EXAMPLES = (
     "graphrt why latest",
     "graphrt why 4fz 'review #2'",
-    "graphrt why 4fz answer --prompt",
+    "graphrt why 4fz draft --prompt",
     "graphrt why trace.jsonl 1.0.0 --json",
 )
 

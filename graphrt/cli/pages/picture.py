@@ -49,7 +49,7 @@ def _marked(picture: Picture, step: Step) -> Picture:
     here = _HERE + (f", {step.visit.name}" if step.visit.number > 1 else "")
     for ident in reversed(idents):
         if any(n.id == ident for n in picture.nodes):
-            nodes = tuple(replace(n, subtitle=here) if n.id == ident else n for n in picture.nodes)
+            nodes = tuple(replace(n, tag=f"{n.tag or n.kind} · {here}") if n.id == ident else n for n in picture.nodes)
             return replace(picture, nodes=nodes)
         if any(c.id == ident for c in picture.clusters):
             clusters = tuple(
