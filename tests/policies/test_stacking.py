@@ -302,9 +302,9 @@ def test_nested_configurations_with_policies_replay_without_a_model(
 ) -> None:
     """Turns of a conversation under policies at every level verify against the code, and nothing is asked for that."""
     monkeypatch.chdir(tmp_path)
-    Path("nested.py").write_text(NESTED, encoding="utf-8")
+    Path("nested_talk.py").write_text(NESTED, encoding="utf-8")
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
-    module: Any = importlib.import_module("nested")
+    module: Any = importlib.import_module("nested_talk")
     down = iter([True, False, True])
 
     def answer(request: ModelRequest) -> Turn | str:
@@ -325,7 +325,7 @@ def test_nested_configurations_with_policies_replay_without_a_model(
     runtime.store.close()
     module.ASLEEP = True
     for run in runs:
-        assert main(["replay", run, "--verify", "--target", "nested.py:flow"]) == 0, capsys.readouterr()
+        assert main(["replay", run, "--verify", "--target", "nested_talk.py:flow"]) == 0, capsys.readouterr()
 
 
 async def test_a_missing_model_is_said_early_unless_another_may_answer(monkeypatch: pytest.MonkeyPatch) -> None:
