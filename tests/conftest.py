@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
+# Tests that run in the background may have been told to ignore Ctrl-C, and with them each process that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 LOOPBACK = ("127.", "::1", "localhost")
 
 settings.register_profile("dev", max_examples=30, deadline=None)
