@@ -430,6 +430,11 @@ class Reader:
         return other
 
 
+def is_block(error_type: str) -> bool:
+    """Say whether an error is that by which a guardrail stops an agent, by the name of its type."""
+    return error_type.rpartition(".")[2] in _BLOCKING
+
+
 def without_advice(text: str) -> str:
     """Return what an error says without its advice to lead an edge away, which was taken where an edge caught it."""
     fact, semicolon, advice = text.rpartition("; ")
@@ -510,6 +515,7 @@ def value_text(value: Json) -> str:
     return str(value)
 
 
+_BLOCKING: Final = frozenset({"GuardrailTripped", "GuardrailTimeout"})
 _UNLEFT: Final = frozenset({"GuardError", "NoRoute"})
 """The errors of a run that fails because a visit cannot be left."""
 _RESTS = (e.RunSuspended, e.RunFailed, e.RunCancelled, e.RunCompleted)

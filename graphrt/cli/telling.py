@@ -198,7 +198,7 @@ def can_go_on(told: Account) -> bool:
 
 def fact_text(error: ErrorInfo, *, caught: bool) -> str:
     """Return an error in a line; of one that an edge caught only what happened, for the advice has been taken."""
-    text = error_text(error)
     from graphrt.account import without_advice
 
+    text = error_text(error)
     return without_advice(text) if caught else text

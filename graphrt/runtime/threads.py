@@ -34,8 +34,9 @@ class _Job:
         """Whether nobody waits for it while it runs; its thread then counts no more, and ends with it."""
 
     def perform(self, over: Callable[[_Job], None]) -> None:
-        if self.future.cancelled():
-            return  # given up while it waited for a thread
+        if self.future.cancelled():  # given up while it waited for a thread
+            over(self)
+            return
         result: Any = None
         failed: BaseException | None = None
         try:

@@ -245,7 +245,7 @@ def test_control_characters_never_reach_the_screen() -> None:
 
 @pytest.mark.slow
 def test_a_long_run_moves_as_a_short_one() -> None:
-    """On a wide screen, with its picture, a step of 10,000 costs a few times what one of 100 costs, both ways."""
+    """On a wide screen, with its picture, a step of 10,000 costs about what a step of 100 costs, both ways."""
 
     def cost(trace: Trace) -> float:
         screen = stepping(trace, "end", *["left"] * 60)
@@ -256,8 +256,9 @@ def test_a_long_run_moves_as_a_short_one() -> None:
             screen.screen(140, 40)
         return time.process_time() - began
 
-    short, long = cost(scenes.long_run(50)), cost(scenes.long_run(5000))
-    assert long < 5 * short
+    few, many = scenes.long_run(50), scenes.long_run(5000)
+    rounds = [(cost(few), cost(many)) for _ in range(3)]
+    assert min(long for _, long in rounds) < 3 * min(short for short, _ in rounds)
 
 
 # -- on a terminal ----------------------------------------------------------------------------------------------------

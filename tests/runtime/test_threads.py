@@ -144,3 +144,23 @@ def test_threads_do_not_keep_the_process_alive() -> None:
 def test_nodes_and_listeners_have_threads_of_their_own() -> None:
     """Listeners that hang take no thread away from nodes."""
     assert threads.NODE_THREADS is not threads.LISTENER_THREADS
+
+
+def test_a_call_that_was_given_up_before_it_began_takes_no_thread_away() -> None:
+    """Where one thread is allowed, a call that it found cancelled does not make room for a second one."""
+    pool = Threads("found", 1)
+
+    async def main() -> None:
+        release = threading.Event()
+        held = pool.call(release.wait)
+        given_up = asyncio.ensure_future(pool.run(lambda: None, lambda: None))
+        await asyncio.sleep(0.01)
+        given_up.cancel()
+        release.set()
+        while pool.is_busy:  # the loop stands still: the thread sees the cancelled call before its caller goes on
+            threading.Event().wait(0.001)
+        await asyncio.wait((held, given_up))
+        await asyncio.gather(*(pool.call(lambda: threading.Event().wait(0.01)) for _ in range(3)))
+        assert len(named("found")) == 1
+
+    asyncio.run(main())

@@ -78,7 +78,7 @@ class _Counted:
 
     def laid_on(self, bare: Picture, *, live: bool | None) -> Picture:
         with closed(self.tally, live=live):
-            return _marked(bare, self.tally)
+            return _marked(bare, self.tally, self.reader.unsettled)
 
 
 class RunPictures:
@@ -123,14 +123,20 @@ def _times(totals: Totals) -> tuple[str, ...]:
     return f"{duration(totals.driven_s)} active", f"{duration(totals.idle_s)} idle"
 
 
-def _marked(picture: Picture, tally: Tally) -> Picture:
+def _marked(picture: Picture, tally: Tally, unsettled: Iterable[str]) -> Picture:
+    apart: dict[str, list[CountedVisit]] = {}
+    for visit in unsettled:
+        if (known := tally.visits.get(visit)) is not None:
+            apart.setdefault(known.ident, []).append(known)
+
+    def mark_of(ident: str) -> NodeMark | None:
+        return _node_mark(tally.nodes.get(ident), apart.get(ident, ()))
+
     nodes = tuple(
-        replace(
-            n, mark=NodeMark() if n.kind == "start" and (n.id, -1) in tally.edges else _node_mark(tally.nodes.get(n.id))
-        )
+        replace(n, mark=NodeMark() if n.kind == "start" and (n.id, -1) in tally.edges else mark_of(n.id))
         for n in picture.nodes
     )
-    clusters = tuple(replace(c, mark=_node_mark(tally.nodes.get(c.id))) for c in picture.clusters)
+    clusters = tuple(replace(c, mark=mark_of(c.id)) for c in picture.clusters)
     place: dict[str, int] = {}
     edges: list[PEdge] = []
     for e in picture.edges:
@@ -153,12 +159,13 @@ def _marked(picture: Picture, tally: Tally) -> Picture:
     )
 
 
-def _node_mark(tally: NodeTally | None) -> NodeMark | None:
+def _node_mark(tally: NodeTally | None, unsettled: Sequence[CountedVisit]) -> NodeMark | None:
+    """Return what a run did at a node; visits that are not `unsettled` went well."""
     if tally is None:
         return None
     latest = tally.visits[-1]
-    deciding = _deciding(tally.visits)
-    failed = [v for v in tally.visits if v.status == "failed"]
+    deciding = _deciding(tally.visits, unsettled)
+    failed = [v for v in unsettled if v.status == "failed"]
     inside = latest.node.graph is not None
     known = tally.spent
     tokens = known.tokens if known.tokens or known.uses > known.uncounted else None
@@ -200,16 +207,17 @@ def marks_text(counts: Mapping[str, int]) -> tuple[str, ...]:
     return tuple(few[:_MOST_MARKS]) + ((f"and {len(few) - _MOST_MARKS} more",) if len(few) > _MOST_MARKS else ())
 
 
-def _deciding(visits: Iterable[CountedVisit]) -> CountedVisit:
+def _deciding(visits: Sequence[CountedVisit], unsettled: Sequence[CountedVisit]) -> CountedVisit:
     """Return the visit that speaks for the node: a failure nobody caught, else one still open, else a good one."""
     latest: dict[str, CountedVisit] = {}
-    for visit in visits:
+    for visit in unsettled:
         status = "caught" if visit.status == "failed" and visit.caught else visit.status
         latest["running" if status == "unfinished" else status] = visit
-    for status in ("failed", "waiting", "lost", "running", "good", "caught"):
+    for status in ("failed", "waiting", "lost", "running"):
         if status in latest:
             return latest[status]
-    return latest["cancelled"]
+    good = next((v for v in reversed(visits) if v.status == "good"), None)
+    return good or latest.get("caught") or latest["cancelled"]
 
 
 def _edge_mark(tally: EdgeTally | None) -> EdgeMark | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from graphrt import events as ev
 from graphrt import inputs as inp
-from graphrt.account import Spent, spent, told_of_call, without_advice
+from graphrt.account import Spent, is_block, spent, told_of_call, without_advice
 from graphrt_viz.course import counterpart
 from graphrt_viz.extract import named, start_of, step_into, tools_of
 from graphrt_viz.picture import Failure
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from graphrt_viz.picture import Status
 
 CUT_OFF: Final = "cut off"
-_BLOCKING: Final = frozenset({"GuardrailTripped", "GuardrailTimeout"})
-"""The errors by which guardrails stop an agent."""
 UNFINISHED: Final = "unfinished"
 
 
@@ -252,7 +250,8 @@ def _started(tally: Tally, event: ev.VisitStarted, at: float) -> None:
     node = graph.by_name[event.node]
     visit = CountedVisit(step_into(path, event.node), node, (*(around.path if around is not None else ()), event.node))
     visits = tally.nodes.setdefault(visit.ident, NodeTally()).visits
-    if (before := tally.visits.get(event.visit)) is None:
+    before = tally.visits.get(event.visit)
+    if before is None or before.ident != visit.ident:
         visit.place = len(visits)
         visits.append(visit)
     else:  # of a graph inside a visit that began anew: it is the same visit still
@@ -351,7 +350,7 @@ def _failed(tally: Tally, event: ev.VisitFailed, at: float) -> None:
     _ended(tally, event.visit)
     if (visit := tally.visits.get(event.visit)) is not None:
         visit.status, visit.error, visit.caught = "failed", error_text(event.error), False
-        visit.blocked = event.error.type.rpartition(".")[2] in _BLOCKING
+        visit.blocked = is_block(event.error.type)
         if (around := tally.visits.get(event.visit.rpartition("/")[0])) is not None:
             around.below += (event.visit,)
     _raised(tally, event.error)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from typing import IO, TYPE_CHECKING, Any, Final, Protocol
 
-from graphrt.account import without_advice
+from graphrt.account import is_block, without_advice
 from graphrt.chat import events as e
 from graphrt.cli.screen import brief_json, json_text, line, say
 from graphrt_viz.wording import lines_visible, shorten
@@ -185,9 +185,7 @@ def told(event: ChatEvent) -> list[Part] | None:
             why = f"{event.error}: {shorten(event.message, LONG)}"
             return [(f"{event.node}: attempt {event.attempt} failed: {why}{then}", "yellow")]
         case e.AgentFailed(caught=True):
-            word = (
-                "was blocked" if event.error in {"GuardrailTripped", "GuardrailTimeout"} else f"failed: {event.error}"
-            )
+            word = "was blocked" if is_block(event.error) else f"failed: {event.error}"
             return [(f"! {event.agent} {word}: {shorten(event.message, LONG)}; the turn goes on", "yellow")]
         case e.AgentFailed():
             return [(f"✗ {event.agent} failed: {event.error}: {shorten(event.message, LONG)}", "red")]

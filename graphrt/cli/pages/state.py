@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from rich.cells import cell_len
 
@@ -38,5 +38,7 @@ def lines(walk: Walk, step: Step, width: int) -> list[Text]:
 
 def value_text(value: Json) -> str:
     """Return a value as JSON, of a very long one the beginning."""
+    if isinstance(value, list) and len(items := cast("list[Json]", value)) > _LONG_VALUE:
+        return f"{json_text(items[:_LONG_VALUE], indent=None)[:_LONG_VALUE]}… ({len(items)} items)"
     text = json_text(value, indent=None)
     return text if len(text) <= _LONG_VALUE else f"{text[:_LONG_VALUE]}… ({len(text)} characters)"
