@@ -545,7 +545,7 @@ class _Fold:
         self.counts: dict[tuple[str, ...], int] = {}
         self.numbers = Numbering()
         self.unsettled: dict[str, None] = {}
-        """The visits of which more may be told: all that no edge has left after they completed."""
+        """The visits of which more may be told: where the run failed, and all that no edge has left."""
         self.fell: list[VisitAccount] = []
         """The visits that failed with what is inside them, when the run did."""
         self.goes_off = False
@@ -758,6 +758,7 @@ class _Fold:
         if event.visit in account.visits:
             self.raised(account.visits[event.visit], event.error)
             self.stuck(account.visits[event.visit], event.error)
+            self.unsettled[event.visit] = None
         around = event.visit.rpartition("/")[0]
         while around:  # the nodes around it failed with it
             visit = account.visits[around]

@@ -19,6 +19,8 @@ from graphrt.openers import place_joins
 from graphrt.replay import Divergence
 from graphrt.stepper import Stepper
 from graphrt.trace import graph_of
+from graphrt_viz import picture_of_run
+from graphrt_viz.overlay import RunPictures
 from tests.driving import Driver
 from tests.properties import invariants
 from tests.strategies import ORDERS, PLAIN, RACING, WILD, TooLong, World, graphs, moves, walk, worlds
@@ -96,6 +98,17 @@ def test_a_copy_of_a_reader_stays_where_it_was(graph: Graph, world: World, order
         for record in trace.records[read:]:
             copies[read].read(record)
         assert copies[read].account == reader.account
+
+
+@given(graphs(WILD), worlds(), ORDERS)
+def test_who_walks_through_any_run_sees_each_picture_as_if_it_were_the_only_one(
+    graph: Graph, world: World, order: int
+) -> None:
+    """Forwards and backwards, the picture after so many records is the one drawn from those alone."""
+    trace = _eventful(graph, world, order).trace
+    pictures, last = RunPictures(trace, apart=7), len(trace.records)
+    for records in (*range(0, last + 1, 2), *range(last, -1, -3)):
+        assert pictures.until(records) == picture_of_run(trace, until=records)
 
 
 @given(ANY, worlds(), ORDERS)

@@ -130,7 +130,7 @@ def _marked(picture: Picture, tally: Tally, unsettled: Iterable[str]) -> Picture
             apart.setdefault(known.ident, []).append(known)
 
     def mark_of(ident: str) -> NodeMark | None:
-        return _node_mark(tally.nodes.get(ident), apart.get(ident, ()))
+        return _node_mark(tally.nodes.get(ident), sorted(apart.get(ident, ()), key=lambda visit: visit.place))
 
     nodes = tuple(
         replace(n, mark=NodeMark() if n.kind == "start" and (n.id, -1) in tally.edges else mark_of(n.id))
