@@ -65,9 +65,14 @@ class Joins:
         self.splits = tuple(n.splits for n in nodes)
         self.counts = any(n.wait is not None for n in nodes)
         """Whether some join goes on before all have arrived."""
-        plain = not self.before and not self.counts
-        self.hops = tuple(plain and not n.splits and n.index not in self.openers for n in nodes)
-        """Nodes that a line leaves by a plain edge to a node that is no join without anything being able to fire."""
+        self._nodes = nodes
+        self._plain = not self.before and not self.counts
+
+    def is_hop(self, edge: Edge) -> bool:
+        """Say whether nothing can fire when a line leaves its node by this edge alone, which leads to no join."""
+        source, target = self._nodes[edge.source], self._nodes[edge.target]
+        alone = self._plain and not source.splits and source.index not in self.openers
+        return alone and edge.each is None and target.kind != "join"
 
 
 class Branches:
@@ -132,7 +137,7 @@ class Branches:
                     mine.add(value)
 
     def hop(self, visit: Visit, edge: Edge) -> Visit:
-        """Move a line from a node of `hops` over a plain edge to no join: short for `leave` and `arrive`."""
+        """Move a line over an edge that is a hop (see `Joins.is_hop`): short for `leave` and `arrive`."""
         line = visit.line
         if edge.at_most is not None:
             key = (edge.source, edge.index)

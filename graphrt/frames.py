@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 class Frame(Branches):
     """The branches of one graph in a run, and the visit whose node that graph is inside of."""
 
-    __slots__ = ("outer", "plan")
+    __slots__ = ("exits", "outer", "plan")
 
     def __init__(self, plan: Plan, state: dict[str, Any], prefix: str, outer: Visit | None) -> None:
         super().__init__(plan.graph, plan.joins, state, prefix)
         self.plan = plan
+        self.exits = plan.exits
         self.outer = outer
 
 
@@ -67,13 +68,12 @@ def policy(visit: Visit, frame: Frame, name: str) -> Any:  # noqa: ANN401 - the 
 
 def policies(visit: Visit, frame: Frame) -> tuple[object, ...]:
     """Return what was said about requests to models in a node and around it, outermost first."""
-    found = (*frame.graph.policies, *visit.node.policies)
+    found = frame.exits[visit.node.index].policies
     at = frame
     while at.outer is not None:
         outer = at.outer
         at = frame_of(outer.outer)
-        if at.graph.policies or outer.node.policies:
-            found = (*at.graph.policies, *outer.node.policies, *found)
+        found = (*at.exits[outer.node.index].policies, *found)
     return found
 
 

@@ -22,92 +22,100 @@ SURE: Final = (Verdict(0, "taken"),)
 """The verdicts of a node with one edge that is always taken."""
 
 
-class Plan:
-    """A graph prepared for stepping: edges by outcome, joins, and the plans of the graphs inside."""
+class Ways:
+    """Edges that a node may be left by, in the order of the definition."""
 
-    __slots__ = ("choices", "errors", "graph", "hops", "joins", "plain", "sure", "untried", "works")
+    __slots__ = ("edges", "untried")
+
+    def __init__(self, edges: tuple[Edge, ...]) -> None:
+        self.edges = edges
+        self.untried = tuple([Verdict(e.index, "not tried") for e in edges])
+        """That verdict of each of them: what stands behind the one that was taken."""
+
+
+_NO_WAYS: Final = Ways(())
+
+
+def _ways(edges: list[Edge]) -> Ways:
+    return Ways(tuple(edges)) if edges else _NO_WAYS
+
+
+class Exit:
+    """What a graph says of leaving one node, and of working there."""
+
+    __slots__ = ("choices", "errors", "hops", "plain", "policies", "sure", "works")
+
+    def __init__(self, graph: Graph, node: Node, joins: Joins) -> None:
+        normal = tuple([e for e in node.edges if e.on_error is None])
+        labels = sorted({e.on for e in normal if e.on is not None})
+        self.plain = _ways([e for e in normal if e.on is None])
+        """For the plain outcome, and for answers that no edge names."""
+        self.choices = {a: _ways([e for e in normal if e.on is None or e.on == a]) for a in labels}
+        """By answer."""
+        self.errors = tuple([e for e in node.edges if e.on_error is not None])
+        self.hops = tuple([joins.is_hop(edge) for edge in node.edges])
+        """By edge: whether crossing it alone can make nothing fire."""
+        self.sure: Taken | None = None
+        """Of a node with one edge that is always taken: that edge, as `leave` wants it."""
+        only = normal[0] if len(normal) == 1 and normal[0].index == 0 else None
+        if only is not None and only.on is None and only.when is None and only.at_most is None and only.each is None:
+            self.sure = [(only, None)]
+        self.works = node.graph is None and node.kind not in {"ask", "end", "join"}
+        """Whether a visit of the node is an attempt at its work."""
+        self.policies = (*graph.policies, *node.policies)
+        """What was said about requests to models, in the graph and the node, outermost first."""
+
+    def ways(self, outcome: str | None) -> Ways:
+        """Return the edges for a good outcome."""
+        return self.plain if outcome is None else self.choices.get(outcome, self.plain)
+
+
+class Plan:
+    """A graph prepared for stepping: its joins, and what it says of each node."""
+
+    __slots__ = ("exits", "graph", "joins")
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.joins = Joins(graph)
-        self.plain: list[tuple[Edge, ...]] = []
-        self.choices: list[dict[str, tuple[Edge, ...]] | None] = []
-        self.errors: list[tuple[Edge, ...]] = []
-        self.sure: list[Taken | None] = []
-        """For a node with one edge that is always taken: that edge, as `leave` wants it."""
-        self.hops = [tuple(self._is_hop(e) for e in n.edges) for n in graph.nodes]
-        """By node and edge: whether crossing it alone can make nothing fire (see `Joins.hops`)."""
-        self.works = [n.graph is None and n.kind not in {"ask", "end", "join"} for n in graph.nodes]
-        """Whether a visit of the node is an attempt at its work."""
-        most = max((len(n.edges) for n in graph.nodes), default=0)
-        self.untried = [Verdict(i, "not tried") for i in range(most)]
-        """That verdict, by the index of the edge."""
-        for n in graph.nodes:
-            normal = tuple(e for e in n.edges if e.on_error is None)
-            self.errors.append(tuple(e for e in n.edges if e.on_error is not None))
-            self.plain.append(tuple(e for e in normal if e.on is None))
-            labels = sorted({e.on for e in normal if e.on is not None})
-            self.choices.append(
-                {a: tuple(e for e in normal if e.on is None or e.on == a) for a in labels} if labels else None
-            )
-            only = normal[0] if len(normal) == 1 and normal[0].index == 0 else None
-            always = (
-                only is not None
-                and only.on is None
-                and only.when is None
-                and only.at_most is None
-                and only.each is None
-            )
-            self.sure.append([(only, None)] if only is not None and always else None)
+        self.exits = [Exit(graph, node, self.joins) for node in graph.nodes]
+        """By the index of the node."""
 
-    def _is_hop(self, edge: Edge) -> bool:
-        return self.joins.hops[edge.source] and edge.each is None and self.graph.nodes[edge.target].kind != "join"
 
-    def edges(self, node: Node, outcome: str | None) -> tuple[Edge, ...]:
-        """Return the edges for a good outcome, in the order of the definition."""
-        by_answer = self.choices[node.index]
-        if outcome is None or by_answer is None:
-            return self.plain[node.index]
-        return by_answer.get(outcome, self.plain[node.index])
+def judge(visit: Visit, ways: Ways, *, every: bool) -> tuple[list[Verdict], Taken]:
+    """Try edges in the order of the definition; stop at the first that matches unless `every` match is wanted.
 
-    def judge(self, visit: Visit, edges: tuple[Edge, ...], *, every: bool) -> tuple[list[Verdict], Taken]:
-        """Try edges in the order of the definition; stop at the first that matches unless `every` match is wanted.
-
-        Raises:
-            GuardError: a guard raised, or what an `each` edge goes over is no list.
-        """
-        state, crossed = visit.line.state, visit.line.crossed
-        verdicts: list[Verdict] = []
-        untried = self.untried
-        taken: Taken = []
-        for edge in edges:
-            if taken and not every:
-                verdicts.append(untried[edge.index])
+    Raises:
+        GuardError: a guard raised, or what an `each` edge goes over is no list.
+    """
+    state, crossed = visit.line.state, visit.line.crossed
+    verdicts: list[Verdict] = []
+    taken: Taken = []
+    for edge in ways.edges:
+        count = values = items = None
+        if edge.at_most is not None:
+            count = crossed.get((edge.source, edge.index), 0)
+            if count >= edge.at_most:
+                verdicts.append(Verdict(edge.index, "used up", None, count))
                 continue
-            count = None
-            if edge.at_most is not None:
-                count = crossed.get((edge.source, edge.index), 0)
-                if count >= edge.at_most:
-                    verdicts.append(Verdict(edge.index, "used up", None, count))
-                    continue
-            values = None
-            if edge.when is not None:
-                try:
-                    true, values = edge.when.evaluate(state)
-                except Exception as error:
-                    raise _guard_error(visit, edge, error) from error
-            else:
-                true = True
+        guard = edge.when
+        if guard is not None:
+            try:
+                true, values = guard.evaluate(state)
+            except Exception as error:
+                raise _guard_error(visit, edge, error) from error
             if not true:
                 verdicts.append(Verdict(edge.index, "false", values, count))
                 continue
-            items = None
-            if edge.each is not None:
-                items = state[edge.each.of]
-                count = _size(visit, edge, items)
-            verdicts.append(Verdict(edge.index, "taken", values, count))
-            taken.append((edge, items))
-        return verdicts, taken
+        if edge.each is not None:
+            items = state[edge.each.of]
+            count = _size(visit, edge, items)
+        verdicts.append(Verdict(edge.index, "taken", values, count))
+        taken.append((edge, items))
+        if not every:
+            verdicts += ways.untried[len(verdicts) :]
+            break
+    return verdicts, taken
 
 
 def plan_of(graph: Graph) -> Plan:

@@ -42,7 +42,6 @@ from graphrt.events import (
     RunResumed,
     RunStarted,
     RunSuspended,
-    Verdict,
     VisitCancelled,
     VisitCompleted,
     VisitFailed,
@@ -66,7 +65,7 @@ from graphrt.inputs import (
 from graphrt.meter import Meter, Totals
 from graphrt.recorded import error_info, label_of
 from graphrt.retrying import is_worth_retrying, wait_s
-from graphrt.routing import SURE, catches, no_route, plan_of
+from graphrt.routing import SURE, Ways, catches, judge, no_route, plan_of
 from graphrt.script import Script
 
 if TYPE_CHECKING:
@@ -205,9 +204,16 @@ class Stepper:
         """
         self._at = at
         if type(given) is AttemptStarted:  # Nothing follows from it but its end.
-            visit = self._expect(given.visit, READY, given.attempt)
+            visit = self._visits.get(given.visit)
+            if (
+                visit is None
+                or visit.phase != READY
+                or visit.attempt != given.attempt
+                or self.status not in {"running", "suspended"}
+            ):
+                raise self._unexpected(given.visit, given.attempt)
             visit.phase = RUNNING
-            self.attempts[visit.id] = given.attempt
+            self.attempts[given.visit] = given.attempt
             return (), []
         events: list[Event] = []
         commands: list[Command] = []
@@ -275,7 +281,9 @@ class Stepper:
         self._take_up(self._root)
 
     def _attempt_succeeded(self, given: AttemptSucceeded) -> None:
-        visit = self._expect(given.visit, RUNNING, given.attempt)
+        if self.attempts.get(given.visit) != given.attempt:
+            raise self._unexpected(given.visit, given.attempt)
+        visit = self._visits[given.visit]
         frame = frame_of(visit.outer)
         fields = frame.fields
         node = visit.node
@@ -304,7 +312,9 @@ class Stepper:
         self._completed(frame, visit, outcome, given.writes, given.marks)
 
     def _attempt_failed(self, given: AttemptFailed) -> None:
-        visit = self._expect(given.visit, RUNNING, given.attempt)
+        if self.attempts.get(given.visit) != given.attempt:
+            raise self._unexpected(given.visit, given.attempt)
+        visit = self._visits[given.visit]
         frame = frame_of(visit.outer)
         del self.attempts[given.visit]
         self._meter.use(given.duration_s, given.usage)
@@ -460,7 +470,7 @@ class Stepper:
         self.totals.visits += 1
         if self._meter.bounds and (passed := self._meter.passed()) is not None:
             self._then(self._pass_limit, frame, visit, passed)
-        elif frame.plan.works[node.index]:
+        elif frame.exits[node.index].works:
             visit.attempt = visit.tries = 1
             self._command_attempt(frame, visit)
         elif node.kind == "ask":
@@ -487,10 +497,10 @@ class Stepper:
 
     def _command_attempt(self, frame: Frame, visit: Visit) -> None:
         node = visit.node
-        timeout = node.timeout_s
-        if timeout is None and frame.outer is not None:
-            timeout = policy(visit, frame, "timeout_s")
-        wraps = policies(visit, frame)
+        if frame.outer is None:
+            timeout, wraps = node.timeout_s, frame.exits[node.index].policies
+        else:
+            timeout, wraps = policy(visit, frame, "timeout_s"), policies(visit, frame)
         self._commands.append(StartAttempt(visit.id, visit.attempt, node, visit.line.state, timeout, wraps))
 
     def _ask(self, frame: Frame, visit: Visit) -> None:
@@ -576,34 +586,29 @@ class Stepper:
 
     def _route(self, frame: Frame, visit: Visit, outcome: str | None) -> None:
         """Leave a completed visit by the edges for its outcome."""
-        node = visit.node
-        sure = frame.plan.sure[node.index]
         if self.script is not None:
             self._follow(frame, visit)
             return
-        if sure is not None:
+        node = visit.node
+        leaving = frame.exits[node.index]
+        if leaving.sure is not None:
             self._events.append(Routed(visit.id, SURE))
-            self._cross(frame, visit, sure)
+            self._cross(frame, visit, leaving.sure)
             return
-        plan = frame.plan
-        edges = plan.plain[node.index] if outcome is None else plan.edges(node, outcome)
-        if not edges:
-            if plan.choices[node.index] is None:
-                self._cross(frame, visit, [])
-                return
-            verdicts: list[Verdict] = []
-            taken: Taken = []
-        else:
-            try:
-                verdicts, taken = plan.judge(visit, edges, every=node.fork)
-            except GuardError as error:
-                self._fail_at(frame, visit, error_info(error))
-                return
+        ways = leaving.plain if outcome is None else leaving.ways(outcome)
+        if not ways.edges and not leaving.choices:
+            self._cross(frame, visit, [])
+            return
+        try:
+            verdicts, taken = judge(visit, ways, every=node.fork)
+        except GuardError as error:
+            self._fail_at(frame, visit, error_info(error))
+            return
         self._events.append(Routed(visit.id, tuple(verdicts)))
-        if not taken:
-            self._fail_at(frame, visit, error_info(no_route(frame.graph, visit, outcome, edges, verdicts)))
-            return
-        self._cross(frame, visit, taken)
+        if taken:
+            self._cross(frame, visit, taken)
+        else:
+            self._fail_at(frame, visit, error_info(no_route(frame.graph, visit, outcome, ways.edges, verdicts)))
 
     def _follow(self, frame: Frame, visit: Visit, error: ErrorInfo | None = None) -> bool:
         """Leave a visit as it was left when the run was recorded; tell whether it was left at all.
@@ -661,7 +666,7 @@ class Stepper:
             return
         if len(taken) == 1:
             edge = taken[0][0]
-            if frame.plan.hops[edge.source][edge.index]:
+            if frame.exits[edge.source].hops[edge.index]:
                 if edge.set:
                     changed[edge.index].write(frame, line, visit)
                 following = frame.hop(visit, edge)
@@ -751,7 +756,7 @@ class Stepper:
             if not self._follow(frame, visit, error):
                 self._fail_from(frame, error, visit.id, visit.node.name)
             return
-        catching = [e for e in frame.plan.errors[visit.node.index] if catches(e, error)]
+        catching = [e for e in frame.exits[visit.node.index].errors if catches(e, error)]
         if catching:
             self._catch(frame, visit, error, catching)
             return
@@ -774,7 +779,7 @@ class Stepper:
         """Tell whether an error edge of a visit catches an error."""
         if self.script is not None:
             return (visit.id, True) in self.script.routed
-        return any(catches(e, error) for e in frame.plan.errors[visit.node.index])
+        return any(catches(e, error) for e in frame.exits[visit.node.index].errors)
 
     def _leave_inside(self, visit: Visit, why: str = "") -> None:
         """Let go of the graph inside a visit; what is still live in it is cancelled."""
@@ -788,7 +793,7 @@ class Stepper:
 
     def _catch(self, frame: Frame, visit: Visit, error: ErrorInfo, edges: list[Edge]) -> None:
         try:
-            verdicts, taken = frame.plan.judge(visit, tuple(edges), every=False)
+            verdicts, taken = judge(visit, Ways(tuple(edges)), every=False)
         except GuardError as raised:
             self._fail_from(frame, error_info(raised), visit.id, visit.node.name)
             return
@@ -1033,16 +1038,8 @@ class Stepper:
             raise self._wrong(f"has no live visit {visit}; live: {live}")
         return frame_of(found.outer), found
 
-    def _expect(self, visit: str, phase: str, attempt: int) -> Visit:
-        found = self._visits.get(visit)
-        if (
-            found is None
-            or found.phase != phase
-            or found.attempt != attempt
-            or self.status not in {"running", "suspended"}
-        ):
-            raise self._wrong(f"expects no such thing of attempt {attempt} of visit {visit}")
-        return found
+    def _unexpected(self, visit: str, attempt: int) -> WrongInput:
+        return self._wrong(f"expects no such thing of attempt {attempt} of visit {visit}")
 
     def _wrong(self, why: str) -> WrongInput:
         return WrongInput(
