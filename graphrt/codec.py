@@ -16,7 +16,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NoReturn, TypeAlias, cast
+from typing import Any, Final, NoReturn, TypeAlias, cast
 
 import msgspec
 
@@ -82,15 +82,37 @@ _decode_line = msgspec.json.Decoder(_Line).decode
 _decode_json = msgspec.json.Decoder().decode
 _decode_input: Callable[[bytes], Input] = msgspec.json.Decoder(Input).decode
 _NO_WRITES: dict[str, Json] = {}
+_GRAPH: Final = "graph"
+_NO_GRAPH: Final = b'"graph":{}'
+"""How a header without a graph says so."""
 
 
 # Writing
 
 
-def encode_header(header: Header) -> tuple[bytes, str]:
-    """Return the first line of a trace, without its line end, and its hash."""
-    fields = msgspec.to_builtins(header)
-    return _seal(dump({"version": header.version, **fields}, 0), "")
+def encode_graph(graph: dict[str, Json]) -> bytes:
+    """Return the JSON of a graph, as a header holds it.
+
+    Raises:
+        WrongInput: it is too large or too deeply nested to stand in one.
+    """
+    return dump({_GRAPH: graph}, 0)[len(_NO_GRAPH) - 1 : -1]
+
+
+def encode_header(header: Header, graph: bytes | None = None) -> tuple[bytes, str]:
+    """Return the first line of a trace, without its line end, and its hash.
+
+    `graph` is what `encode_graph` gives for the header's graph: whoever begins many runs of one graph keeps it.
+    """
+    fields = msgspec.to_builtins(msgspec.structs.replace(header, graph={}))
+    body = dump({"version": header.version, **fields}, 0)
+    if header.graph:
+        text = encode_graph(header.graph) if graph is None else graph
+        body = body.replace(_NO_GRAPH, _NO_GRAPH[:-2] + text, 1)  # in a text before it the quotes would be escaped
+    if len(body) > MAX_LINE:
+        message = f"the header of the trace takes {len(body)} bytes, more than the {MAX_LINE} of one line"
+        raise WrongInput(message, size=len(body), limit=MAX_LINE)
+    return _seal(body, "")
 
 
 def encode_record(record: Record, previous: str) -> tuple[bytes, str]:

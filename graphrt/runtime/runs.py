@@ -398,7 +398,8 @@ def _driver(
     stepper: Stepper, store: Store, lease: Lease, watchers: Sequence[Watcher], around: Surroundings, past: Trace
 ) -> Driver:
     resources, policies = tuple(around.get("resources", ())), tuple(around.get("policies", ()))
-    check_values({"resources": resources, "policies": policies})  # an iterator is looked through only here
+    if resources or policies:
+        check_values({"resources": resources, "policies": policies})  # an iterator is looked through only here
     on_event = around.get("on_event", ())
     listeners = cast("Sequence[Listener]", on_event if isinstance(on_event, Sequence) else (on_event,))
     return Driver(

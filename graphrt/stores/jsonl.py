@@ -19,6 +19,7 @@ from graphrt import codec
 from graphrt.errors import GraphrtError, RunLocked, RunNotFound, StoreFault, TraceInvalid, UseError
 from graphrt.ports import Lease, Request, RunInfo, RunStatus, check_run_id, check_unanswered, in_use, status_after
 from graphrt.stores import inbox
+from graphrt.stores.graph_texts import GraphTexts
 from graphrt.stores.jsonl_file import OpenFile, driven, end_of, new_file, sync_folder
 from graphrt.stores.lock import is_at, is_held, lock
 from graphrt.stores.trace_files import SUFFIX, contents, due_after, fault, header_of, is_unbegun, lineage
@@ -49,6 +50,7 @@ class JsonlStore:
         elif not self.path.exists():
             message = f"there is no store at {self.path}; run a flow first, or name another store"
             raise StoreFault(message, store=str(self.path))
+        self._graphs = GraphTexts()
         self._open: dict[str, OpenFile] = {}
         self._touched: list[OpenFile] = []
         """Files that the job at hand wrote to."""
@@ -61,7 +63,7 @@ class JsonlStore:
     def create(self, header: Header) -> Awaitable[Lease]:
         """Begin a trace and own it."""
         path = self._path(check_run_id(header.run))
-        line, digest = codec.encode_header(header)
+        line, digest = codec.encode_header(header, self._graphs.of(header.graph).json)
         base = header.parent_seq or 0
 
         def action() -> Lease:

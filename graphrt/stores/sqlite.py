@@ -9,7 +9,6 @@ parts, values bound.
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 import threading
 import time
@@ -25,6 +24,7 @@ from graphrt.errors import RunLocked, StoreFault, TraceInvalid, UseError
 from graphrt.packing import Row, hash_of, pack, unpack
 from graphrt.ports import Lease, Request, RunInfo, RunStatus, check_run_id, check_unanswered
 from graphrt.stores import owner as owners
+from graphrt.stores.graph_texts import GraphTexts
 from graphrt.stores.sqlite_commits import RELEASE, Append, Commits, End, missing, row_of
 from graphrt.stores.sqlite_deleting import delete, forget
 from graphrt.stores.sqlite_file import Synchronous, connect, empty_log, faults, prepare
@@ -84,7 +84,7 @@ class SqliteStore:
         self._lease_s = lease_s
         self._owner = owners.new_owner()
         self._reading = threading.Lock()
-        self._graphs: dict[int, tuple[dict[str, Any], str, str]] = {}
+        self._graphs = GraphTexts()
         self._closed = False
         with faults(self.path, "open"):
             if not create and not self.path.exists():
@@ -114,8 +114,8 @@ class SqliteStore:
     def create(self, header: Header) -> Awaitable[Lease]:
         """Begin a trace and own it."""
         check_run_id(header.run)
-        _, digest = codec.encode_header(header)
-        text, key = self._graph_text(header.graph)
+        graph, key = self._graphs.of(header.graph)
+        digest = codec.encode_header(header, graph)[1]
         small = codec.encode_header(msgspec.structs.replace(header, graph={}))[0].decode()
         base = header.parent_seq or 0
         seed = digest.encode("ascii")
@@ -128,7 +128,8 @@ class SqliteStore:
             if header.parent is not None and row_of(db, header.parent, self.path)[4] < base:
                 message = f"run {header.parent!r} has fewer than {base} records; fork it at one that it has"
                 raise UseError(message, run=header.parent, records=base)
-            db.execute("insert or ignore into graphs values (?, ?)", (key, text))
+            if db.execute("select 1 from graphs where key = ?", (key,)).fetchone() is None:
+                db.execute("insert into graphs values (?, ?)", (key, graph.decode()))
             flow, target = _plain(header.flow), _plain(header.target)
             row = (header.run, flow, header.digest, key, small, digest, header.created, target, header.parent)
             no = db.execute(_CREATE, row).lastrowid
@@ -390,17 +391,6 @@ class SqliteStore:
         )
         return TraceInvalid(message, kind="altered", run=run, seq=seq, found=found.hex(), expected=expected.hex())
 
-    def _graph_text(self, graph: dict[str, Any]) -> tuple[str, str]:
-        """Return the JSON of a graph and its key; the same object is encoded once."""
-        kept = self._graphs.get(id(graph))
-        if kept is None or kept[0] is not graph:
-            text = codec.encode_json(graph)
-            kept = (graph, text.decode(), hashlib.sha256(text).hexdigest())
-            if len(self._graphs) >= _PAGE:
-                self._graphs.clear()
-            self._graphs[id(graph)] = kept
-        return kept[1], kept[2]
-
     def _head(self, run: str) -> _Head:
         """Return the header, the run's number, the seed of its chain, the next record's number and the last hash."""
         rows = self._read(
@@ -420,7 +410,7 @@ class SqliteStore:
                 raise
             message = f"the header of run {run!r} in {self.path} was altered: {error.message}"
             raise TraceInvalid(message, kind="altered", run=run) from error
-        found = codec.encode_header(header)[1]
+        found = codec.encode_header(header, graph)[1]
         if found != digest:
             message = f"the header of run {run!r} in {self.path} was altered: its hash is {found}, expected {digest}"
             raise TraceInvalid(message, kind="altered", run=run, found=found, expected=digest)
