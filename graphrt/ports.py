@@ -149,6 +149,8 @@ class Store(Protocol):
     ) -> Awaitable[None] | None:
         """Add records behind the last one, all or none; `status` and `due` are what a list of runs shows.
 
+        With `completed` the run may be given up as well, because no record follows that one.
+
         Raises:
             RunLocked: the lease is lost; nothing was added.
             StoreFault: the store cannot be written; nothing was added.

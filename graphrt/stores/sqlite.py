@@ -28,7 +28,7 @@ from graphrt.stores.graph_texts import GraphTexts
 from graphrt.stores.sqlite_commits import RELEASE, Append, Commits, End, missing, row_of
 from graphrt.stores.sqlite_deleting import delete, forget
 from graphrt.stores.sqlite_file import Synchronous, connect, empty_log, faults, prepare
-from graphrt.stores.writer import Job, Writer
+from graphrt.stores.writer import DONE, Job, Writer
 from graphrt.trace import Header, Record, Trace
 
 _Head: TypeAlias = tuple[Header, int, bytes, int, bytes]
@@ -175,14 +175,18 @@ class SqliteStore:
         lease.next_seq = after = first + len(records)
         at = records[-1].at if records else time.time()
         values = (after, end.hash, at, no, lease.epoch, first, self._owner)
+        completes = status == "completed"
         mark = None
         if end.mark != (status, due):
             end.mark = (status, due)
-            mark = (status, due, no)
-        return self._writer.submit(Append(lease, values, mark, rows, size), alone=len(self._commits.owned) == 1)
+            mark = (status, due, None if completes else self._owner, no)
+        job = Append(lease, values, mark, rows, size, completes=completes)
+        return self._writer.submit(job, alone=len(self._commits.owned) == 1)
 
     def release(self, lease: Lease) -> Awaitable[None]:
-        """Give the run up; others may acquire it at once."""
+        """Give the run up; others may acquire it at once. One that has completed was given up with its last record."""
+        if lease.extra.given_up:
+            return DONE
         commits = self._commits
 
         def action() -> None:

@@ -35,16 +35,18 @@ _APPEND = """
     where no = ? and epoch = ? and next_seq = ? and owner = ?
 """
 _INSERT = "insert into records values (?, ?, ?, ?)"
-_MARK = "update ends set status = ?, due = ? where no = ?"
+_MARK = "update ends set status = ?, due = ?, owner = ? where no = ?"
 """Apart from `_APPEND`: SQLite writes the indexes of a column anew whenever it is set, changed or not."""
 
 
 class End:
     """Where a run that is owned ends."""
 
-    __slots__ = ("hash", "mark", "no")
+    __slots__ = ("given_up", "hash", "mark", "no")
 
     def __init__(self, no: int, last: bytes) -> None:
+        self.given_up = False
+        """Whether the run was given up with the record of its end."""
         self.no = no
         """The number of the run in the file."""
         self.hash = last
@@ -56,7 +58,7 @@ class End:
 class Append(Job[None]):
     """Rows of records to add to a run."""
 
-    __slots__ = ("lease", "mark", "rows", "size", "values")
+    __slots__ = ("completes", "lease", "mark", "rows", "size", "values")
 
     def __init__(
         self,
@@ -65,6 +67,8 @@ class Append(Job[None]):
         mark: tuple[object, ...] | None,
         rows: Sequence[tuple[int, int, str, bytes]],
         size: int,
+        *,
+        completes: bool,
     ) -> None:
         super().__init__(_nothing)
         self.lease = lease
@@ -72,6 +76,8 @@ class Append(Job[None]):
         """For `_APPEND`."""
         self.mark = mark
         """For `_MARK`, if status or deadline are others than before."""
+        self.completes = completes
+        """Whether the run has completed with these rows."""
         self.rows = rows
         self.size = size
 
@@ -95,6 +101,8 @@ class Commits:
         """Whom to call when something was posted for a run."""
         self.posted = False
         """Whether something may have been posted that nobody was told of."""
+        self._completed: list[Lease] = []
+        """Leases on runs whose end is in the batch: nothing comes after it, so their rows name no owner any more."""
         self.released: set[tuple[int, int]] = set()
         """Number and epoch of runs that were given up, and whose rows do not say so yet."""
         self._logged = 0
@@ -132,6 +140,9 @@ class Commits:
             self._perform(batch)
             db.execute("commit")
             self.released.clear()
+            for lease in self._completed:
+                self.forget(lease)
+                lease.extra.given_up = True
         except BaseException as error:  # noqa: BLE001 - whoever waits must be told, whatever it is
             told = fault_of(error, self._path, "write")
             for job in batch:
@@ -141,6 +152,7 @@ class Commits:
             with suppress(sqlite3.Error):
                 if db.in_transaction:
                     db.execute("rollback")
+        self._completed.clear()
         self._logged += _COMMIT_BYTES
         self.writer.untidy = self._logged >= _LOG_BYTES
         self.writer.ticking = bool(self.owned)
@@ -182,6 +194,7 @@ class Commits:
         marks = [a.mark for a in good if a.mark is not None]
         if marks:
             db.executemany(_MARK, marks)
+            self._completed += [a.lease for a in good if a.completes]
         self._logged += sum([a.size for a in good])
 
     def _moved(self, append: Append, *, again: bool) -> bool:

@@ -14,8 +14,8 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Generic, TypeAlias, TypeVar
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from graphrt.errors import StoreFault
 
@@ -59,6 +59,17 @@ class Job(Generic[T]):
         else:
             self._future.set_exception(self.error)
 
+
+class _Done:
+    """What there is nothing to wait for of; as often as one likes."""
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return
+        yield
+
+
+DONE: Final = _Done()
+"""Of what was done before it was asked for."""
 
 Batch: TypeAlias = Sequence[Job[Any]]
 

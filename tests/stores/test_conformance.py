@@ -457,7 +457,7 @@ def test_a_reader_in_the_middle_of_a_deleted_run_is_told(opened: Open) -> None:
         await ready(store.release(lease := await filled(store, "r1", 1)))
         lease = await ready(store.acquire("r1"))
         for start in range(1, 1201, 300):
-            await ready(store.append(lease, steps(start, 300), "completed"))
+            await ready(store.append(lease, steps(start, 300), "running"))
         await ready(store.release(lease))
         reading = iter(opened().records("r1"))
         seen = [next(reading)]

@@ -344,6 +344,44 @@ def test_one_run_that_does_not_fit_stops_alone(store: SqliteStore) -> None:
     asyncio.run(main())
 
 
+def test_a_run_that_completes_is_given_up_with_its_last_record(store: SqliteStore, path: Path) -> None:
+    """Nothing follows the record of its end, so a run that completed costs no commit more to be given up."""
+
+    async def main() -> None:
+        lease = await filled(store)
+        said: list[str] = []
+        store._writing.set_trace_callback(said.append)
+        await store.append(lease, steps(3, 1), "completed")
+        assert not store.info("r1").live
+        await store.release(lease)
+        assert said.count("commit") == 1
+        with pytest.raises(RunLocked):
+            await store.append(lease, steps(4, 1), "completed")
+
+    asyncio.run(main())
+
+
+def test_a_run_whose_end_could_not_be_written_is_given_up_all_the_same(store: SqliteStore, path: Path) -> None:
+    """The file is full when a run completes: it has not, it is released as any other, and another process goes on."""
+
+    async def main() -> None:
+        lease = await filled(store)
+        again = _fill_up(store)
+        large = Record(3, 103.0, AttemptSucceeded("3", 1, {"t": "x" * 100_000}))
+        with pytest.raises(StoreFault):
+            await store.append(lease, [large], "completed")
+        again()
+        await store.release(lease)
+        other = SqliteStore(path)
+        assert (other.info("r1").status, other.info("r1").live) == ("running", False)
+        taken = await other.acquire("r1")
+        await other.append(taken, [large], "completed")
+        assert [r.seq for r in store.records("r1")] == [0, 1, 2, 3]
+        other.close()
+
+    asyncio.run(main())
+
+
 def test_a_run_whose_release_failed_is_not_locked_for_ever(store: SqliteStore, path: Path) -> None:
     """A run that could not be given up, because the file was full, is given up with whatever is written next."""
 
@@ -443,7 +481,7 @@ async def _sound(path: Path) -> None:
     for seq in range(5, 20):
         await store.append(lease, steps(seq, 1), "running")
     for seq in range(20, 30, 2):  # as a run appends them: an end, and the next start
-        await store.append(lease, steps(seq, 2), "completed")
+        await store.append(lease, steps(seq, 2), "running")
     await store.release(lease)
     child = await store.create(header("c1", parent="r1", parent_seq=23))
     await store.append(child, steps(23, 10), "completed")
