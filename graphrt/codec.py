@@ -16,6 +16,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any, Final, NoReturn, TypeAlias, cast
 
 import msgspec
@@ -78,13 +79,22 @@ class _Line(msgspec.Struct, omit_defaults=True):
 
 
 _encode = msgspec.json.Encoder().encode
-_decode_line = msgspec.json.Decoder(_Line).decode
 _decode_json = msgspec.json.Decoder().decode
-_decode_input: Callable[[bytes], Input] = msgspec.json.Decoder(Input).decode
 _NO_WRITES: dict[str, Json] = {}
 _GRAPH: Final = "graph"
 _NO_GRAPH: Final = b'"graph":{}'
 """How a header without a graph says so."""
+
+
+@cache
+def _line_decoder() -> Callable[[bytes], _Line]:
+    """Made once it is needed: it has to know every event, which takes longer than reading a short trace."""
+    return msgspec.json.Decoder(_Line).decode
+
+
+@cache
+def _input_decoder() -> Callable[[bytes], Input]:
+    return msgspec.json.Decoder(Input).decode
 
 
 # Writing
@@ -372,7 +382,7 @@ def decode_record(line: bytes, previous: str, *, number: int = 0, seq: int | Non
     check_line(line, number)
     body, digest = _unseal(line, previous, number, seq)
     try:
-        wire = _decode_line(body)
+        wire = _line_decoder()(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         if b"\\ud" not in body and b"\\uD" not in body:
             _malformed(error, number)
@@ -413,7 +423,7 @@ def decode_input(data: bytes) -> Input:
         TraceInvalid: it is malformed.
     """
     try:
-        return _decode_input(data)
+        return _input_decoder()(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         try:
             return cast("Input", msgspec.convert(_json(data, 0), Input))

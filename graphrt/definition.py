@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias, cast, get_args, get_origin
+
+import msgspec
 
 from graphrt import guards, hints
 from graphrt.drafts import Node, NodeDraft, Place
@@ -33,8 +34,7 @@ Params: TypeAlias = tuple[tuple[str, str], ...]
 """(parameter, field) in the order of the signature."""
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(msgspec.Struct, frozen=True):
     """What a node reads: a field or a part of one, under the name by which the node knows it."""
 
     field: Field
@@ -47,8 +47,7 @@ class Seen:
         return Change(self.field.name, self.tree)
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
+class Bound(msgspec.Struct, frozen=True):
     """What fills the parameters of a function."""
 
     params: Params

@@ -9,7 +9,6 @@ spelling that works.
 from __future__ import annotations
 
 import copy
-import difflib
 import inspect
 import re
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sized
@@ -34,6 +33,8 @@ UNKNOWN = object()
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return ` Did you mean 'message'?`, or nothing if no known name is close."""
+    import difflib  # noqa: PLC0415 - only who has made a mistake waits for it
+
     close = difflib.get_close_matches(name, list(known), n=1)
     return f" Did you mean {close[0]!r}?" if close else ""
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final, TypeVar, cast
+
+import msgspec
 
 from graphrt.items import Items
 
@@ -55,8 +56,7 @@ def union(old: N, new: N, /) -> N:
     return cast("N", have.plus_all(fresh) if isinstance(have, Items) else [*have, *fresh])
 
 
-@dataclass(frozen=True, slots=True)
-class Reducer:
+class Reducer(msgspec.Struct, frozen=True):
     """A reducer of a field."""
 
     name: str

@@ -7,7 +7,6 @@ node's work is ever called.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -37,8 +36,7 @@ if TYPE_CHECKING:
     from graphrt.trace import Record, Trace
 
 
-@dataclass(frozen=True, slots=True)
-class Divergence:
+class Divergence(msgspec.Struct, frozen=True):
     """Where a replay first differs from what was recorded."""
 
     run: str

@@ -9,8 +9,9 @@ import functools
 import inspect
 import types
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, ForwardRef, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+import msgspec
 
 from graphrt import hints
 from graphrt.context import Context
@@ -18,8 +19,7 @@ from graphrt.hints import UNSAID
 from graphrt.items import Items
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(msgspec.Struct, frozen=True):
     """A parameter that a flow may fill."""
 
     name: str
@@ -29,8 +29,7 @@ class Parameter:
     """A `partial` has filled it already."""
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
+class Signature(msgspec.Struct, frozen=True):
     """What a function says about itself."""
 
     name: str

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from itertools import islice
 from typing import cast
+
+import msgspec
 
 from graphrt.errors import RunLocked, RunNotFound, UseError
 from graphrt.ports import Lease, Request, RunInfo, RunStatus, check_run_id, check_unanswered, in_use
 from graphrt.trace import Header, Record, Trace
 
 
-@dataclass(slots=True)
-class _Run:
+class _Run(msgspec.Struct, eq=False):
     header: Header
     base: int
     """Records of the parent that stand before its own."""
-    records: list[Record] = field(default_factory=list[Record])
+    records: list[Record] = msgspec.field(default_factory=list)
     status: RunStatus = "running"
     due: float | None = None
     epoch: int = 1
