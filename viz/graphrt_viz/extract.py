@@ -172,7 +172,8 @@ def _cluster_tag(node: Node) -> str:
 
 
 def _node(graph: Graph, node: Node, ident: str, frame: str | None) -> PNode:
-    tools = tools_of(node) if node.about else ()
+    about = node.about
+    tools = tools_of(node) if about else ()
     asks, asks_some = asking_of(node) if tools else ((), ())
     return PNode(
         id=ident,
@@ -184,7 +185,7 @@ def _node(graph: Graph, node: Node, ident: str, frame: str | None) -> PNode:
         tooltip=node_tooltip(graph, node),
         asks=asks,
         asks_some=asks_some,
-        guards=guards_of(node) if node.about else (),
+        guards=guards_of(node) if about else (),
     )
 
 
@@ -206,8 +207,8 @@ def _subtitle(node: Node) -> str:
 def node_tooltip(graph: Graph, node: Node) -> str:
     """Return all that a definition says of a node, in lines."""
     lines = [f"{node.name} ({node.kind})"]
-    if node.sees:
-        lines.append(f"reads: {_cut(', '.join(node.sees))}")
+    if sees := node.sees:
+        lines.append(f"reads: {_cut(', '.join(sees))}")
     if node.writes:
         lines.append(f"writes: {_cut(', '.join(node.writes))}")
     if node.kind != "task" or node.about:
@@ -315,11 +316,14 @@ def _roles(node: Node) -> Sequence[_Role]:
 
 def _edge(graph: Graph, edge: Edge, role: _Role, source: str, target: str) -> PEdge:
     on_error, each = edge.on_error, edge.each
+    whole = f"{graph.nodes[edge.source].name} → {graph.nodes[edge.target].name}"
+    if not (edge.when or edge.on or on_error or edge.set or each or edge.local) and edge.at_most is None:
+        return PEdge(source, target, number=role.number, fork=role.fork, otherwise=role.otherwise, tooltip=whole)
     guard = edge.when.text if edge.when is not None else ""
     action = "; ".join([change.text for change in edge.set]) if edge.set else ""
     items = f"{each.item} in {each.of}" if each is not None else ""
     at_once = each.at_once if each is not None else None
-    lines = [f"{graph.nodes[edge.source].name} → {graph.nodes[edge.target].name}"]
+    lines = [whole]
     if on_error or edge.on:
         lines.append(f"on error: {_cut(on_error)}" if on_error else f"on: {_cut(edge.on)}")
     if guard:

@@ -59,7 +59,7 @@ def asking(node: PNode, name: str) -> str:
 def guarded(node: PNode) -> list[str]:
     """Return who guards a node, one side a line (`guarded in: no_cards`)."""
     said: list[str] = []
-    for side, word in (("input", "in"), ("output", "out")):
+    for side, word in (("input", "in"), ("output", "out")) if node.guards else ():
         names = [name for g in node.guards for name, _, where in [g.rpartition(" (")] if where.startswith(side)]
         said += [f"guarded {word}: {visible(', '.join(names))}"] if names else []
     return said

@@ -93,7 +93,8 @@ def _inside(
 def _node(node: PNode, picture: Picture, key: str) -> str:
     if node.kind in BARS and not node.name:
         return f"state {key} <<{node.kind}>>"
-    label = "\\n".join([safe(text) or "<U+0020>" for text in _lines(node, picture)])
+    lines = _lines(node, picture)
+    label = "\\n".join([safe(text) or "<U+0020>" for text in lines]) if len(lines) > 1 else safe(lines[0]) or "<U+0020>"
     kind = tag(node, run=picture.shows == "run") if node.kind in TAGS else node.kind.replace("_", " ").upper()
     return f'state "<size:9>{_safe_tag(kind)}</size>\\n{label}" as {key}{_colour(node, picture)}'
 
