@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Any, get_args, get_origin
 
 from graphrt import hints
-from graphrt.definition import Definition, listed, place_text
+from graphrt.definition import Definition, is_nothing, listed, place_text
 from graphrt.drafts import EdgeDraft, NodeDraft, Place
 from graphrt.errors import type_name
 from graphrt.expressions import did_you_mean
@@ -39,12 +39,12 @@ class EdgeFreezer:
         what = f"{draft.verb} {_names_of(self.flow.drafts, sources)} -> {_names_of(self.flow.drafts, targets)}"
         when = None if draft.when is None else self.flow.guard(draft.when, what, place)
         changes = self.flow.changes(draft.set, f"set= of {what}", place)
-        local = tuple(f.name for f in self.flow.several(draft.local, f"local of {what}", place))
+        local = () if is_nothing(draft.local) else self.flow.several(draft.local, f"local of {what}", place)
         each = self._each(draft, what) if draft.verb == "each" else None
         at_most = self.flow.count(draft.at_most, "at_most", what, place)
         if draft.verb == "each" and each is None:
             return
-        text = place_text(place)
+        text, names = place_text(place), tuple([f.name for f in local])
         for source in sources:
             if self.flow.drafts[source].kind == "end":
                 name = self.flow.drafts[source].name
@@ -59,7 +59,7 @@ class EdgeFreezer:
                 self._fork(source, what, place)
             out = self.out[source]
             out += [
-                Edge(source, target, index, on, on_error, when, changes, each, at_most, local, text)
+                Edge(source, target, index, on, on_error, when, changes, each, at_most, names, text)
                 for index, target in enumerate(targets, len(out))
             ]
 

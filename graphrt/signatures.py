@@ -156,6 +156,8 @@ def is_state(annotation: Any, state_type: type[Any]) -> bool:  # noqa: ANN401 - 
 
 def takes_view(annotation: Any) -> bool:  # noqa: ANN401 - an annotation
     """Tell whether a parameter is content with a list that cannot be changed, as `Sequence[str]` is."""
+    if isinstance(annotation, type):  # nearly always
+        return annotation is not object and issubclass(Items, annotation)
     kinds = [get_origin(m) or m for m in hints.without_none(annotation)]
     return bool(kinds) and all(isinstance(k, type) and k is not object and issubclass(Items, k) for k in kinds)
 
