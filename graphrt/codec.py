@@ -252,7 +252,8 @@ def dump_few(forms: Sequence[tuple[Any, int]], records: Sequence[Record]) -> byt
     else:
         size = len(body)
         flat = size < 2 * MAX_DEPTH or body.count(b"[") + body.count(b"{") <= MAX_DEPTH
-        if flat and size <= MAX_LINE and body.count(b"null") <= sum([n for _, n in forms]):
+        nulls = body.count(b"null")
+        if flat and size <= MAX_LINE and (not nulls or nulls <= sum([n for _, n in forms])):
             return body
     return b"\n".join([dump(*form, record) for form, record in zip(forms, records, strict=True)])
 

@@ -15,7 +15,7 @@ Files that people read and send around have the long form of `codec`. This modul
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, Union
+from typing import TYPE_CHECKING, Annotated, Any, Final, Union
 
 import msgspec
 
@@ -122,7 +122,7 @@ _Packed: Any = msgspec.defstruct(
 _decode: Any = msgspec.json.Decoder(_Packed).decode
 
 
-class Row(NamedTuple):
+class Row(msgspec.Struct, frozen=True, gc=False):
     """Records that follow each other, in short form."""
 
     seq: int
@@ -221,7 +221,7 @@ def unpack(row: Row, previous: bytes) -> list[Record]:
     Raises:
         TraceInvalid: it is altered, malformed, or too large.
     """
-    seq, body, found = row
+    seq, body, found = row.seq, row.lines, row.hash
     expected = hash_of(previous, body)
     lines = body.split(b"\n")
     if found != expected:

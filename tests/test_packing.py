@@ -98,14 +98,14 @@ def test_what_was_altered_is_named(body: bytes, before: bytes) -> None:
     """A changed byte, or another record before it, breaks the chain."""
     (row,) = packing.pack([Record(8, 2.0, AttemptStarted("4", 1))], b"before")
     with pytest.raises(TraceInvalid, match="record 8 was altered: the hash beside it is"):
-        packing.unpack(row._replace(lines=body), before)
+        packing.unpack(replace(row, lines=body), before)
 
 
 def test_what_was_altered_among_others_is_named() -> None:
     """Of records that share a hash, it is told which those are."""
     (row,) = packing.pack([Record(seq, 2.0, AttemptStarted(str(seq), 1)) for seq in (8, 9, 10)], b"before")
     with pytest.raises(TraceInvalid, match="one of the records 8 to 10 was altered"):
-        packing.unpack(row._replace(lines=row.lines.replace(b'"9"', b'"7"')), b"before")
+        packing.unpack(replace(row, lines=row.lines.replace(b'"9"', b'"7"')), b"before")
 
 
 def test_what_is_sealed_and_yet_no_record_is_refused() -> None:

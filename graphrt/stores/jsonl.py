@@ -23,7 +23,7 @@ from graphrt.stores.graph_texts import GraphTexts
 from graphrt.stores.jsonl_file import OpenFile, driven, end_of, new_file, sync_folder
 from graphrt.stores.lock import is_at, is_held, lock
 from graphrt.stores.trace_files import SUFFIX, contents, due_after, fault, header_of, is_unbegun, lineage
-from graphrt.stores.writer import Job, Writer
+from graphrt.stores.writer import Call, Job, Writer
 from graphrt.trace import Header, Record, Trace
 
 _log = logging.getLogger("graphrt.stores")
@@ -397,7 +397,7 @@ class JsonlStore:
         return False
 
     def _submit(self, action: Callable[[], Any]) -> Awaitable[Any]:
-        return self._writer.submit(Job(action))
+        return self._writer.submit(Call(action))
 
     def _commit(self, batch: Sequence[Job[Any]]) -> None:
         """Perform a batch, then sync each file once; a file that fails is cut back to where it was."""

@@ -28,7 +28,7 @@ from graphrt.stores.graph_texts import GraphTexts
 from graphrt.stores.sqlite_commits import RELEASE, Append, Commits, End, missing, row_of
 from graphrt.stores.sqlite_deleting import delete, forget
 from graphrt.stores.sqlite_file import Synchronous, connect, empty_log, faults, prepare
-from graphrt.stores.writer import DONE, Job, Writer
+from graphrt.stores.writer import DONE, Call, Writer
 from graphrt.trace import Header, Record, Trace
 
 _Head: TypeAlias = tuple[Header, int, bytes, int, bytes]
@@ -167,11 +167,12 @@ class SqliteStore:
         first = lease.next_seq
         end: End = lease.extra
         no = end.no
-        packed = pack(records, end.hash)
-        rows = [(no, seq, lines.decode(), sealed) for seq, lines, sealed in packed]
-        size = sum([len(row.lines) for row in packed])
-        if packed:
-            end.hash = packed[-1].hash
+        rows: list[tuple[int, int, str, bytes]] = []
+        size = 0
+        for row in pack(records, end.hash):
+            size += len(row.lines)
+            end.hash = row.hash
+            rows.append((no, row.seq, row.lines.decode(), row.hash))
         lease.next_seq = after = first + len(records)
         at = records[-1].at if records else time.time()
         values = (after, end.hash, at, no, lease.epoch, first, self._owner)
@@ -197,7 +198,7 @@ class SqliteStore:
             commits.forget(lease)
             commits.released.add((lease.extra.no, lease.epoch))
 
-        return self._writer.submit(Job(action, undone))
+        return self._writer.submit(Call(action, undone))
 
     def post(self, run: str, request: Request, *, seen: int | None = None) -> Awaitable[bool]:
         """Leave a request for whoever owns the run, or will."""
@@ -368,7 +369,7 @@ class SqliteStore:
     # The file
 
     def _submit(self, action: Callable[[], Any]) -> Awaitable[Any]:
-        return self._writer.submit(Job(action))
+        return self._writer.submit(Call(action))
 
     def _own(self, lease: Lease) -> Lease:
         self._commits.owned.add(lease.extra.no)

@@ -56,7 +56,7 @@ class End:
 
 
 class Append(Job[None]):
-    """Rows of records to add to a run."""
+    """Rows of records to add to a run; those that follow each other are added together (`Commits._append_all`)."""
 
     __slots__ = ("completes", "lease", "mark", "rows", "size", "values")
 
@@ -70,7 +70,7 @@ class Append(Job[None]):
         *,
         completes: bool,
     ) -> None:
-        super().__init__(_nothing)
+        super().__init__()
         self.lease = lease
         self.values = values
         """For `_APPEND`."""
@@ -80,10 +80,6 @@ class Append(Job[None]):
         """Whether the run has completed with these rows."""
         self.rows = rows
         self.size = size
-
-
-def _nothing() -> None:
-    """Appends are performed together."""
 
 
 class Commits:
@@ -147,8 +143,7 @@ class Commits:
             told = fault_of(error, self._path, "write")
             for job in batch:
                 job.error = told
-                if job.undone is not None:
-                    job.undone()
+                job.undo()
             with suppress(sqlite3.Error):
                 if db.in_transaction:
                     db.execute("rollback")

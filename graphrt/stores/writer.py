@@ -27,19 +27,14 @@ MOST_JOBS = 1000
 class Job(Generic[T]):
     """Something to do, and who waits for it."""
 
-    __slots__ = ("_future", "action", "error", "loop", "result", "undone")
+    __slots__ = ("_future", "error", "loop", "result")
 
-    def __init__(self, action: Callable[[], T], undone: Callable[[], None] | None = None) -> None:
-        """Remember the running event loop, which is told when the job is done.
-
-        `undone` is called when `action` was not performed, or for nothing, because its batch failed as a whole.
-        """
-        self.action = action
-        self.undone = undone
+    def __init__(self) -> None:
+        """Remember the running event loop, which is told when the job is done."""
         self.result: T | None = None
         self.error: BaseException | None = None
-        self.loop = asyncio.get_running_loop()
-        self._future: asyncio.Future[Any] = self.loop.create_future()
+        self.loop = loop = asyncio.get_running_loop()
+        self._future: asyncio.Future[Any] = loop.create_future()
 
     @property
     def done(self) -> Awaitable[T]:
@@ -48,7 +43,9 @@ class Job(Generic[T]):
 
     def perform(self) -> None:
         """Do it and keep what came of it."""
-        self.result = self.action()
+
+    def undo(self) -> None:
+        """It was not performed, or for nothing, because its batch failed as a whole."""
 
     def tell(self) -> None:
         """Wake who waits; called in their event loop."""
@@ -58,6 +55,27 @@ class Job(Generic[T]):
             self._future.set_result(self.result)
         else:
             self._future.set_exception(self.error)
+
+
+class Call(Job[T]):
+    """A function to call."""
+
+    __slots__ = ("_action", "_undone")
+
+    def __init__(self, action: Callable[[], T], undone: Callable[[], None] | None = None) -> None:
+        """Take what to call, and what where that was undone."""
+        super().__init__()
+        self._action = action
+        self._undone = undone
+
+    def perform(self) -> None:
+        """Call it and keep what it returned."""
+        self.result = self._action()
+
+    def undo(self) -> None:
+        """Call what is to be called then."""
+        if self._undone is not None:
+            self._undone()
 
 
 class _Done:

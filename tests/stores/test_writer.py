@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from graphrt.errors import StoreFault
-from graphrt.stores.writer import MOST_JOBS, Job, Writer
+from graphrt.stores.writer import MOST_JOBS, Call, Job, Writer
 
 
 class Batches:
@@ -47,7 +47,7 @@ def test_what_arrives_meanwhile_is_one_batch() -> None:
     order: list[int] = []
 
     async def main() -> None:
-        jobs = [writer.submit(Job(lambda n=n: order.append(n))) for n in range(MOST_JOBS + 500)]  # type: ignore[misc]  # bound early
+        jobs = [writer.submit(Call(lambda n=n: order.append(n))) for n in range(MOST_JOBS + 500)]  # type: ignore[misc]  # bound early
         batches.open.set()
         for job in jobs:
             await job
@@ -72,7 +72,7 @@ def test_a_job_that_fails_fails_alone() -> None:
 
     async def main() -> None:
         found = await asyncio.gather(
-            *(writer.submit(Job(j)) for j in (lambda: 1, bad, lambda: 3)), return_exceptions=True
+            *(writer.submit(Call(j)) for j in (lambda: 1, bad, lambda: 3)), return_exceptions=True
         )
         assert found[0] == 1
         assert isinstance(found[1], ValueError)
@@ -91,14 +91,14 @@ def test_several_event_loops_are_told_each_in_its_own() -> None:
     def thread(n: int) -> None:
         async def main() -> None:
             loop = asyncio.get_running_loop()
-            job: Job[int] = Job(lambda: n)
+            job: Job[int] = Call(lambda: n)
             result = await writer.submit(job)
             seen.append((result, job.loop is loop))
 
         asyncio.run(main())
 
     async def leave() -> None:
-        writer.submit(Job(lambda: 0))  # type: ignore[unused-awaitable]  # this loop ends before the job does
+        writer.submit(Call(lambda: 0))  # type: ignore[unused-awaitable]  # this loop ends before the job does
 
     asyncio.run(leave())
     threads = [threading.Thread(target=thread, args=(n,)) for n in range(1, 9)]
@@ -120,10 +120,10 @@ def test_closing_finishes_what_was_handed_in() -> None:
 
     async def main() -> None:
         for n in range(50):
-            writer.submit(Job(lambda n=n: done.append(n)))  # type: ignore[misc, unused-awaitable]  # bound early; nobody waits
+            writer.submit(Call(lambda n=n: done.append(n)))  # type: ignore[misc, unused-awaitable]  # bound early; nobody waits
         writer.close()
         with pytest.raises(StoreFault, match="was closed; open it again"):
-            writer.submit(Job(lambda: done.append(99)))  # type: ignore[unused-awaitable]  # it raises
+            writer.submit(Call(lambda: done.append(99)))  # type: ignore[unused-awaitable]  # it raises
 
     asyncio.run(main())
     assert done == list(range(50))
@@ -145,7 +145,7 @@ def test_no_job_is_forgotten_when_others_close() -> None:
                 begun.wait(10)
                 try:
                     for _ in range(20):
-                        await asyncio.wait_for(writer.submit(Job(lambda: None)), 10)
+                        await asyncio.wait_for(writer.submit(Call(lambda: None)), 10)
                 except StoreFault:
                     outcomes.append("refused")
                 else:
@@ -172,7 +172,7 @@ def test_idle_is_called_while_there_is_something_to_look_after() -> None:
 
     async def main() -> None:
         writer.ticking = True
-        await writer.submit(Job(lambda: None))
+        await writer.submit(Call(lambda: None))
 
     asyncio.run(main())
     assert looked.acquire(timeout=10)
