@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast, get_args, get_origin
 
 import msgspec
 
-from graphrt import guards, hints
+from graphrt import hints, trees
 from graphrt.drafts import Node, NodeDraft, Place
 from graphrt.errors import DefinitionError, Mistake
 from graphrt.expressions import Expression, Space, as_function, condition_of, did_you_mean, field_name, part_type
@@ -23,6 +23,7 @@ from graphrt.guards import Change, Guard
 from graphrt.items import is_listed
 from graphrt.kinds import kinds_of, type_of
 from graphrt.signatures import Parameter, Signature, fits, is_context, is_state, returned, signature_of, takes_view
+from graphrt.tree_forms import constant_text, text_of
 from graphrt.values import ValueRefused, brief
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Seen(msgspec.Struct, frozen=True):
 
     field: Field
     """With that name, and the type of what is read."""
-    tree: guards.Tree
+    tree: trees.Tree
 
     @property
     def change(self) -> Change:
@@ -150,13 +151,13 @@ class Definition:
             if field is None:
                 return None
             named = field if name in {None, field.name} else Field(str(name), field.annotation)
-            return Seen(named, guards.Read(field.name))
+            return Seen(named, trees.Read(field.name))
         part = cast("Expression", value)
         if part.__spaces__ != (self.space,):
             self.wrong("foreign-state", f"{what} is {part!r} of another flow's state", place)
             return None
         tree = part.__tree__
-        last = tree.name if isinstance(tree, guards.Attribute) else getattr(tree, "key", None)
+        last = tree.name if isinstance(tree, trees.Attribute) else getattr(tree, "key", None)
         known = name or (last if isinstance(last, str) and last.isidentifier() else None)
         if known is None:
             self.wrong(
@@ -239,9 +240,9 @@ class Definition:
                             place,
                         )
                     continue
-                seen = Seen(self.field[p.name], guards.Read(p.name))
+                seen = Seen(self.field[p.name], trees.Read(p.name))
             self._check_parameter(p, seen, where, place)
-            if isinstance(seen.tree, guards.Read):
+            if isinstance(seen.tree, trees.Read):
                 params.append((p.name, seen.tree.field))
             else:
                 parts.append(Change(p.name, seen.tree))
@@ -250,7 +251,7 @@ class Definition:
     def _check_parameter(self, parameter: Parameter, seen: Seen, where: str, place: Place) -> None:
         have = seen.field.annotation
         if not fits(have, parameter.annotation):
-            what = f"the field {seen.tree.field!r}" if isinstance(seen.tree, guards.Read) else guards.text_of(seen.tree)
+            what = f"the field {seen.tree.field!r}" if isinstance(seen.tree, trees.Read) else text_of(seen.tree)
             self.wrong(
                 "reads-type",
                 f"parameter {parameter.name!r} of {where} is {hints.text_of(parameter.annotation)},"
@@ -285,7 +286,7 @@ class Definition:
             fills = into is not None and not writes
             if c.reducer is not None and not self._takes(fields[c.field], what, place, fills=fills):
                 continue
-            if isinstance(c.tree, guards.Constant):
+            if isinstance(c.tree, trees.Constant):
                 self._fitting(c, fields[c.field], what, place, writes=writes or c.reducer is not None)
             found.append(Change(c.field, c.tree, None if writes else c.reducer))
         return tuple(found)
@@ -313,7 +314,7 @@ class Definition:
 
     def _fitting(self, change: Change, field: Field, what: str, place: Place, *, writes: bool) -> None:
         """See that a constant fits the field that it is assigned to, or what the field's reducer takes."""
-        assert isinstance(change.tree, guards.Constant), "only constants are known now"
+        assert isinstance(change.tree, trees.Constant), "only constants are known now"
         value = change.tree.value
         try:
             (field.encode if writes else field.encode_whole)(value)
@@ -373,47 +374,47 @@ class Definition:
             return None
         views = {p.name for p in signature.params if takes_view(p.annotation)}
         hands = tuple(self.field[f].hand if p in views else self.field[f].hand_list for p, f in bound.params)
-        return Guard(guards.Predicate(signature.path, bound.params, fn, hands))
+        return Guard(trees.Predicate(signature.path, bound.params, fn, hands))
 
-    def _impossible(self, tree: guards.Tree, what: str, place: Place) -> None:
+    def _impossible(self, tree: trees.Tree, what: str, place: Place) -> None:
         """Find comparisons with what can never be equal: with what a Literal field is never, or of another kind."""
-        for node in guards.walk(tree):
-            if isinstance(node, guards.OneOf):
+        for node in trees.walk(tree):
+            if isinstance(node, trees.OneOf):
                 of, against = node.of, node.options
-            elif isinstance(node, guards.Compare) and node.op in {"==", "!="}:
+            elif isinstance(node, trees.Compare) and node.op in {"==", "!="}:
                 of, against = node.left, (node.right,)
-            elif isinstance(node, guards.Contains):
+            elif isinstance(node, trees.Contains):
                 self._never_inside(node, what, place)
                 continue
             else:
                 continue
-            field = self.field[of.field] if isinstance(of, guards.Read) else None
+            field = self.field[of.field] if isinstance(of, trees.Read) else None
             values = None if field is None else hints.literal_values(field.annotation)
             for option in against:
                 if field is None or values is None:
                     self._never_equal(of, option, what, place)
-                elif isinstance(option, guards.Constant) and option.value is not None and option.value not in values:
+                elif isinstance(option, trees.Constant) and option.value is not None and option.value not in values:
                     known = [str(v.value if isinstance(v, Enum) else v) for v in values]
                     self.wrong(
                         "never-equal",
-                        f"when= of {what} compares {field.name!r} with {guards.constant_text(option.value)},"
+                        f"when= of {what} compares {field.name!r} with {constant_text(option.value)},"
                         f" but it is {field.type_text}.{did_you_mean(str(option.value), known)}",
                         place,
                     )
 
-    def _never_equal(self, of: guards.Tree, option: guards.Tree, what: str, place: Place) -> None:
+    def _never_equal(self, of: trees.Tree, option: trees.Tree, what: str, place: Place) -> None:
         left, right = type_of(of, self.field), type_of(option, self.field)
         kinds, others = kinds_of(left), kinds_of(right)
         if kinds is None or others is None or kinds & others or "nothing" in kinds | others:
             return
         self.wrong(
             "never-equal",
-            f"when= of {what} compares {guards.text_of(of)}, which is {hints.text_of(left)}, with"
-            f" {guards.text_of(option)}, which is {hints.text_of(right)}: they are never equal",
+            f"when= of {what} compares {text_of(of)}, which is {hints.text_of(left)}, with"
+            f" {text_of(option)}, which is {hints.text_of(right)}: they are never equal",
             place,
         )
 
-    def _never_inside(self, node: guards.Contains, what: str, place: Place) -> None:
+    def _never_inside(self, node: trees.Contains, what: str, place: Place) -> None:
         holder, item = type_of(node.of, self.field), type_of(node.item, self.field)
         whole, part = kinds_of(holder), kinds_of(item)
         if whole is None or part is None:
@@ -428,7 +429,7 @@ class Definition:
         if not inside & part:
             self.wrong(
                 "never-equal",
-                f"when= of {what} looks for {guards.text_of(node.item)}, which is {hints.text_of(item)}, in"
-                f" {guards.text_of(node.of)}, which is {hints.text_of(holder)}: it is never there",
+                f"when= of {what} looks for {text_of(node.item)}, which is {hints.text_of(item)}, in"
+                f" {text_of(node.of)}, which is {hints.text_of(holder)}: it is never there",
                 place,
             )

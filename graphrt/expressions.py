@@ -16,12 +16,14 @@ from dataclasses import replace
 from enum import Enum
 from typing import Any, Final, Generic, LiteralString, NoReturn, TypeVar, cast, get_args, get_origin, overload
 
-from graphrt import guards, hints
+from graphrt import hints, trees
 from graphrt.fields import Field
-from graphrt.guards import Change, Tree
+from graphrt.guards import Change
 from graphrt.hints import UNSAID, is_mapping, is_set
 from graphrt.items import is_listed
 from graphrt.kinds import can_compute, computed, kinds_of
+from graphrt.tree_forms import constant_json, text_of
+from graphrt.trees import Tree
 
 V = TypeVar("V")
 E = TypeVar("E")  # item of a list field
@@ -70,7 +72,7 @@ class Space:
                     name=name,
                 )
             found = expressions[name] = Expression(
-                guards.Read(name), UNKNOWN if field.annotation is None else field.annotation, (self,)
+                trees.Read(name), UNKNOWN if field.annotation is None else field.annotation, (self,)
             )
         return found
 
@@ -116,8 +118,8 @@ class Expression:
         for member in hints.without_none(self.__type__):
             known |= hints.inner(member)
         if name in known:
-            return Expression(guards.Attribute(self.__tree__, name), known[name], self.__spaces__)
-        text = guards.text_of(self.__tree__)
+            return Expression(trees.Attribute(self.__tree__, name), known[name], self.__spaces__)
+        text = text_of(self.__tree__)
         if known:
             raise AttributeError(
                 f"{text} ({_type_text(self.__type__)}) has no field {name!r}.{did_you_mean(name, known)}", name=name
@@ -133,7 +135,7 @@ class Expression:
             raise TypeError(
                 f"{self!r} takes a fixed int or text in […], got {key!r}; put anything else into a named function"
             )
-        return Expression(guards.Index(self.__tree__, key), _item_type(self.__type__), self.__spaces__)
+        return Expression(trees.Index(self.__tree__, key), _item_type(self.__type__), self.__spaces__)
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise TypeError(
@@ -205,19 +207,19 @@ class Expression:
         kinds = _kinds_of(self)
         if kinds is not None and "number" not in kinds:
             raise TypeError(f"`-{self!r}` cannot be: {_says(self)} is no number")
-        return Expression(guards.Negative(self.__tree__), self.__type__, self.__spaces__)
+        return Expression(trees.Negative(self.__tree__), self.__type__, self.__spaces__)
 
     def __and__(self, other: object) -> Expression:
-        return _joined("&", guards.And, self, other)
+        return _joined("&", trees.And, self, other)
 
     def __rand__(self, other: object) -> Expression:
-        return _joined("&", guards.And, other, self)
+        return _joined("&", trees.And, other, self)
 
     def __or__(self, other: object) -> Expression:
-        return _joined("|", guards.Or, self, other)
+        return _joined("|", trees.Or, self, other)
 
     def __ror__(self, other: object) -> Expression:
-        return _joined("|", guards.Or, other, self)
+        return _joined("|", trees.Or, other, self)
 
     # --- operators that would need a value now ---
 
@@ -252,7 +254,7 @@ class Expression:
         )
 
     def __repr__(self) -> str:
-        return guards.text_of(self.__tree__)
+        return text_of(self.__tree__)
 
 
 def _type_text(annotation: Any) -> str:  # noqa: ANN401 - an annotation
@@ -286,17 +288,17 @@ def tree_of(value: object) -> Tree:
     if inspect.isroutine(value) or isinstance(value, type):
         raise TypeError(f"{value!r} is not a value; call it, or put the whole expression into a named function")
     try:
-        guards.constant_json(value)
+        constant_json(value)
     except (ValueError, TypeError) as fault:
         if any(True for _ in _expressions_in(value)):
             if is_listed(value):
-                return guards.ListOf(tuple(tree_of(part) for part in value))
+                return trees.ListOf(tuple(tree_of(part) for part in value))
             raise TypeError(
                 f"{value!r} holds what is known during a run only; that can stand in a list,"
                 f" but no {type(value).__name__} can be made of it here, so compute it in a task"
             ) from None
         raise TypeError(f"{value!r} cannot stand in an expression, because it has no JSON form: {fault}") from None
-    return guards.Constant(copy.deepcopy(value))
+    return trees.Constant(copy.deepcopy(value))
 
 
 def _expressions_in(value: object) -> Iterator[Expression]:
@@ -332,11 +334,11 @@ def condition_of(value: object) -> Tree:
         )
     if not isinstance(value, Expression):
         raise TypeError(f"{value!r} is not a condition; compare a field of flow.state with something")
-    if isinstance(value.__tree__, guards.CONDITIONS):
+    if isinstance(value.__tree__, trees.CONDITIONS):
         return value.__tree__
     known = value.__type__
     if known is UNKNOWN or bool in (members := hints.members(known)) or Any in members:
-        return guards.Holds(value.__tree__)
+        return trees.Holds(value.__tree__)
     raise TypeError(f"`{value!r}` is not a condition but a value ({_type_text(known)}); compare it with something")
 
 
@@ -381,7 +383,7 @@ def _refuse_order(op: str, left: Expression, right: object) -> None:
 def _compare(op: str, left: Expression, right: object) -> Expression:
     if op not in {"==", "!="}:
         _refuse_order(op, left, right)
-    return Expression(guards.Compare(op, left.__tree__, tree_of(right)), bool, spaces_of(left, right))
+    return Expression(trees.Compare(op, left.__tree__, tree_of(right)), bool, spaces_of(left, right))
 
 
 def _arithmetic(op: str, left: object, right: object) -> Expression:
@@ -393,10 +395,10 @@ def _arithmetic(op: str, left: object, right: object) -> Expression:
         )
     kind = computed(op, _type_of(left), _type_of(right))
     known = UNKNOWN if kind is UNSAID else kind
-    return Expression(guards.Arithmetic(op, tree_of(left), tree_of(right)), known, spaces_of(left, right))
+    return Expression(trees.Arithmetic(op, tree_of(left), tree_of(right)), known, spaces_of(left, right))
 
 
-def _joined(sign: str, kind: type[guards.And | guards.Or], left: object, right: object) -> Expression:
+def _joined(sign: str, kind: type[trees.And | trees.Or], left: object, right: object) -> Expression:
     try:
         trees = condition_of(left), condition_of(right)
     except TypeError as fault:
@@ -420,18 +422,18 @@ def size(value: Sized, /) -> int:
     kinds = _kinds_of(of)
     if kinds is not None and not kinds & {"text", "list", "mapping"}:
         raise TypeError(f"{_says(of)} has no length, so size({of!r}) cannot be; compare the value itself")
-    return cast("int", Expression(guards.Size(of.__tree__), int, of.__spaces__))
+    return cast("int", Expression(trees.Size(of.__tree__), int, of.__spaces__))
 
 
 def not_(guard: bool, /) -> bool:  # noqa: FBT001 - a condition, typed as what it will be
     """Whether a condition is false: `not_(s.urgent)`."""
-    return cast("bool", Expression(guards.Not(condition_of(guard)), bool, spaces_of(guard)))
+    return cast("bool", Expression(trees.Not(condition_of(guard)), bool, spaces_of(guard)))
 
 
 def is_none(value: object, /) -> bool:
     """Whether a value is None: `is_none(s.topic)`."""
     of = _expression(value, "is_none()")
-    return cast("bool", Expression(guards.IsNone(of.__tree__), bool, of.__spaces__))
+    return cast("bool", Expression(trees.IsNone(of.__tree__), bool, of.__spaces__))
 
 
 def one_of(value: V, /, *options: V) -> bool:
@@ -439,14 +441,14 @@ def one_of(value: V, /, *options: V) -> bool:
     of = _expression(value, "one_of()")
     if not options:
         raise TypeError(f"one_of({of!r}) needs at least one option")
-    trees = tuple(tree_of(o) for o in options)
-    return cast("bool", Expression(guards.OneOf(of.__tree__, trees), bool, spaces_of(of, *options)))
+    among = tuple(tree_of(o) for o in options)
+    return cast("bool", Expression(trees.OneOf(of.__tree__, among), bool, spaces_of(of, *options)))
 
 
 def contains(value: Container[V], item: V, /) -> bool:
     """Whether a collection has an item, a dict a key, or a text a part: `contains(s.tags, "urgent")`."""
     of = _expression(value, "contains()")
-    return cast("bool", Expression(guards.Contains(of.__tree__, tree_of(item)), bool, spaces_of(of, item)))
+    return cast("bool", Expression(trees.Contains(of.__tree__, tree_of(item)), bool, spaces_of(of, item)))
 
 
 def matches(value: str | None, pattern: str, /) -> bool:
@@ -459,7 +461,7 @@ def matches(value: str | None, pattern: str, /) -> bool:
         re.compile(pattern)
     except (re.error, TypeError) as fault:
         raise TypeError(f"matches({of!r}, {pattern!r}): the pattern is not a regular expression: {fault}") from None
-    return cast("bool", Expression(guards.Matches(of.__tree__, pattern), bool, of.__spaces__))
+    return cast("bool", Expression(trees.Matches(of.__tree__, pattern), bool, of.__spaces__))
 
 
 class Let(Generic[V]):
@@ -468,7 +470,7 @@ class Let(Generic[V]):
     __slots__ = ("_field", "_space")
 
     def __init__(self, field: object) -> None:
-        if not isinstance(field, Expression) or not isinstance(field.__tree__, guards.Read):
+        if not isinstance(field, Expression) or not isinstance(field.__tree__, trees.Read):
             raise TypeError(
                 f"let() takes a field of flow.state, got {field!r};"
                 " a part of a field is set by replacing the whole field"
@@ -523,12 +525,12 @@ def let(field: Any, /) -> Let[Any]:
 
 def field_name(value: object) -> str | None:
     """Return the name of the field that an expression reads as it is; None for anything else."""
-    return value.__tree__.field if isinstance(value, Expression) and isinstance(value.__tree__, guards.Read) else None
+    return value.__tree__.field if isinstance(value, Expression) and isinstance(value.__tree__, trees.Read) else None
 
 
 def part_type(value: object) -> Any:  # noqa: ANN401 - an annotation
     """Return the type of a part of a field, `s.plan.step`, Any if it is not known; None for what is no such part."""
-    if not isinstance(value, Expression) or not guards.is_part(value.__tree__):
+    if not isinstance(value, Expression) or not trees.is_part(value.__tree__):
         return None
     return Any if value.__type__ is UNKNOWN else value.__type__
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from graphrt.abbreviation import show_asked
 from graphrt.branches import Branches
 from graphrt.errors import GuardError
 from graphrt.fields import MISSING
-from graphrt.guards import show_asked
 
 if TYPE_CHECKING:
     from graphrt.fields import Field

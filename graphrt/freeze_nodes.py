@@ -10,7 +10,7 @@ from typing import Any, Final, get_args, get_origin
 import msgspec
 from pydantic import PydanticUserError
 
-from graphrt import guards, hints
+from graphrt import hints, trees
 from graphrt.definition import Definition, Seen, all_of, is_nothing, place_text
 from graphrt.drafts import Expansion, ExpansionSpec, NodeDraft, Place
 from graphrt.errors import DefinitionError, GraphrtError, Mistake, type_name
@@ -21,6 +21,7 @@ from graphrt.guards import Change
 from graphrt.hints import UNSAID
 from graphrt.recorded import label_of
 from graphrt.signatures import Signature, fits, returned, signature_of, takes_view
+from graphrt.tree_forms import text_of
 from graphrt.values import brief
 
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -196,8 +197,8 @@ class NodeFreezer:
         for name, value in given:
             seen = self.flow.seen(value, what, draft.place, name)
             if seen is not None and seen.field.name in found:
-                other = f'; give each a name: reads={{"one": s.{guards.text_of(seen.tree)}, …}}'
-                hint = other if guards.is_part(seen.tree) else ""
+                other = f'; give each a name: reads={{"one": s.{text_of(seen.tree)}, …}}'
+                hint = other if trees.is_part(seen.tree) else ""
                 self.flow.wrong("named-twice", f"{what} names {seen.field.name!r} twice{hint}", draft.place)
             elif seen is not None:
                 found[seen.field.name] = seen
@@ -257,7 +258,7 @@ class NodeFreezer:
                     Mistake(found.code, f"inside {where}: {found.message}", found.place or place_text(draft.place))
                 )
         behind = {s.field.name: s.tree for s in seen}
-        inputs = tuple(replace(c, tree=guards.put_in(c.tree, behind)) for c in inside.inputs)
+        inputs = tuple(replace(c, tree=trees.put_in(c.tree, behind)) for c in inside.inputs)
         made |= {"graph": inside.graph, "inputs": inputs, "outputs": tuple(inside.outputs)}
         made["about"] = dict(inside.about)
 
@@ -277,7 +278,7 @@ class NodeFreezer:
         read = [*(f for _, f in bound.params), *(f for c in bound.parts for f in c.reads)]
         made["reads"] = tuple(self.flow.field) if bound.whole else tuple(dict.fromkeys(read))
         if bound.parts:
-            made["inputs"] = (*(Change(p, guards.Read(f)) for p, f in bound.params), *bound.parts)
+            made["inputs"] = (*(Change(p, trees.Read(f)) for p, f in bound.params), *bound.parts)
         made["work"] = Work(
             draft.fn,
             bound.params,
@@ -353,7 +354,7 @@ class NodeFreezer:
             return
         inner_space = draft.inner.space
         if draft.inputs is None:
-            inputs = tuple(Change(f.name, guards.Read(f.name)) for f in graph.fields if f.name in self.flow.field)
+            inputs = tuple(Change(f.name, trees.Read(f.name)) for f in graph.fields if f.name in self.flow.field)
         else:
             inputs = self.flow.changes(
                 draft.inputs, f"inputs of {where}", draft.place, into=(graph.field, inner_space), out_of=self.flow.space
@@ -391,7 +392,7 @@ class NodeFreezer:
                     place,
                 )
             else:
-                outputs.append(Change(f.name, guards.Read(f.name)))
+                outputs.append(Change(f.name, trees.Read(f.name)))
         return tuple(outputs)
 
     def _check_maps(
@@ -420,7 +421,7 @@ class NodeFreezer:
         where: str,
         place: Place,
     ) -> None:
-        if isinstance(change.tree, guards.Read) and not fits(have := source[change.tree.field].annotation, want):
+        if isinstance(change.tree, trees.Read) and not fits(have := source[change.tree.field].annotation, want):
             self.flow.wrong(
                 "map-type",
                 f"{side} of {where} set {change.text}, but {change.tree.field!r} is {hints.text_of(have)} where"
@@ -431,12 +432,12 @@ class NodeFreezer:
 
 def _fields_behind(seen: Sequence[Seen]) -> tuple[str, ...]:
     """Return the fields that are read, each once."""
-    return tuple(dict.fromkeys(name for s in seen for name in guards.reads_of(s.tree)))
+    return tuple(dict.fromkeys(name for s in seen for name in trees.reads_of(s.tree)))
 
 
 def _renamed(seen: Sequence[Seen]) -> bool:
     """Tell whether a field is read under another name than its own."""
-    return any(s.tree != guards.Read(s.field.name) for s in seen)
+    return any(s.tree != trees.Read(s.field.name) for s in seen)
 
 
 def _fits_several(have: Any, writes: Sequence[Field]) -> bool:  # noqa: ANN401 - an annotation

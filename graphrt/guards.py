@@ -1,30 +1,47 @@
 """Expressions over the fields of a state: guards of edges, and the values that a crossing assigns.
 
-An expression is a small tree of frozen nodes (`Read`, `Compare`, `And` …). It prints as a person would write it, has a
-JSON form, and is compiled once to plain closures: no text is ever evaluated. A guard's verdict comes with the values
-that were read on the way, by the text of each operand; operands behind a short circuit were not read and do not appear.
-
-Trees say what is computed; `graphrt.expressions` is how authors write them.
+A tree is compiled once to plain closures: no text is ever evaluated. A guard's verdict comes with the values that were
+read on the way, by the text of each operand; operands behind a short circuit were not read and do not appear.
 """
 
 from __future__ import annotations
 
-import json
 import operator
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from dataclasses import field as part
 from functools import cached_property
-from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import msgspec
-from pydantic_core import to_jsonable_python
-
+from graphrt.abbreviation import AS_IS, show
 from graphrt.errors import UseError
-from graphrt.hints import is_mapping, is_set
-from graphrt.items import is_items, is_listed
+from graphrt.hints import is_mapping
+from graphrt.tree_forms import text_of, tree_from_json, tree_to_json
+from graphrt.trees import (
+    ARITHMETIC,
+    COMPARISONS,
+    And,
+    Arithmetic,
+    Attribute,
+    Compare,
+    Constant,
+    Contains,
+    Holds,
+    Index,
+    IsNone,
+    ListOf,
+    Matches,
+    Negative,
+    Not,
+    OneOf,
+    Or,
+    Predicate,
+    Read,
+    Size,
+    Tree,
+    reads_of,
+)
 
 if TYPE_CHECKING:
     from graphrt.inputs import Json
@@ -33,475 +50,8 @@ State: TypeAlias = Mapping[str, Any]
 Seen: TypeAlias = dict[str, Any]
 Compute: TypeAlias = Callable[[State, Seen], Any]
 
-LONG_TEXT = 120
-"""Texts longer than this many characters are abbreviated in verdicts …"""
-SHOWN_TEXT = 100
-"""… to so many."""
-LONG_COLLECTION = 8
-"""Of longer collections a verdict shows so many items."""
-ASKED_TEXT = 4_000
-"""A question shows texts up to this many characters …"""
-ASKED_COLLECTION = 100
-"""… and so many items of a collection: who decides has to see what about."""
 LONGEST_MATCHED = 10_000
 """`matches` refuses longer texts: a pattern can take exponential time."""
-
-
-def _divide(left: Any, right: Any) -> Any:  # noqa: ANN401 - numbers
-    return left / right
-
-
-def _divide_down(left: Any, right: Any) -> Any:  # noqa: ANN401 - numbers
-    return left // right
-
-
-ARITHMETIC: Final[dict[str, Callable[[Any, Any], Any]]] = {
-    "+": operator.add,
-    "-": operator.sub,
-    "*": operator.mul,
-    "/": _divide,
-    "//": _divide_down,
-    "%": operator.mod,
-}
-COMPARISONS: Final[dict[str, Callable[[Any, Any], Any]]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "==": operator.eq,
-    "!=": operator.ne,
-}
-
-
-# --- the nodes of a tree --------------------------------------------------------------------------------------------
-
-
-class Read(msgspec.Struct, frozen=True):
-    """The value of a field."""
-
-    field: str
-
-
-class Constant(msgspec.Struct, frozen=True):
-    """A value that the author wrote. Its JSON form is what is printed and stored."""
-
-    value: Any
-
-
-class Attribute(msgspec.Struct, frozen=True):
-    """An attribute of a model (a key, where the state was read from JSON)."""
-
-    of: Tree
-    name: str
-
-
-class Index(msgspec.Struct, frozen=True):
-    """An item of a list or dict."""
-
-    of: Tree
-    key: int | str
-
-
-class Size(msgspec.Struct, frozen=True):
-    """How many items, or characters."""
-
-    of: Tree
-
-
-class ListOf(msgspec.Struct, frozen=True):
-    """A list of values, at least one of which is not known before the run."""
-
-    parts: tuple[Tree, ...]
-
-
-class Negative(msgspec.Struct, frozen=True):
-    """The number with its sign changed."""
-
-    of: Tree
-
-
-class Arithmetic(msgspec.Struct, frozen=True):
-    """`left op right`, op one of + - * / // %."""
-
-    op: str
-    left: Tree
-    right: Tree
-
-
-class Compare(msgspec.Struct, frozen=True):
-    """`left op right`, op one of < <= > >= == !=."""
-
-    op: str
-    left: Tree
-    right: Tree
-
-
-class OneOf(msgspec.Struct, frozen=True):
-    """Whether the value equals one of the options."""
-
-    of: Tree
-    options: tuple[Tree, ...]
-
-
-class Contains(msgspec.Struct, frozen=True):
-    """Whether a collection has an item, or a text a part."""
-
-    of: Tree
-    item: Tree
-
-
-class IsNone(msgspec.Struct, frozen=True):
-    """Whether the value is None."""
-
-    of: Tree
-
-
-class Matches(msgspec.Struct, frozen=True):
-    """Whether the pattern is found anywhere in a text of at most `LONGEST_MATCHED` characters; ^ and $ anchor it."""
-
-    of: Tree
-    pattern: str
-
-
-class Holds(msgspec.Struct, frozen=True):
-    """Whether a bool is true; any other value is an error."""
-
-    of: Tree
-
-
-class Not(msgspec.Struct, frozen=True):
-    """Whether the condition is false."""
-
-    of: Tree
-
-
-class And(msgspec.Struct, frozen=True):
-    """Whether all conditions hold; stops at the first that does not."""
-
-    parts: tuple[Tree, ...]
-
-
-class Or(msgspec.Struct, frozen=True):
-    """Whether one of the conditions holds; stops at the first that does."""
-
-    parts: tuple[Tree, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Predicate:
-    """A named function of the author's, called with fields."""
-
-    name: str
-    """Qualified name without its module: part of the definition."""
-    params: tuple[tuple[str, str], ...]
-    """(parameter, field) in the order of the signature."""
-    fn: Callable[..., Any] | None = part(default=None, compare=False)
-    """None where the graph was read from JSON."""
-    hands: tuple[Callable[[Any], Any], ...] = part(default=(), compare=False)
-    """Per parameter, what protects the state's value."""
-
-
-Tree: TypeAlias = (
-    Read
-    | Constant
-    | Attribute
-    | Index
-    | Size
-    | ListOf
-    | Negative
-    | Arithmetic
-    | Compare
-    | OneOf
-    | Contains
-    | IsNone
-    | Matches
-    | Holds
-    | Not
-    | And
-    | Or
-    | Predicate
-)
-
-CONDITIONS: Final = (Compare, OneOf, Contains, IsNone, Matches, Holds, Not, And, Or, Predicate)
-"""The nodes that compute a truth value."""
-
-
-def branches(tree: Tree) -> tuple[Tree, ...]:
-    """Return the trees directly below a node, in the order in which they are evaluated."""
-    match tree:
-        case Read() | Constant() | Predicate():
-            return ()
-        case And() | Or() | ListOf():
-            return tree.parts
-        case OneOf():
-            return (tree.of, *tree.options)
-        case Contains():
-            return (tree.of, tree.item)
-        case Compare() | Arithmetic():
-            return (tree.left, tree.right)
-        case _:
-            return (tree.of,)
-
-
-def walk(tree: Tree) -> Iterator[Tree]:
-    """Yield a tree and all below it, in the order in which they are written."""
-    todo = [tree]
-    while todo:
-        node = todo.pop()
-        yield node
-        todo += reversed(branches(node))
-
-
-def reads_of(tree: Tree) -> tuple[str, ...]:
-    """Return the fields that a tree may read, each once."""
-    found: dict[str, None] = {}
-    for node in walk(tree):
-        if isinstance(node, Read):
-            found[node.field] = None
-        elif isinstance(node, Predicate):
-            found.update(dict.fromkeys(name for _, name in node.params))
-    return tuple(found)
-
-
-def is_part(tree: Tree) -> bool:
-    """Tell whether a tree reads a part of one field: `plan.step`, `steps[0].text`."""
-    inside = tree
-    while isinstance(inside, (Attribute, Index)):
-        inside = inside.of
-    return isinstance(inside, Read) and inside is not tree
-
-
-def put_in(tree: Tree, trees: Mapping[str, Tree]) -> Tree:
-    """Return a tree in which other trees stand where these fields are read."""
-    match tree:
-        case Read():
-            return trees.get(tree.field, tree)
-        case Constant() | Predicate():
-            return tree
-        case And() | Or() | ListOf():
-            return msgspec.structs.replace(tree, parts=tuple(put_in(p, trees) for p in tree.parts))
-        case OneOf():
-            options = tuple(put_in(o, trees) for o in tree.options)
-            return OneOf(put_in(tree.of, trees), options)
-        case Contains():
-            return Contains(put_in(tree.of, trees), put_in(tree.item, trees))
-        case Compare() | Arithmetic():
-            return msgspec.structs.replace(tree, left=put_in(tree.left, trees), right=put_in(tree.right, trees))
-        case _:
-            return msgspec.structs.replace(tree, of=put_in(tree.of, trees))
-
-
-# --- text -----------------------------------------------------------------------------------------------------------
-
-_OR, _AND, _NOT, _COMPARE, _SUM, _PRODUCT, _SIGN, _ATOM = range(8)
-_LEVEL: Final = {"+": _SUM, "-": _SUM, "*": _PRODUCT, "/": _PRODUCT, "//": _PRODUCT, "%": _PRODUCT}
-
-
-def text_of(tree: Tree) -> str:
-    """Print a tree as a person would write it."""
-    return _text(tree)[0]
-
-
-def _in(tree: Tree, level: int) -> str:
-    """Print a tree, in parentheses if it binds less tightly than its place asks for."""
-    text, own = _text(tree)
-    return text if own >= level else f"({text})"
-
-
-def _text(tree: Tree) -> tuple[str, int]:
-    match tree:
-        case Read():
-            return tree.field, _ATOM
-        case Constant():
-            return constant_text(tree.value), _ATOM
-        case Attribute():
-            return f"{_in(tree.of, _ATOM)}.{tree.name}", _ATOM
-        case Index():
-            return f"{_in(tree.of, _ATOM)}[{constant_text(tree.key)}]", _ATOM
-        case Size():
-            return f"size({text_of(tree.of)})", _ATOM
-        case ListOf():
-            return f"[{', '.join(text_of(p) for p in tree.parts)}]", _ATOM
-        case Negative():
-            return f"-{_in(tree.of, _SIGN)}", _SIGN
-        case Arithmetic():
-            level = _LEVEL[tree.op]
-            return f"{_in(tree.left, level)} {tree.op} {_in(tree.right, level + 1)}", level
-        case Compare():
-            return f"{_in(tree.left, _SUM)} {tree.op} {_in(tree.right, _SUM)}", _COMPARE
-        case Holds():
-            return _text(tree.of)
-        case And():
-            return " and ".join(_in(p, _AND + (i > 0)) for i, p in enumerate(tree.parts)), _AND
-        case Or():
-            return " or ".join(_in(p, _OR + (i > 0)) for i, p in enumerate(tree.parts)), _OR
-        case Not(of=IsNone() | OneOf() | Contains() as of):
-            return _relation(of, "not "), _COMPARE
-        case Not():
-            return f"not {_in(tree.of, _NOT)}", _NOT
-        case Matches():
-            return f"matches({text_of(tree.of)}, {constant_text(tree.pattern)})", _ATOM
-        case Predicate():
-            name = tree.name.rpartition(".")[2]
-            return f"{name}({', '.join(f for _, f in tree.params)})", _ATOM
-        case _:
-            return _relation(tree, ""), _COMPARE
-
-
-def _relation(tree: IsNone | OneOf | Contains, negation: str) -> str:
-    match tree:
-        case IsNone():
-            return f"{_in(tree.of, _SUM)} is {negation}None"
-        case OneOf():
-            return f"{_in(tree.of, _SUM)} {negation}in ({', '.join(text_of(o) for o in tree.options)})"
-        case Contains():
-            return f"{_in(tree.item, _SUM)} {negation}in {_in(tree.of, _SUM)}"
-
-
-def constant_text(value: object, most: int = 60) -> str:
-    """Print a constant as Python, by its JSON form, so that it looks the same in a graph read from JSON."""
-    plain = constant_json(value)
-    text = json.dumps(plain, ensure_ascii=False) if isinstance(plain, str) else repr(plain)
-    return text if len(text) <= most else f"{text[: most - 2]}…{text[-1]}"
-
-
-def constant_json(value: object) -> Json:
-    """Return the JSON form of a constant.
-
-    Raises:
-        ValueError: it has none.
-    """
-    if isinstance(value, float) and not (value - value == 0.0):
-        raise ValueError(f"{value} has no JSON form")
-    return to_jsonable_python(value, fallback=_list_of_items)
-
-
-def _list_of_items(value: object) -> list[Any]:
-    if is_items(value):
-        return list(value)
-    raise ValueError(f"a {type(value).__name__} has no JSON form")
-
-
-# --- JSON -----------------------------------------------------------------------------------------------------------
-
-_NAMED: Final[dict[str, type[Any]]] = {
-    "size": Size,
-    "list": ListOf,
-    "negative": Negative,
-    "one_of": OneOf,
-    "contains": Contains,
-    "is_none": IsNone,
-    "matches": Matches,
-    "holds": Holds,
-    "not": Not,
-    "and": And,
-    "or": Or,
-}
-_OP_OF: Final = {kind: op for op, kind in _NAMED.items()}
-
-
-def tree_to_json(tree: Tree) -> dict[str, Json]:
-    """Return the JSON form: `{"field": …}`, `{"value": …}`, or `{"op": …, "args": […]}`."""
-    match tree:
-        case Read():
-            return {"field": tree.field}
-        case Constant():
-            return {"value": constant_json(tree.value)}
-        case Attribute():
-            return {"attribute": tree.name, "args": [tree_to_json(tree.of)]}
-        case Index():
-            return {"index": tree.key, "args": [tree_to_json(tree.of)]}
-        case Predicate():
-            return {"predicate": tree.name, "params": [list(p) for p in tree.params]}
-        case _:
-            op = tree.op if isinstance(tree, (Compare, Arithmetic)) else _OP_OF[type(tree)]
-            out: dict[str, Json] = {"op": op, "args": [tree_to_json(b) for b in branches(tree)]}
-            if isinstance(tree, Matches):
-                out["pattern"] = tree.pattern
-            return out
-
-
-def tree_from_json(data: Mapping[str, Json]) -> Tree:
-    """Read a tree back.
-
-    Raises:
-        KeyError, TypeError, ValueError: `data` is not the JSON form of a tree.
-    """
-    if "field" in data:
-        return Read(data["field"])
-    if "value" in data:
-        return Constant(data["value"])
-    if "predicate" in data:
-        return Predicate(data["predicate"], tuple((p, f) for p, f in data["params"]))
-    args = [tree_from_json(a) for a in data["args"]]
-    if "attribute" in data:
-        return Attribute(args[0], data["attribute"])
-    if "index" in data:
-        return Index(args[0], data["index"])
-    op = data["op"]
-    if op in COMPARISONS:
-        return Compare(op, *args)
-    if op in ARITHMETIC:
-        return Arithmetic(op, *args)
-    kind = _NAMED[op]
-    if kind in {And, Or, ListOf}:
-        return cast("Tree", kind(tuple(args)))
-    if kind is OneOf:
-        return OneOf(args[0], tuple(args[1:]))
-    if kind is Matches:
-        return Matches(args[0], data["pattern"])
-    return cast("Tree", kind(*args))
-
-
-# --- what a verdict shows -------------------------------------------------------------------------------------------
-
-_AS_IS: Final[frozenset[type]] = frozenset({int, float, bool, type(None)})
-
-
-def show(
-    value: Any,  # noqa: ANN401 - any value of a state
-    depth: int = 3,
-    *,
-    long_text: int = LONG_TEXT,
-    shown_text: int = SHOWN_TEXT,
-    most: int = LONG_COLLECTION,
-) -> Json:
-    """Return a value in JSON, abbreviated if it is long: for people, not for reading back."""
-    if type(value) in _AS_IS:
-        return value
-    if type(value) is str:
-        return value if len(value) <= long_text else f"{value[:shown_text]}… ({len(value):,} characters)"
-
-    def inside(part: Any) -> Json:  # noqa: ANN401 - as above
-        return show(part, depth - 1, long_text=long_text, shown_text=shown_text, most=most)
-
-    if is_set(value):
-        value = sorted(value, key=repr)
-    if is_listed(value) or is_items(value):
-        size = len(value)
-        if depth == 0:
-            return f"… ({size:,} items)"
-        out = [inside(v) for v in value[:most]]
-        return out if size <= most else [*out, f"… ({size:,} items)"]
-    if is_mapping(value):
-        size = len(value)
-        if depth == 0:
-            return f"… ({size:,} items)"
-        shown = {str(k): inside(v) for k, v in islice(value.items(), most)}
-        return shown if size <= most else {**shown, "…": f"({size:,} items)"}
-    try:
-        plain = to_jsonable_python(value, fallback=_list_of_items)
-    except (ValueError, TypeError, RecursionError):
-        plain = repr(value)
-    return show(plain, depth, long_text=long_text, shown_text=shown_text, most=most)
-
-
-def show_asked(value: Any) -> Json:  # noqa: ANN401 - any value of a state
-    """Return a value in JSON for somebody who has to decide about it: abbreviated only if it is very long."""
-    return show(value, 12, long_text=ASKED_TEXT, shown_text=ASKED_TEXT, most=ASKED_COLLECTION)
-
-
-# --- compilation ----------------------------------------------------------------------------------------------------
 
 
 def _leaf(get: Callable[[State], Any], text: str, *, noting: bool) -> Compute:
@@ -511,7 +61,7 @@ def _leaf(get: Callable[[State], Any], text: str, *, noting: bool) -> Compute:
 
     def compute(state: State, seen: Seen) -> Any:  # noqa: ANN401 - a value of the state
         value = get(state)
-        seen[text] = value if type(value) in _AS_IS else show(value)
+        seen[text] = value if type(value) in AS_IS else show(value)
         return value
 
     return compute
@@ -667,7 +217,7 @@ def _field_against_constant(tree: Compare) -> Callable[[State], tuple[bool, Seen
 
     def evaluate(state: State) -> tuple[bool, Seen]:
         have = state[name]
-        return do(have, value), {name: have if type(have) in _AS_IS else show(have)}
+        return do(have, value), {name: have if type(have) in AS_IS else show(have)}
 
     return evaluate
 

@@ -11,9 +11,9 @@ from typing import Any, Final, Literal, Union, cast, get_args, get_origin
 
 from graphrt import hints
 from graphrt.fields import Field
-from graphrt.guards import CONDITIONS, Arithmetic, Attribute, Constant, ListOf, Negative, Read, Size, Tree
 from graphrt.hints import UNSAID
 from graphrt.items import is_listed
+from graphrt.trees import CONDITIONS, Arithmetic, Attribute, Constant, ListOf, Negative, Read, Size, Tree
 
 _KINDS: Final[Mapping[type, str]] = {
     bool: "number",

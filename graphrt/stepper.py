@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeAlias
 
+from graphrt.abbreviation import show
 from graphrt.answering import read_answer
 from graphrt.commands import CancelAttempt, CancelTimer, StartAttempt, StartTimer
 from graphrt.errors import (
@@ -49,7 +50,6 @@ from graphrt.events import (
     VisitWaiting,
 )
 from graphrt.frames import Assigned, Frame, changes, frame_of, policies, policy, shown, state_inside
-from graphrt.guards import show
 from graphrt.inputs import (
     Answered,
     AttemptFailed,

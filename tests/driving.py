@@ -20,7 +20,7 @@ from graphrt.commands import CancelAttempt, CancelTimer, StartAttempt, StartTime
 from graphrt.events import Event, VisitStarted
 from graphrt.fields import Field, fields_of
 from graphrt.graph import Each, Edge, Graph, Node
-from graphrt.guards import Arithmetic, Change, Compare, Constant, Guard, Read, Size
+from graphrt.guards import Change, Guard
 from graphrt.inputs import (
     Answered,
     AttemptFailed,
@@ -42,6 +42,7 @@ from graphrt.recorded import error_info
 from graphrt.reducers import add, append, union
 from graphrt.stepper import Stepper
 from graphrt.trace import Header, Record, Trace
+from graphrt.trees import Arithmetic, Compare, Constant, Read, Size
 
 E = TypeVar("E", bound=Event)
 Edges = Sequence[tuple[Any, ...]]

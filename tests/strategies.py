@@ -21,8 +21,9 @@ from hypothesis import strategies as st
 
 from graphrt.commands import StartAttempt
 from graphrt.graph import Each, Graph, Node, Retry
-from graphrt.guards import Arithmetic, Compare, Constant, Guard, Read, Size
+from graphrt.guards import Guard
 from graphrt.inputs import AttemptFailed, ErrorInfo, Json
+from graphrt.trees import Arithmetic, Compare, Constant, Read, Size
 from tests.driving import Driver, Refused, be, build, error, plus, subgraph, when
 
 T = TypeVar("T")

@@ -29,7 +29,8 @@ from graphrt.expressions import (
     tree_of,
 )
 from graphrt.fields import fields_of
-from graphrt.guards import Compare, Constant, Guard, Read
+from graphrt.guards import Guard
+from graphrt.trees import Compare, Constant, Read
 
 
 class Colour(Enum):

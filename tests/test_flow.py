@@ -25,11 +25,12 @@ from graphrt.flow import Expansion, ExpansionSpec, Flow, Node
 from graphrt.freeze_nodes import seconds
 from graphrt.graph import Graph, Retry, graph_from_json
 from graphrt.graph import Node as FrozenNode
-from graphrt.guards import Change, Read
+from graphrt.guards import Change
 from graphrt.inputs import Limits
 from graphrt.recorded import error_info
 from graphrt.reducers import append, extend
 from graphrt.replay import verify
+from graphrt.trees import Read
 
 
 class Mood(Enum):

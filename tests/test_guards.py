@@ -12,19 +12,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
+from graphrt.abbreviation import show
 from graphrt.errors import UseError
-from graphrt.guards import (
+from graphrt.guards import LONGEST_MATCHED, Change, Guard, change_from_json, guard_from_json
+from graphrt.items import Items
+from graphrt.tree_forms import text_of, tree_from_json, tree_to_json
+from graphrt.trees import (
     ARITHMETIC,
     COMPARISONS,
-    LONGEST_MATCHED,
     And,
     Arithmetic,
     Attribute,
-    Change,
     Compare,
     Constant,
     Contains,
-    Guard,
     Holds,
     Index,
     IsNone,
@@ -39,16 +40,9 @@ from graphrt.guards import (
     Size,
     Tree,
     branches,
-    change_from_json,
-    guard_from_json,
     reads_of,
-    show,
-    text_of,
-    tree_from_json,
-    tree_to_json,
     walk,
 )
-from graphrt.items import Items
 
 
 class Colour(Enum):

@@ -1029,7 +1029,8 @@ class TestGraphsInside:
 
     def test_refuses_what_does_not_fit_inside(self) -> None:
         """A field that cannot be filled or read back fails the node with WriteRefused."""
-        from graphrt.guards import Change, Read
+        from graphrt.guards import Change
+        from graphrt.trees import Read
 
         bad = subgraph(self.INNER) | {"inputs": (Change("n", Read("note")),)}
         d = Driver(build([("s", "z")], nodes={"s": bad})).start(note="text")

@@ -36,10 +36,11 @@ from graphrt.cli.commands import GROUPS
 from graphrt.codec import encode_header, encode_record
 from graphrt.errors import DefinitionError, EnvironmentFault, GraphrtError, RunError, UseError
 from graphrt.expressions import Expression, condition_of, contains, is_none, matches, not_, one_of, size
-from graphrt.guards import Change, Guard, tree_to_json
+from graphrt.guards import Change, Guard
 from graphrt.inputs import AttemptStarted, AttemptSucceeded, Input, Started
 from graphrt.stepper import Stepper
 from graphrt.trace import Header, Record
+from graphrt.tree_forms import tree_to_json
 from tools import rules, vocabulary
 from tools.blocks import Page, PageFailed
 from tools.mistakes import reported

@@ -19,10 +19,12 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from graphrt import guards
+from graphrt import trees
 from graphrt.checks.domains import PRESENT, Asked, Kind, Unknown, sample, values_for
 from graphrt.fields import MISSING
-from graphrt.guards import (
+from graphrt.items import is_listed
+from graphrt.tree_forms import constant_json, text_of
+from graphrt.trees import (
     And,
     Arithmetic,
     Attribute,
@@ -39,7 +41,6 @@ from graphrt.guards import (
     Size,
     Tree,
 )
-from graphrt.items import is_listed
 
 if TYPE_CHECKING:
     from graphrt.graph import Graph
@@ -103,7 +104,7 @@ class Cases:
 
     def kind(self, leaf: Tree) -> Kind | None:
         """Return the type of what a tree reads from the state; None if it is no such tree, or not known."""
-        key = guards.text_of(leaf)
+        key = text_of(leaf)
         if key not in self._kinds:
             self._kinds[key] = self._kind(leaf)
         return self._kinds[key]
@@ -127,7 +128,7 @@ class Cases:
         kind = self.kind(leaf)
         if kind is None:
             return None
-        key = guards.text_of(leaf)
+        key = text_of(leaf)
         if key not in self._place:
             if isinstance(leaf, Attribute):
                 self._part(leaf.of)
@@ -289,7 +290,7 @@ class Cases:
                 lost.add(part.key)
         if lost:
             for atom in self._atoms:
-                if any(guards.text_of(t) in lost for t in guards.walk(atom)):
+                if any(text_of(t) in lost for t in trees.walk(atom)):
                     self._opaque.setdefault(repr(atom), -1)
             self._drop(lost)
         for key in self._opaque:
@@ -300,7 +301,7 @@ class Cases:
         self.parts = [
             p
             for p in self.parts
-            if p.key not in lost and (p.tree is None or not any(guards.text_of(t) in lost for t in guards.walk(p.tree)))
+            if p.key not in lost and (p.tree is None or not any(text_of(t) in lost for t in trees.walk(p.tree)))
         ]
         self._place = {p.key: i for i, p in enumerate(self.parts)}
 
@@ -351,10 +352,10 @@ class Cases:
                 return lambda case: not of(case)
             case Compare() if (pair := self._pair_of(tree)) is not None:
                 place, turned = pair
-                compare, sign = guards.COMPARISONS[tree.op], -1 if turned else 1
+                compare, sign = trees.COMPARISONS[tree.op], -1 if turned else 1
                 return lambda case: compare(sign * case[place], 0)
             case Compare():
-                compare, left, right = guards.COMPARISONS[tree.op], self._value(tree.left), self._value(tree.right)
+                compare, left, right = trees.COMPARISONS[tree.op], self._value(tree.left), self._value(tree.right)
                 return lambda case: compare(left(case), right(case))
             case OneOf():
                 of, options = self._value(tree.of), [o.value for o in tree.options if isinstance(o, Constant)]
@@ -369,7 +370,7 @@ class Cases:
                 of = self._value(tree.of)
                 return lambda case: _truth(of(case))
             case _:
-                raise TypeError(f"{guards.text_of(tree)} is not one of the conditions")
+                raise TypeError(f"{text_of(tree)} is not one of the conditions")
 
     def _pair_of(self, tree: Compare) -> tuple[int, bool] | None:
         for key, turned in ((_pair_key(tree.left, tree.right), False), (_pair_key(tree.right, tree.left), True)):
@@ -385,7 +386,7 @@ class Cases:
             case Read():
                 return operator.itemgetter(self._place[tree.field])
             case Attribute():
-                around, place = self._value(tree.of), self._place[guards.text_of(tree)]
+                around, place = self._value(tree.of), self._place[text_of(tree)]
 
                 def inside(case: Case) -> Any:  # noqa: ANN401 - a value of the state
                     if around(case) is None:
@@ -400,10 +401,10 @@ class Cases:
                 of = self._value(tree.of)
                 return lambda case: -of(case)
             case Arithmetic():
-                compute, left, right = guards.ARITHMETIC[tree.op], self._value(tree.left), self._value(tree.right)
+                compute, left, right = trees.ARITHMETIC[tree.op], self._value(tree.left), self._value(tree.right)
                 return lambda case: compute(left(case), right(case))
             case _:
-                raise TypeError(f"{guards.text_of(tree)} is not a value that cases have")
+                raise TypeError(f"{text_of(tree)} is not a value that cases have")
 
     # -- states -------------------------------------------------------------------------------------------------------
 
@@ -467,7 +468,7 @@ class Cases:
             return
         if value is PRESENT:
             return
-        holder[tree.name] = guards.constant_json(value)
+        holder[tree.name] = constant_json(value)
 
     def _order(self, state: dict[str, Any], pair: tuple[Tree, Tree], sign: int) -> None:
         one, other = pair
@@ -482,7 +483,7 @@ class Cases:
 def _atoms(tree: Tree) -> Iterator[Tree]:
     """Yield the single conditions that a condition is put together from."""
     if isinstance(tree, (And, Or, Not)):
-        for branch in guards.branches(tree):
+        for branch in trees.branches(tree):
             yield from _atoms(branch)
     else:
         yield tree

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from graphrt.checks.elements import assigned
 from graphrt.fields import MISSING
-from graphrt.guards import And, Arithmetic, Compare, Constant, Not, Read, Tree
+from graphrt.trees import And, Arithmetic, Compare, Constant, Not, Read, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from graphrt import guards
+from graphrt import guards, trees
 from graphrt.checks.cases import Cases, TooMany, decoded
-from graphrt.guards import Predicate
 from graphrt.recorded import label_of
+from graphrt.trees import Predicate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from graphrt.checks.knowledge import Facts
     from graphrt.checks.subject import Subject
     from graphrt.graph import Edge, Graph, Node
-    from graphrt.guards import Tree
     from graphrt.inputs import Json
+    from graphrt.trees import Tree
 
 Why: TypeAlias = Literal["guard", "covered"]
 
@@ -96,12 +96,12 @@ def _plain(node: Node, edges: Sequence[Edge]) -> Decision:
 
 def _relevant(facts: Facts, conditions: Sequence[Tree]) -> Facts:
     """Return the facts that share a field with what is asked, or with such a fact."""
-    fields = {name for c in conditions for name in guards.reads_of(c)}
+    fields = {name for c in conditions for name in trees.reads_of(c)}
     found: list[Tree] = []
     for _ in range(2):
-        more = [f for f in facts if f not in found and fields & set(guards.reads_of(f))]
+        more = [f for f in facts if f not in found and fields & set(trees.reads_of(f))]
         found += more
-        fields |= {name for f in more for name in guards.reads_of(f)}
+        fields |= {name for f in more for name in trees.reads_of(f)}
     return tuple(found)
 
 
@@ -115,7 +115,7 @@ class _Trial:
         self.strict_facts = strict
         conditions: list[Tree] = [e.when.tree for e in edges if e.when is not None]
         self.cases = Cases(at.graph, [*conditions, *strict, *self.more])
-        self.read = tuple(f.name for f in at.graph.fields if any(f.name in guards.reads_of(c) for c in conditions))
+        self.read = tuple(f.name for f in at.graph.fields if any(f.name in trees.reads_of(c) for c in conditions))
         self.holding: list[Holding | None] = [
             None if e.when is None else self.cases.compiled(e.when.tree) for e in edges
         ]
@@ -221,7 +221,7 @@ class _Trial:
 
     def _holds(self, tree: Tree, state: dict[str, Any]) -> bool | None:
         """Compute a condition on a real state; None if it calls a function."""
-        if any(isinstance(t, Predicate) for t in guards.walk(tree)):
+        if any(isinstance(t, Predicate) for t in trees.walk(tree)):
             return None
         return bool(guards.compiled(tree, noting=False)(state, {}))
 

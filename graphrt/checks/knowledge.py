@@ -13,12 +13,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, get_args, get_origin
 
-from graphrt import guards, hints
+from graphrt import hints, trees
 from graphrt.checks.domains import Asked, Kind, Unknown, values_for
 from graphrt.checks.elements import assigned
-from graphrt.guards import And, Compare, Constant, IsNone, Not, Or, Read, Tree
 from graphrt.recorded import label_of
 from graphrt.signatures import returned, signature_of
+from graphrt.trees import And, Compare, Constant, IsNone, Not, Or, Read, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -59,7 +59,7 @@ class Knowledge:
         """Return the fields that a fact is about."""
         known = self._reads.get(id(fact))
         if known is None:
-            known = self._reads[id(fact)] = fact, frozenset(guards.reads_of(fact))
+            known = self._reads[id(fact)] = fact, frozenset(trees.reads_of(fact))
         return known[1]
 
     def _without(self, facts: Facts, changed: Collection[str]) -> Facts:

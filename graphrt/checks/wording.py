@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from graphrt.guards import show
+from graphrt.abbreviation import show
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from graphrt import guards
+from graphrt import guards, trees
 from graphrt.checks.elements import assigned
 from graphrt.checks.knowledge import answer_value
 from graphrt.fields import MISSING
-from graphrt.guards import And, Constant, Not, Or, Predicate, Tree
+from graphrt.trees import And, Constant, Not, Or, Predicate, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -181,7 +181,7 @@ def kleene(tree: Tree, known: Mapping[str, Any]) -> bool | None:
         case Predicate():
             return None
         case _:
-            if any(name not in known for name in guards.reads_of(tree)):
+            if any(name not in known for name in trees.reads_of(tree)):
                 return None
             try:
                 return bool(guards.compiled(tree, noting=False)(known, {}))

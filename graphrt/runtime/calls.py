@@ -12,8 +12,10 @@ from weakref import WeakKeyDictionary
 from graphrt.errors import GuardError, UseError, WriteRefused
 from graphrt.fields import Field, plain
 from graphrt.graph import Graph, Node, Work
-from graphrt.guards import Attribute, Change, Index, is_part, text_of
+from graphrt.guards import Change
 from graphrt.inputs import Json
+from graphrt.tree_forms import text_of
+from graphrt.trees import Attribute, Index, is_part
 from graphrt.values import Convert, same
 
 State: TypeAlias = dict[str, Any]

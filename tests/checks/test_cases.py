@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, Field, PlainValidator
 from graphrt.checks.cases import MOST_CASES, Cases, Lost, TooMany
 from graphrt.checks.domains import Asked, Kind, Unknown, between, real_numbers, values_for, whole_numbers
 from graphrt.fields import fields_of
-from graphrt.guards import And, Attribute, Compare, Constant, IsNone, Not, OneOf, Predicate, Read
+from graphrt.trees import And, Attribute, Compare, Constant, IsNone, Not, OneOf, Predicate, Read
 from tests.driving import build
 
 

@@ -17,14 +17,14 @@ from graphrt.checks.worst import worst
 from graphrt.events import Routed, RunFailed, VisitFailed
 from graphrt.fields import fields_of
 from graphrt.graph import Graph
-from graphrt.guards import (
+from graphrt.guards import Guard
+from graphrt.trees import (
     And,
     Arithmetic,
     Attribute,
     Compare,
     Constant,
     Contains,
-    Guard,
     Holds,
     IsNone,
     Matches,

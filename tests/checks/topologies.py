@@ -16,8 +16,9 @@ from typing import Any
 
 from graphrt.fields import Field
 from graphrt.graph import Each, Edge, Graph, Node
-from graphrt.guards import Compare, Constant, Guard, Predicate, Read, Size, Tree
+from graphrt.guards import Guard
 from graphrt.openers import place_joins
+from graphrt.trees import Compare, Constant, Predicate, Read, Size, Tree
 
 FOLDER = Path(__file__).parent.parent / "viz" / "data" / "topologies"
 NAMES = sorted(p.stem for p in FOLDER.glob("*.json"))

@@ -37,10 +37,11 @@ from pydantic import create_model
 
 from graphrt.fields import fields_of
 from graphrt.graph import Each, Edge, Graph, Node, NodeKind, Retry, Work
-from graphrt.guards import And, Change, Compare, Constant, Guard, Not, Read, Tree
+from graphrt.guards import Change, Guard
 from graphrt.inputs import Limits
 from graphrt.openers import place_joins
 from graphrt.reducers import add, extend
+from graphrt.trees import And, Compare, Constant, Not, Read, Tree
 
 Json = Any
 Scenario = dict[str, Json]

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from graphrt.commands import StartAttempt, StartTimer
 from graphrt.fields import MISSING, fields_of
 from graphrt.graph import Each, Edge, Graph, Node, Retry
-from graphrt.guards import Arithmetic, Change, Compare, Constant, Guard, Read, Size
+from graphrt.guards import Change, Guard
 from graphrt.inputs import (
     Answered,
     AttemptFailed,
@@ -26,6 +26,7 @@ from graphrt.inputs import (
 from graphrt.reducers import append
 from graphrt.stepper import Stepper
 from graphrt.trace import Header, Record, Trace
+from graphrt.trees import Arithmetic, Compare, Constant, Read, Size
 
 Result: TypeAlias = dict[str, Any] | Exception
 """What an attempt writes, or raises."""

@@ -26,8 +26,9 @@ from graphrt.agents.inside.shape import Shape
 from graphrt.drafts import Expansion, ExpansionSpec
 from graphrt.fields import fields_of
 from graphrt.graph import Graph
-from graphrt.guards import Change, Read
+from graphrt.guards import Change
 from graphrt.openers import place_joins
+from graphrt.trees import Read
 
 if TYPE_CHECKING:
     from graphrt.agents.agent import Agent

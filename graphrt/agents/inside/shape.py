@@ -18,8 +18,9 @@ from graphrt.agents.inside.sketch import Sketch, To
 from graphrt.agents.messages import Message, ToolCall
 from graphrt.drafts import ExpansionSpec
 from graphrt.graph import Each, Node, Retry, Work
-from graphrt.guards import Compare, Constant, Guard, Or, Read, Size
+from graphrt.guards import Guard
 from graphrt.reducers import extend
+from graphrt.trees import Compare, Constant, Or, Read, Size
 
 if TYPE_CHECKING:
     from graphrt.agents.guardrails import Guardrail
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
     from graphrt.agents.tools import Tool
     from graphrt.errors import Mistake
     from graphrt.fields import Field
-    from graphrt.guards import Tree
     from graphrt.inputs import Json
+    from graphrt.trees import Tree
 
 
 class Shape:

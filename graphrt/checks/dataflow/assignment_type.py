@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, Union, get_origin
 
-from graphrt import guards, hints
+from graphrt import hints, trees
 from graphrt.checks.rule import Finds, Found, Node, Subject, each_node, rule
 from graphrt.checks.wording import edge_text
-from graphrt.guards import Constant, IsNone, Not, Tree
 from graphrt.hints import UNSAID
 from graphrt.kinds import type_of
 from graphrt.signatures import fits
+from graphrt.trees import Constant, IsNone, Not, Tree
 
 if TYPE_CHECKING:
     from graphrt.graph import Edge
@@ -53,14 +53,14 @@ def _is_asked(at: Subject, edge: Edge, tree: Tree) -> bool:
     """Tell whether it is known that a value is not None where an edge is crossed."""
     known = list(at.trusted.at_exit(edge.source))
     if edge.when is not None:
-        known += edge.when.tree.parts if isinstance(edge.when.tree, guards.And) else [edge.when.tree]
+        known += edge.when.tree.parts if isinstance(edge.when.tree, trees.And) else [edge.when.tree]
     for other in at.nodes[edge.source].edges[: edge.index]:
         if other.when is not None and other.on_error is None and other.at_most is None and other.on is None:
             known.append(Not(other.when.tree))
     return any(
         (isinstance(f, Not) and isinstance(f.of, IsNone) and f.of.of == tree)
         or (isinstance(f, Not) and isinstance(f.of, Not) and isinstance(f.of.of, IsNone) and f.of.of.of == tree)
-        or (isinstance(f, guards.Compare) and f.left == tree and f.op != "!=")
+        or (isinstance(f, trees.Compare) and f.left == tree and f.op != "!=")
         for f in known
     )
 

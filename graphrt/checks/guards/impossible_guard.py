@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from graphrt import guards
+from graphrt import trees
 from graphrt.checks.rule import Finds, Found, Node, Subject, each_node, rule
 from graphrt.checks.wording import edge_text
+from graphrt.tree_forms import text_of
 
 
 @rule("GR203", "impossible-guard", "error", mistakes=("never-equal",))
@@ -15,7 +16,7 @@ def impossible_guard(at: Subject, node: Node) -> Finds:
         if e.when is None or never.get(e.index) != "guard":
             continue
         reads = set(e.when.reads)
-        known = [guards.text_of(f) for f in at.known.at_exit(node.index) if reads & set(guards.reads_of(f))]
+        known = [text_of(f) for f in at.known.at_exit(node.index) if reads & set(trees.reads_of(f))]
         told = f" (known here: {'; '.join(known[:3])})" if known else ""
         yield Found(
             f"edge {e.index + 1} ({edge_text(at.graph, e)}) is never taken: its guard holds in no state that"
