@@ -62,10 +62,11 @@ def test_content_is_told_where_the_environment_asks_for_it(program: Program, mon
 
 def test_several_runs_stand_one_behind_the_other(program: Program) -> None:
     """`resume --due` drives many; each has its line, as in a collector's files."""
-    text = ASKS.replace("writes=flow.state.ok)", "writes=flow.state.ok, deadline=0.001)")
+    text = ASKS.replace("writes=flow.state.ok)", "writes=flow.state.ok, deadline=0.3)")
     (program.folder / "asks.py").write_text(text)
     for name in ("one", "two"):
         assert program("run", "asks.py", "-q", "--run-id", name).code == 3
+    time.sleep(0.4)
     program("resume", "--due", "-q", "--otel", "due.json")
     assert len(spans(program.folder / "due.json")) == 2
 
