@@ -23,7 +23,8 @@ from graphrt.events import (
     VisitStarted,
     VisitWaiting,
 )
-from graphrt.inputs import Resumed
+from graphrt.fields import MISSING
+from graphrt.inputs import Resumed, Started
 from graphrt.script import Script
 from graphrt.stepper import Stepper
 from graphrt.trace import graph_of
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from graphrt.events import Event
     from graphrt.graph import Graph, Node
+    from graphrt.inputs import Input
     from graphrt.trace import Record, Trace
 
 
@@ -66,12 +68,20 @@ def feed(stepper: Stepper, record: Record, *, scripted: bool) -> tuple[Event, ..
     """
     stepper.script = Script(record.events) if scripted else None
     try:
-        return stepper.feed(record.at, record.input)[0]
+        return stepper.feed(record.at, _of_today(record.input, stepper.graph))[0]
     except UseError as error:
         message = f"record {record.seq} does not fit the records before it: {error.message}"
         raise TraceInvalid(message, seq=record.seq) from error
     finally:
         stepper.script = None
+
+
+def _of_today(given: Input, graph: Graph) -> Input:
+    """Return a recorded input with the fields that the state has now: with defaults for those that it had not then."""
+    if not isinstance(given, Started) or given.state.keys() == graph.field.keys():
+        return given
+    state = {f.name: given.state.get(f.name, f.default_json) for f in graph.fields}
+    return msgspec.structs.replace(given, state={name: value for name, value in state.items() if value is not MISSING})
 
 
 def fold(trace: Trace, graph: Graph | None = None, *, upto: int | None = None) -> Stepper:
@@ -81,6 +91,7 @@ def fold(trace: Trace, graph: Graph | None = None, *, upto: int | None = None) -
         trace: what was recorded.
         graph: the definition with its code, if the run is to go on; None for the recorded one. It may differ from the
             recorded one as long as the way that the run has gone exists in it: the past is taken as it was recorded.
+            Fields that it adds begin with their defaults, what was written to fields that it lacks is left out.
         upto: take only this many records.
 
     Raises:
@@ -94,7 +105,7 @@ def fold(trace: Trace, graph: Graph | None = None, *, upto: int | None = None) -
         except TraceInvalid as error:
             if graph is None or graph.digest == trace.header.digest:
                 raise
-            raise _gone(trace, stepper.graph, record, error.message) from error
+            raise _gone(trace, stepper.graph, record, str(error.__cause__ or error)) from error
         if events == record.events:
             continue
         was, now = _course(record.events), _course(events)

@@ -49,6 +49,7 @@ from graphrt.events import (
     VisitStarted,
     VisitWaiting,
 )
+from graphrt.fields import MISSING
 from graphrt.frames import Assigned, Frame, changes, frame_of, policies, policy, shown, state_inside
 from graphrt.inputs import (
     Answered,
@@ -265,7 +266,8 @@ class Stepper:
             raise InputRefused(message, field=unknown[0])
         for field in self.graph.fields:
             if field.name not in given.state:
-                message = f"flow {self.graph.name!r} needs a value for field {field.name!r}, which has no default"
+                lacks = ", which has no default that is always the same" if field.default_json is MISSING else ""
+                message = f"flow {self.graph.name!r} needs a value for field {field.name!r}{lacks}"
                 raise InputRefused(message, field=field.name)
             try:
                 state[field.name] = field.decode_whole(given.state[field.name])
@@ -292,7 +294,12 @@ class Stepper:
             raise self._wrong(f"visit {visit.id} of {node.name!r} answers nothing; it has to write {node.writes[0]!r}")
         for name, value in given.writes.items():
             if name not in node.writes:
-                raise self._wrong(f"visit {visit.id} of {node.name!r} writes {name!r}, which the node does not declare")
+                if self.script is None:
+                    raise self._wrong(
+                        f"visit {visit.id} of {node.name!r} writes {name!r}, which the node does not declare"
+                    )
+                if name not in fields:
+                    continue  # the definition under which it was written had this field
             try:
                 field = fields[name]
                 decoded.append((field, field.decode(value)))
