@@ -84,6 +84,8 @@ _NO_WRITES: dict[str, Json] = {}
 _GRAPH: Final = "graph"
 _NO_GRAPH: Final = b'"graph":{}'
 """How a header without a graph says so."""
+_HALF: Final = rb"\ud"
+"""With what half a surrogate pair begins, which has no form but an escape."""
 
 
 @cache
@@ -118,7 +120,10 @@ def encode_header(header: Header, graph: bytes | None = None) -> tuple[bytes, st
     body = dump({"version": header.version, **fields}, 0)
     if header.graph:
         text = encode_graph(header.graph) if graph is None else graph
-        body = body.replace(_NO_GRAPH, _NO_GRAPH[:-2] + text, 1)  # in a text before it the quotes would be escaped
+        if _HALF in body or _HALF in text:  # then all that is not ASCII is escaped, in both
+            body = dump({"version": header.version, **fields, _GRAPH: header.graph}, 0)
+        else:
+            body = body.replace(_NO_GRAPH, _NO_GRAPH[:-2] + text, 1)  # in a text before it the quotes would be escaped
     if len(body) > MAX_LINE:
         message = f"the header of the trace takes {len(body)} bytes, more than the {MAX_LINE} of one line"
         raise WrongInput(message, size=len(body), limit=MAX_LINE)

@@ -107,7 +107,7 @@ class RunInfo(msgspec.Struct, frozen=True):
 class Lease:
     """The right to append to a run, until it is released or taken over. Stores make it, drivers hand it back."""
 
-    __slots__ = ("__weakref__", "epoch", "extra", "hash", "lost", "next_seq", "run")
+    __slots__ = ("__weakref__", "epoch", "extra", "hash", "lost", "next_seq", "parting", "run")
 
     def __init__(self, run: str, epoch: int, next_seq: int, last_hash: str = "") -> None:
         """Note who owns `run` (the epoch) and where its trace ends."""
@@ -120,6 +120,8 @@ class Lease:
         """What the store wants to remember; nobody else reads it."""
         self.lost = False
         """Whether an append was refused; nothing can be appended any more."""
+        self.parting = False
+        """Whether its owner has nothing left to do in the run but to record its end."""
 
 
 class Store(Protocol):
@@ -149,7 +151,7 @@ class Store(Protocol):
     ) -> Awaitable[None] | None:
         """Add records behind the last one, all or none; `status` and `due` are what a list of runs shows.
 
-        With `completed` the run may be given up as well, because no record follows that one.
+        With `completed` and a lease that is `parting`, the run may be given up as well: no record follows that one.
 
         Raises:
             RunLocked: the lease is lost; nothing was added.

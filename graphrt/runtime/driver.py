@@ -292,6 +292,8 @@ class Driver:
         stepper = self.stepper
         status = stepper.status
         due = min(stepper.timers.values(), default=None) if status == "suspended" else None
+        if status == "completed":
+            self.lease.parting = not self._attempts.live  # those that still run may have to clean up
         return self._store.append(self.lease, batch, status, due)  # type: ignore[arg-type]  # a fed stepper is not new
 
     def _tell_of(self, batch: list[Record]) -> None:

@@ -17,7 +17,7 @@ from typing import Any, Final, TypeVar, Unpack, cast
 import msgspec
 from pydantic import BaseModel
 
-from graphrt.errors import GraphChanged, InputRefused, RunLocked, RunNotFound, UseError, WrongInput
+from graphrt.errors import GraphChanged, GraphrtError, InputRefused, RunLocked, RunNotFound, UseError, WrongInput
 from graphrt.fields import encode_state
 from graphrt.graph import Graph
 from graphrt.inputs import Answered, Cancelled, Forked, Input, Json, Limits, Resumed, Started
@@ -145,7 +145,7 @@ async def _resume(
     *,
     allow_changed: bool,
 ) -> Result[Any]:
-    lease = await _ready(store.acquire(run_id))
+    lease = await _owned(store, store.acquire(run_id))
     try:
         trace = store.trace(run_id)
         if not trace.records:
@@ -289,7 +289,7 @@ async def cancel(
         await asyncio.wrap_future(driver.post(given))
         return driver.stepper.status if driver.stepper.status != "new" else "running"
     try:
-        lease = await _ready(store.acquire(run_id))
+        lease = await _owned(store, store.acquire(run_id))
     except RunLocked:
         await _ready(store.post(run_id, given))
         return store.info(run_id).status
@@ -381,9 +381,7 @@ async def _begin(
     """Feed the first input of a run before anything is stored: it may be refused."""
     header = past.header
     events, commands = stepper.feed(header.created, given)
-    lease = store.create(header)
-    if not isinstance(lease, Lease):
-        lease = await lease
+    lease = await _owned(store, store.create(header), new=True)
     try:
         driver = _driver(stepper, store, lease, watchers, around, past)
         driver.note(Record(len(past.records), header.created, given, events), commands)
@@ -424,7 +422,8 @@ async def _drive(driver: Driver, store: Store, given: Input | None) -> Result[An
     try:
         await driver.drive(given)
     finally:
-        del _live[key]
+        if _live.get(key) is driver:
+            del _live[key]
         await driver.opened.close()
         await driver.subscribers.close()
     stepper = driver.stepper
@@ -455,6 +454,22 @@ def _digest(trace: Trace) -> str:
     """Return the digest of the definition that a run was last driven under."""
     changed = [r.input.digest for r in trace.records if isinstance(r.input, Resumed) and r.input.digest is not None]
     return changed[-1] if changed else trace.header.digest
+
+
+async def _owned(store: Store, waiting: Lease | Awaitable[Lease], *, new: bool = False) -> Lease:
+    """Wait for a lease; one that comes for nobody, since who waits is cancelled, is given back, a `new` run removed."""
+    if isinstance(waiting, Lease):
+        return waiting
+    coming = asyncio.ensure_future(waiting)
+    try:
+        return await coming
+    except asyncio.CancelledError:
+        if coming.done() and not coming.cancelled() and coming.exception() is None:
+            await _ready(store.release(coming.result()))
+            if new:
+                with contextlib.suppress(GraphrtError):  # somebody else has begun it meanwhile
+                    await _ready(store.delete([coming.result().run]))
+        raise
 
 
 async def _ready(value: Any) -> Any:  # noqa: ANN401 - what a store returns: the thing itself, or an awaitable of it

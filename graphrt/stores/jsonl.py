@@ -82,7 +82,7 @@ class JsonlStore:
                 raise
             return self._own(file, Lease(header.run, 1, base, digest))
 
-        return self._submit(action)
+        return self._writer.submit(Call(action, revocable=True, unwanted=self._drop))
 
     def acquire(self, run: str) -> Awaitable[Lease]:
         """Own an existing run; an incomplete last line is named in the log and cut off."""
@@ -106,7 +106,7 @@ class JsonlStore:
                 raise
             return self._own(file, Lease(run, 1, seq, last))
 
-        return self._submit(action)
+        return self._writer.submit(Call(action, revocable=True, unwanted=self.release))
 
     def append(
         self,
@@ -135,7 +135,7 @@ class JsonlStore:
             self._touched.append(file)
             file.write(data)
 
-        return self._submit(action)
+        return self._writer.submit(Call(action))
 
     def release(self, lease: Lease) -> Awaitable[None]:
         """Give the run up; others may acquire it at once."""
@@ -154,7 +154,7 @@ class JsonlStore:
                 finally:
                     file.close()
 
-        return self._submit(action)
+        return self._writer.submit(Call(action))
 
     def post(self, run: str, request: Request, *, seen: int | None = None) -> Awaitable[bool]:
         """Leave a request for whoever owns the run, or will, in a file beside its trace."""
@@ -173,7 +173,7 @@ class JsonlStore:
             except OSError as error:
                 raise fault("write", path, error) from error
 
-        return self._submit(action)
+        return self._writer.submit(Call(action, revocable=True))
 
     def requests(self, lease: Lease) -> list[tuple[int, Request]]:
         """Return what was posted and not discarded, oldest first; numbers go on when the file begins anew."""
@@ -192,7 +192,7 @@ class JsonlStore:
             except OSError as error:
                 raise fault("write", path, error) from error
 
-        return self._submit(action)
+        return self._writer.submit(Call(action))
 
     def delete(self, runs: Sequence[str]) -> Awaitable[None]:
         """Remove the files of runs, one after the other; a fork that was written with its parent's part needs none."""
@@ -210,7 +210,7 @@ class JsonlStore:
                 self._remove(run)
             sync_folder(self.path.parent if self._single else self.path)
 
-        return self._submit(action)
+        return self._writer.submit(Call(action, revocable=True))
 
     def compact(self) -> None:
         """Do nothing: a file that is removed gives its room back."""
@@ -396,8 +396,17 @@ class JsonlStore:
             return is_held(file)
         return False
 
-    def _submit(self, action: Callable[[], Any]) -> Awaitable[Any]:
-        return self._writer.submit(Call(action))
+    def _drop(self, lease: Lease) -> None:
+        """Remove the file of a run that was begun for nobody: who asked for it was cancelled meanwhile."""
+
+        def action() -> None:
+            file = self._open.pop(lease.run, None)
+            self._writer.ticking = bool(self._open)
+            if file is not None:
+                file.close()
+                self._path(lease.run).unlink(missing_ok=True)
+
+        _ = self._writer.submit(Call(action))  # nobody waits for that either
 
     def _commit(self, batch: Sequence[Job[Any]]) -> None:
         """Perform a batch, then sync each file once; a file that fails is cut back to where it was."""
@@ -405,6 +414,8 @@ class JsonlStore:
         writers: dict[OpenFile, list[Job[Any]]] = {}
         for job in batch:
             self._touched.clear()
+            if job.is_revoked:
+                continue
             try:
                 job.perform()
             except (GraphrtError, OSError) as error:

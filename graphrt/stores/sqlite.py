@@ -136,7 +136,7 @@ class SqliteStore:
             db.execute(_BEGIN, (no, base, seed, header.created, self._owner, time.time() + self._lease_s))
             return self._own(_lease(header.run, 1, base, seed, no))
 
-        return self._submit(action)
+        return self._writer.submit(Call(action, revocable=True, unwanted=self._drop))
 
     def acquire(self, run: str) -> Awaitable[Lease]:
         """Own an existing run, if nobody does or its owner is dead or silent for too long."""
@@ -154,7 +154,7 @@ class SqliteStore:
             )
             return self._own(_lease(run, epoch + 1, seq, last, no))
 
-        return self._submit(action)
+        return self._writer.submit(Call(action, revocable=True, unwanted=self.release))
 
     def append(
         self,
@@ -176,7 +176,7 @@ class SqliteStore:
         lease.next_seq = after = first + len(records)
         at = records[-1].at if records else time.time()
         values = (after, end.hash, at, no, lease.epoch, first, self._owner)
-        completes = status == "completed"
+        completes = status == "completed" and lease.parting
         mark = None
         if end.mark != (status, due):
             end.mark = (status, due)
@@ -198,7 +198,7 @@ class SqliteStore:
             commits.forget(lease)
             commits.released.add((lease.extra.no, lease.epoch))
 
-        return self._writer.submit(Call(action, undone))
+        return self._writer.submit(Call(action, undone=undone))
 
     def post(self, run: str, request: Request, *, seen: int | None = None) -> Awaitable[bool]:
         """Leave a request for whoever owns the run, or will."""
@@ -213,7 +213,7 @@ class SqliteStore:
             self._commits.posted = True
             return True
 
-        return self._submit(action)
+        return self._writer.submit(Call(action, revocable=True))
 
     def discard(self, lease: Lease, number: int) -> Awaitable[None]:
         """Forget the requests up to `number`."""
@@ -221,7 +221,7 @@ class SqliteStore:
         def action() -> None:
             self._writing.execute("delete from requests where no = ? and id <= ?", (lease.extra.no, number))
 
-        return self._submit(action)
+        return self._writer.submit(Call(action))
 
     def delete(self, runs: Sequence[str]) -> Awaitable[None]:
         """Forget runs, all of them or none; the file keeps its size, and what they took is free for new ones."""
@@ -230,7 +230,7 @@ class SqliteStore:
             delete(self._writing, runs, self.path)
             self._commits.log_is_long()
 
-        return self._submit(action)
+        return self._writer.submit(Call(action, revocable=True))
 
     def compact(self) -> None:
         """Write the file anew without the room that is free in it; as long as that takes, nobody else can write."""
@@ -368,8 +368,14 @@ class SqliteStore:
 
     # The file
 
-    def _submit(self, action: Callable[[], Any]) -> Awaitable[Any]:
-        return self._writer.submit(Call(action))
+    def _drop(self, lease: Lease) -> None:
+        """Forget a run that was begun for nobody: who asked for it was cancelled meanwhile."""
+
+        def action() -> None:
+            self._commits.forget(lease)
+            forget(self._writing, [lease.extra.no])
+
+        _ = self._writer.submit(Call(action))  # nobody waits for that either
 
     def _own(self, lease: Lease) -> Lease:
         self._commits.owned.add(lease.extra.no)

@@ -164,6 +164,8 @@ class Commits:
             if appends:
                 self._append_all(appends)
                 appends = []
+            if job.is_revoked:
+                continue
             try:
                 job.perform()
             except GraphrtError as error:

@@ -41,8 +41,16 @@ class Job(Generic[T]):
         """Await this for the result."""
         return self._future
 
+    @property
+    def is_revoked(self) -> bool:
+        """Whether it need not be done any more, because nobody waits for it."""
+        return False
+
     def perform(self) -> None:
         """Do it and keep what came of it."""
+
+    def abandoned(self) -> None:
+        """It was done, and nobody waits for it any more; called in the event loop."""
 
     def undo(self) -> None:
         """It was not performed, or for nothing, because its batch failed as a whole."""
@@ -50,6 +58,7 @@ class Job(Generic[T]):
     def tell(self) -> None:
         """Wake who waits; called in their event loop."""
         if self._future.done():
+            self.abandoned()
             return
         if self.error is None:
             self._future.set_result(self.result)
@@ -60,13 +69,35 @@ class Job(Generic[T]):
 class Call(Job[T]):
     """A function to call."""
 
-    __slots__ = ("_action", "_undone")
+    __slots__ = ("_action", "_revocable", "_undone", "_unwanted")
 
-    def __init__(self, action: Callable[[], T], undone: Callable[[], None] | None = None) -> None:
-        """Take what to call, and what where that was undone."""
+    def __init__(
+        self,
+        action: Callable[[], T],
+        *,
+        revocable: bool = False,
+        undone: Callable[[], None] | None = None,
+        unwanted: Callable[[T], object] | None = None,
+    ) -> None:
+        """Take what to call; if it is `revocable`, only if somebody still waits for it when its turn comes.
+
+        `undone` is called where that was undone with its batch, `unwanted` with its result if nobody waits for that.
+        """
         super().__init__()
         self._action = action
+        self._revocable = revocable
         self._undone = undone
+        self._unwanted = unwanted
+
+    @property
+    def is_revoked(self) -> bool:
+        """Whether who waited was cancelled meanwhile."""
+        return self._revocable and self._future.cancelled()
+
+    def abandoned(self) -> None:
+        """Hand over what came of it to whoever puts it away."""
+        if self._unwanted is not None and self.result is not None:
+            self._unwanted(self.result)
 
     def perform(self) -> None:
         """Call it and keep what it returned."""

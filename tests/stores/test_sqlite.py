@@ -16,7 +16,7 @@ import pytest
 
 from graphrt import packing
 from graphrt.errors import GraphrtError, RunLocked, StoreFault, TraceInvalid, UseError
-from graphrt.inputs import AttemptStarted, AttemptSucceeded, Cancelled, Started
+from graphrt.inputs import Answered, AttemptStarted, AttemptSucceeded, Cancelled, Started
 from graphrt.replay import verify
 from graphrt.runtime import resume, run
 from graphrt.stores import open_store
@@ -190,6 +190,33 @@ def test_the_event_loop_never_waits_for_another_writer(path: Path) -> None:
     store.close()
 
 
+def test_what_nobody_waits_for_any_more_is_not_done(path: Path) -> None:
+    """While another process writes, somebody gives up waiting: runs are not deleted, and no answer is left."""
+    store = SqliteStore(path)
+
+    async def main() -> None:
+        for name in ("r1", "r2"):
+            await store.release(await filled(store, name))
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("begin immediate")
+            first = asyncio.ensure_future(store.acquire("r1"))
+            await asyncio.sleep(0.05)  # the thread waits for the file with it; the others come in the next batch
+            others = [store.delete(["r2"]), store.post("r1", Answered("1", "yes")), store.create(header("r3"))]
+            waiting = [asyncio.ensure_future(each) for each in others]
+            await asyncio.sleep(0.01)
+            for each in waiting:
+                each.cancel()
+            other.execute("rollback")
+        lease = await first
+        await asyncio.wait(waiting)
+        await store.append(lease, steps(3, 1), "running")
+        assert store.requests(lease) == []
+        assert [i.run for i in store.runs()] == ["r2", "r1"]
+
+    asyncio.run(main())
+    store.close()
+
+
 def test_one_lost_lease_spoils_no_batch(path: Path) -> None:
     """Of runs that append together, one that was taken over is refused; the others are written."""
     store = SqliteStore(path)
@@ -349,6 +376,7 @@ def test_a_run_that_completes_is_given_up_with_its_last_record(store: SqliteStor
 
     async def main() -> None:
         lease = await filled(store)
+        lease.parting = True
         said: list[str] = []
         store._writing.set_trace_callback(said.append)
         await store.append(lease, steps(3, 1), "completed")
@@ -366,6 +394,7 @@ def test_a_run_whose_end_could_not_be_written_is_given_up_all_the_same(store: Sq
 
     async def main() -> None:
         lease = await filled(store)
+        lease.parting = True
         again = _fill_up(store)
         large = Record(3, 103.0, AttemptSucceeded("3", 1, {"t": "x" * 100_000}))
         with pytest.raises(StoreFault):
