@@ -31,6 +31,9 @@ from graphrt.trace import Record
 RECHECK_S: Final = 60.0
 """A longer wait is divided, to notice that the time of day was set."""
 
+IN_A_ROW: Final = 100
+"""After so many attempts inline others have their turn: nodes that never wait would keep the loop to themselves."""
+
 _log = logging.getLogger("graphrt.runtime")
 
 
@@ -226,6 +229,7 @@ class Driver:
     async def _perform_commands(self) -> None:
         stepper, attempts = self.stepper, self._attempts
         watched = bool(self.subscribers or self.subscribers.onlookers)
+        inline = 0
         while True:
             if self._left:
                 raise asyncio.CancelledError  # a node has kept the cancellation of this task to itself
@@ -259,6 +263,9 @@ class Driver:
                     attempts.inline = None
                 if outcome is not None:
                     self.feed(outcome)
+                inline += 1
+                if inline % IN_A_ROW == 0:
+                    await asyncio.sleep(0)
                 continue
             if begun:
                 attempts.begin(begun)

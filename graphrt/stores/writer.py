@@ -22,6 +22,8 @@ from graphrt.errors import StoreFault
 T = TypeVar("T")
 MOST_JOBS = 1000
 """Jobs of one batch at most, so that the first does not wait for an endless stream of others."""
+_WOKEN: Final = 20
+"""How many who waited for a batch go on in one turn of their event loop."""
 
 
 class Job(Generic[T]):
@@ -152,6 +154,8 @@ class Writer:
         self._every_s = every_s
         self._gathered: dict[asyncio.AbstractEventLoop, list[Job[Any]]] = {}
         self._handed: queue.SimpleQueue[list[Job[Any]] | None] = queue.SimpleQueue()
+        self._telling: set[asyncio.AbstractEventLoop] = set()
+        """Loops in which some of those who waited for a batch are still to be told."""
         self._under_way = 0
         """Jobs that the thread was given and has not done."""
         self._rest: list[Job[Any]] = []
@@ -205,6 +209,9 @@ class Writer:
 
     def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
         """Perform what a loop has gathered, or leave it to the thread; called in that loop."""
+        if loop in self._telling:  # those who are still to be told may have something for the same batch
+            loop.call_soon(self._hand_over, loop)
+            return
         with self._handing:
             batch = self._gathered.pop(loop, None)
             if batch is None:  # the store was closed, which handed it over
@@ -219,7 +226,7 @@ class Writer:
         finally:
             self._working.release()
         if done:
-            _tell(batch)
+            self._tell(batch)
         if not done or self.untidy or self.ticking != ticked:
             with self._handing:
                 self._put([] if done else batch)
@@ -243,7 +250,7 @@ class Writer:
                     self._idle()
             with self._handing:
                 self._under_way -= len(batch)
-            _tell_all(batch)
+            self._tell_all(batch)
             if self.untidy and self._tidy is not None:
                 with self._working:
                     self._tidy()
@@ -268,19 +275,25 @@ class Writer:
             return batch, True
         return batch, False
 
+    def _tell_all(self, batch: Batch) -> None:
+        """Tell in each event loop, once, however many jobs it waits for."""
+        loops: dict[asyncio.AbstractEventLoop, list[Job[Any]]] = {}
+        for job in batch:
+            loops.setdefault(job.loop, []).append(job)
+        for loop, jobs in loops.items():
+            try:
+                loop.call_soon_threadsafe(self._tell, jobs)
+            except RuntimeError:
+                continue  # that loop was closed: nobody waits any more
 
-def _tell_all(batch: Batch) -> None:
-    """Wake each event loop once, however many jobs it waits for."""
-    loops: dict[asyncio.AbstractEventLoop, list[Job[Any]]] = {}
-    for job in batch:
-        loops.setdefault(job.loop, []).append(job)
-    for loop, jobs in loops.items():
-        try:
-            loop.call_soon_threadsafe(_tell, jobs)
-        except RuntimeError:
-            continue  # that loop was closed: nobody waits any more
-
-
-def _tell(jobs: Batch) -> None:
-    for job in jobs:
-        job.tell()
+    def _tell(self, jobs: Batch, first: int = 0) -> None:
+        """Wake who waits, so many in one turn of the loop: each has work to do, and others wait for the loop too."""
+        rest = first + _WOKEN
+        for job in jobs[first:rest]:
+            job.tell()
+        loop = jobs[first].loop
+        if rest < len(jobs):
+            self._telling.add(loop)
+            loop.call_soon(self._tell, jobs, rest)
+        elif first:
+            loop.call_soon(self._telling.discard, loop)  # after those have gone on who were woken just now

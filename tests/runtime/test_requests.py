@@ -18,6 +18,7 @@ from graphrt.events import RunCancelled, VisitWaiting
 from graphrt.graph import Graph
 from graphrt.inputs import Answered, Cancelled
 from graphrt.ports import Lease, RunInfo, Store
+from graphrt.replay import fold
 from graphrt.runtime import Result, answer, cancel, resume, resume_due, run
 from graphrt.stores import open_store
 from graphrt.stores.memory import MemoryStore
@@ -429,3 +430,29 @@ def test_many_answers_at_once() -> None:
         assert [r.state.verdict for r in results] == ["no", "yes"] * 100
 
     asyncio.run(main())
+
+
+def test_a_run_whose_nodes_never_wait_lets_others_have_their_turn() -> None:
+    """Nobody awaits anything in a long loop, and yet it can be cancelled, and what else is to be done is done."""
+    flow = Flow("busy", Work)
+    s = flow.state
+
+    @flow.task(writes=s.n)
+    async def count(n: int) -> int:
+        return n + 1
+
+    flow.edge(count, count, when=s.n < 1_000_000)
+    flow.edge(count, flow.end("done"))
+
+    async def main() -> int:
+        store, beside = MemoryStore(), 0
+        running = asyncio.create_task(flow.run(Work(), store=store, run_id="r"))
+        for _ in range(20):
+            await asyncio.sleep(0)
+            beside += 1
+        assert await cancel(store, "r") == "cancelled"
+        assert (await running).status == "cancelled"
+        assert beside == 20
+        return fold(store.trace("r")).totals.visits
+
+    assert asyncio.run(main()) < 5_000

@@ -178,3 +178,28 @@ def test_idle_is_called_while_there_is_something_to_look_after() -> None:
     assert looked.acquire(timeout=10)
     assert looked.acquire(timeout=10)
     writer.close()
+
+
+def test_those_who_waited_go_on_a_few_at_a_time_and_share_a_batch_again() -> None:
+    """Many who wait for one batch do not keep the event loop to themselves when it is done; nor do they fall apart."""
+    batches = Batches()
+    batches.open.set()
+    writer = batches.writer()
+    went_on: list[int] = []
+
+    async def twice() -> None:
+        await writer.submit(Call(lambda: None))
+        went_on[-1] += 1
+        await writer.submit(Call(lambda: None))
+
+    async def main() -> None:
+        runs = asyncio.gather(*[twice() for _ in range(200)])
+        while not runs.done():
+            went_on.append(0)
+            await asyncio.sleep(0)
+
+    asyncio.run(main())
+    writer.close()
+    assert batches.sizes == [200, 200]
+    assert sum(went_on) == 200
+    assert max(went_on) <= 20
