@@ -112,6 +112,8 @@ class Definition:
         self.owner = owner
         self.fields, mistakes = fields_of(state_type)
         self.field = {f.name: f for f in self.fields}
+        self.items: set[str] = set()
+        """Fields that hold the item of a branch, where they are read in one; elsewhere they may be None."""
         self.mistakes: list[Mistake] = list(mistakes)
 
     def wrong(self, code: str, message: str, place: Place | None) -> None:
@@ -249,13 +251,16 @@ class Definition:
         return Bound(tuple(params), tuple(parts), context, whole)
 
     def _check_parameter(self, parameter: Parameter, seen: Seen, where: str, place: Place) -> None:
-        have = seen.field.annotation
-        if not fits(have, parameter.annotation):
+        have, want = seen.field.annotation, parameter.annotation
+        if not fits(have, want):
+            sure = fits(hints.apart_from_none(have), want)
+            if sure and isinstance(seen.tree, trees.Read) and seen.tree.field in self.items:
+                return
             what = f"the field {seen.tree.field!r}" if isinstance(seen.tree, trees.Read) else text_of(seen.tree)
             self.wrong(
                 "reads-type",
-                f"parameter {parameter.name!r} of {where} is {hints.text_of(parameter.annotation)},"
-                f" but {what} is {hints.text_of(have)}",
+                f"parameter {parameter.name!r} of {where} is {hints.text_of(want)}, but {what} is {hints.text_of(have)}"
+                + (f"; let it take None as well, or give {seen.field.name!r} a default of its type" if sure else ""),
                 place,
             )
 

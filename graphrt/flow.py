@@ -471,8 +471,8 @@ class Flow(Generic[S]):
         source: Node,
         target: Node,
         *,
-        item: E,
-        of: list[E],
+        item: E | None,
+        of: list[E] | None,
         when: When | None = None,
         set: Changes = (),  # noqa: A002 - as above
         local: Sequence[object] = (),
@@ -483,7 +483,7 @@ class Flow(Generic[S]):
         Args:
             source: the node that is left.
             target: where each branch begins.
-            item: the field that holds the item in its branch; it is local to the branch.
+            item: the field that holds the item in its branch; it is local to the branch, and may be None elsewhere.
             of: the list field.
             when: a guard, asked once for all items.
             set: assignments made while crossing.
@@ -557,7 +557,10 @@ class Flow(Generic[S]):
         return self._graph
 
     def check(self) -> tuple[Mistake, ...]:
-        """Return every mistake in the definition; nothing if it can be frozen."""
+        """Return every mistake for which the flow cannot be frozen; nothing if it can be.
+
+        What would go wrong in a run, `graphrt check` finds, and `graphrt.checks.check`.
+        """
         try:
             self.freeze()
         except DefinitionError as wrong:

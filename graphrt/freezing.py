@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from graphrt.definition import Definition, place_text
 from graphrt.drafts import EdgeDraft, NodeDraft, Place
 from graphrt.errors import DefinitionError
+from graphrt.expressions import field_name
 from graphrt.freeze_edges import EdgeFreezer
 from graphrt.freeze_nodes import NodeFreezer
 from graphrt.graph import Edge, Graph, Node
@@ -29,6 +30,7 @@ def freeze(
         DefinitionError: with every mistake that was found.
     """
     _check_names(flow)
+    flow.items.update(name for draft in edges if draft.verb == "each" and (name := field_name(draft.item)) is not None)
     node_freezer = NodeFreezer(flow)
     made = [node_freezer.node(index, draft) for index, draft in enumerate(flow.drafts)]
     edge_freezer = EdgeFreezer(flow, made)

@@ -107,7 +107,7 @@ def test_every_header_survives(graph: dict[str, Any], target: str | None, create
 @pytest.mark.parametrize("name", ["a", "é", "\ud800", "\U0001f600"])
 def test_a_header_is_written_as_one_value(target: str, name: str) -> None:
     """The bytes, and with them the hash, do not depend on whether the text of the graph was at hand."""
-    graph = {"name": name, "empty": {"graph": {}}}
+    graph: dict[str, Any] = {"name": name, "empty": {"graph": {}}}
     header = Header("r", "f", "d", graph, 1.0, target=target)
     whole = codec.encode_json({"version": VERSION, **msgspec.to_builtins(header)})
     line, _ = codec.encode_header(header, codec.encode_graph(graph))

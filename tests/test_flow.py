@@ -30,6 +30,7 @@ from graphrt.inputs import Limits
 from graphrt.recorded import error_info
 from graphrt.reducers import append, extend
 from graphrt.replay import verify
+from graphrt.runtime import run_sync
 from graphrt.trees import Read
 
 
@@ -319,6 +320,34 @@ def test_asks_without_fixed_answers_admit_any_value() -> None:
     assert (node.answers, node.deadline_s, node.writes) == ((), 90.0, ("score",))
 
 
+class Doc(BaseModel):
+    text: str
+
+
+class Batch(BaseModel):
+    docs: list[Doc]
+    doc: Doc | None = None
+    found: Annotated[list[str], append] = []
+
+
+def test_an_item_that_is_no_text_needs_no_made_up_default() -> None:
+    """The field of an item is None outside its branches; who reads it there is given the item, so it may say so."""
+    flow = Flow("batch", Batch)
+    s = flow.state
+
+    @flow.task
+    def begin() -> None: ...
+
+    @flow.task(writes=s.found)
+    def extract(doc: Doc) -> str:
+        return doc.text
+
+    flow.each(begin, extract, item=s.doc, of=s.docs)
+    flow.edge(extract, flow.join("together"))
+    result = run_sync(flow.freeze(), Batch(docs=[Doc(text="a"), Doc(text="b")]))
+    assert (result.state.found, result.state.doc) == (["a", "b"], None)
+
+
 def test_forks_each_and_joins() -> None:
     """A fork takes all its edges, an each one per item, a join knows whose branches it gathers."""
     flow = Flow("research", Ticket)
@@ -562,6 +591,12 @@ def _wrong_parameter_type(flow: Any, s: Any) -> None:
     flow.task()(a1)
 
 
+def _parameter_without_none(flow: Any, s: Any) -> None:
+    def a1(topic: str) -> None: ...
+
+    flow.task()(a1)
+
+
 def _same_names(flow: Any, s: Any) -> None:
     flow.edge(flow.task(name="a")(lambda: None), flow.end("a"))
 
@@ -682,6 +717,11 @@ MISTAKES: list[tuple[str, Callable[[Any, Any], object], str]] = [
         "parameter 'messge' of task 'a1' is not a field of Ticket. Did you mean 'message'?",
     ),
     ("reads-type", _wrong_parameter_type, "parameter 'score' of task 'a1' is str, but the field 'score' is float"),
+    (
+        "reads-type",
+        _parameter_without_none,
+        "\"other\"] | None; let it take None as well, or give 'topic' a",
+    ),
     (
         "returns",
         _returns_dict,

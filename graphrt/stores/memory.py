@@ -17,7 +17,7 @@ class _Run(msgspec.Struct, eq=False):
     header: Header
     base: int
     """Records of the parent that stand before its own."""
-    records: list[Record] = msgspec.field(default_factory=list)
+    records: list[Record] = msgspec.field(default_factory=list[Record])
     status: RunStatus = "running"
     due: float | None = None
     epoch: int = 1

@@ -42,13 +42,15 @@ class Stamped(Then):
 
 def graph_of(state: type[BaseModel], *, writes: tuple[str, ...], tells: str = "text") -> Graph:
     """Return a flow that writes, asks, and ends with what a field says."""
-    flow: Flow[Any] = Flow("m", state)
+    flow: Any = Flow("m", state)
     s = flow.state
 
     async def begin() -> Any:
-        return tuple(f"new {name}" for name in writes) if len(writes) > 1 else f"new {writes[0]}"
+        new = [f"new {name}" for name in writes]
+        return tuple(new) if len(new) > 1 else new[0]
 
-    first = flow.task(writes=tuple(getattr(s, name) for name in writes), name="begin")(begin)
+    written = tuple(getattr(s, name) for name in writes)
+    first = flow.task(writes=written, name="begin")(begin)
     ask = flow.ask("approve", "Go on?", writes=s.ok)
     flow.edge(first, ask)
 
@@ -57,7 +59,8 @@ def graph_of(state: type[BaseModel], *, writes: tuple[str, ...], tells: str = "t
 
     last = flow.task(reads={"value": getattr(s, tells)}, writes=s.log, name="end")(say)
     flow.edge(ask, last)
-    return flow.freeze()
+    graph: Graph = flow.freeze()
+    return graph
 
 
 def waiting(graph: Graph, state: BaseModel) -> MemoryStore:

@@ -81,3 +81,32 @@ o, i = outer.state, inner.state
 sub = outer.subflow("research", inner, inputs=let(i.question).be(o.topic), outputs=let(o.text).be(i.answer))
 one = outer.subflow("one", inner, inputs=let(i.question).be(o.topic), outputs=let(o.texts).take(i.answer))
 outer.edge(sub, one)
+
+
+class Doc(BaseModel):
+    text: str
+
+
+class Batch(BaseModel):
+    docs: list[Doc] = []
+    more: list[Doc] | None = None
+    doc: Doc | None = None
+    found: Annotated[list[str], append] = []
+
+
+batch = Flow("batch", Batch)
+
+
+@batch.task
+def begin() -> None:
+    """Go to each document."""
+
+
+@batch.task(writes=batch.state.found)
+def extract(doc: Doc) -> str:
+    """Take out what it says."""
+    return doc.text
+
+
+batch.each(begin, extract, item=batch.state.doc, of=batch.state.docs)
+batch.each(begin, extract, item=batch.state.doc, of=batch.state.more, when=batch.state.more != None)  # noqa: E711 - a guard
