@@ -41,14 +41,18 @@ def unchanged(trace: Trace, graph: Graph) -> Graph:
     """Return the flow of today if it is the one that a run was last driven under.
 
     Raises:
-        GraphChanged: it is another; says how to go on all the same.
+        GraphChanged: it is another; says what differs, and how to go on all the same.
     """
     changed = [r.input.digest for r in trace.records if isinstance(r.input, Resumed) and r.input.digest is not None]
     recorded = changed[-1] if changed else trace.header.digest
     if recorded != graph.digest:
+        from graphrt.cli.changed import changes_between
+        from graphrt.trace import graph_of
+
         run = trace.header.run
         message = (
-            f"flow {graph.name!r} has changed since run {run} (then {recorded[:7]}, now {graph.digest[:7]});"
+            f"flow {graph.name!r} has changed since run {run} (then {recorded[:7]}, now {graph.digest[:7]}):"
+            f" {changes_between(graph_of(trace), graph)};"
             f" see `graphrt replay {run} --verify`; `graphrt resume {run} --allow-changed` goes on all the same"
         )
         raise GraphChanged(message, run=run, recorded=recorded, now=graph.digest)

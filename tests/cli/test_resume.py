@@ -359,7 +359,8 @@ def test_a_flow_that_was_changed_is_refused_unless_that_is_allowed(program: Prog
     before = program.contents()
     ran = program("resume", "desk")
     assert (ran.code, ran.out) == (2, "")
-    assert re.match(r"graphrt: flow 'support' has changed since run desk \(then \w{7}, now \w{7}\); ", ran.err)
+    assert re.match(r"graphrt: flow 'support' has changed since run desk \(then \w{7}, now \w{7}\): ", ran.err)
+    assert "(guard: score < 0.8 → score < 0.7); see `graphrt replay desk --verify`" in ran.err
     assert "`graphrt resume desk --allow-changed` goes on all the same" in ran.err
     assert program.contents() == before
     assert program("resume", "desk", "--allow-changed").code == 3
