@@ -12,7 +12,7 @@ import copy
 import re
 from collections.abc import Mapping, Sequence
 from itertools import chain, count
-from typing import Annotated, Any, Final, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 
 from pydantic import BaseModel
 
@@ -25,6 +25,9 @@ from graphrt.configurations.switch import Router, add_router, check_router
 from graphrt.expressions import is_none, let, size
 from graphrt.flow import Flow
 from graphrt.reducers import append
+
+if TYPE_CHECKING:
+    from graphrt.drafts import Choice, Node
 
 NOBODY: Final = "(nobody)"
 _TOOL: Final = "hand_over_to_"
@@ -71,23 +74,59 @@ def handoff(
     targets = _targets(crew, seats, to, by_tool=router is None)
     crew.refuse()
     reached = [name for name in names if any(name in there for there in targets.values())]
-    fields: dict[str, Any] = {} if router is None else {"chosen": (name_of(names), None)}
+    flow = Flow(name, _state(names, reached, routed=router is not None))
+    tools = _tool_names(names)
+    speaking, nodes = _add_speakers(flow, [_with_tools(seat, targets[seat.name], tools) for seat in seats])
+    handing = [node for seat, node in zip(seats, nodes, strict=True) if targets[seat.name]]
+    if handing:
+        _add_handing(flow, handing, speaking, names[0], {name: tools[name] for name in reached}, at_most)
+    flow.start(speaking if router is None else _add_routing(flow, router, seats, speaking))
+    return crew.checked(flow)
+
+
+def _state(names: Sequence[str], reached: Sequence[str], *, routed: bool) -> type[ChatState]:
+    """Return the state: who speaks, which hand-overs there were, and who was chosen or asked for, if anybody can be."""
+    fields: dict[str, Any] = {"chosen": (name_of(names), None)} if routed else {}
     fields |= {
         "speaker": (name_of(names), None),
         "handovers": (Annotated[list[Handover], append], []),
     }
     if reached:
         fields["wanted"] = (name_of([*reached, NOBODY]), None)
-    flow = Flow(name, state_with("HandoffState", fields, remembered=("speaker",)))
+    return state_with("HandoffState", fields, remembered=("speaker",))
+
+
+def _add_speakers(flow: Flow[Any], seats: Sequence[Seat]) -> tuple[Choice[Any], list[Node]]:
+    """Add the node that tells whose turn it is, at first the first one's, and the members behind it; return them."""
     s: Any = flow.state
-    tools = _tool_names(names)
-    seated = [_with_tools(seat, targets[seat.name], tools) for seat in seats]
+    first = seats[0].name
 
     def speaks(speaker: str | None) -> str:
-        return speaker or names[0]
+        return speaker or first
+
+    speaking = flow.router("speaks", cast("Any", speaks), writes=s.speaker)
+    nodes = [sit(flow, seat, reads=(s.messages,), writes=s.messages) for seat in seats]
+    for seat, node in zip(seats, nodes, strict=True):
+        flow.edge(speaking, node, on=cast("Any", seat.name))
+    return speaking, nodes
+
+
+def _add_handing(
+    flow: Flow[Any],
+    handing: Sequence[Node],
+    speaking: Choice[Any],
+    first: str,
+    tools: Mapping[str, str],
+    at_most: int,
+) -> None:
+    """Add what follows the members that can hand over: the question whether they did, and the handing over.
+
+    `first` is who speaks where nobody has spoken yet; `tools` has the tool for each who can be handed over to.
+    """
+    s: Any = flow.state
 
     def asked(messages: Sequence[Message]) -> str:
-        return _wanted(messages, {name: tools[name] for name in reached})
+        return _wanted(messages, tools)
 
     def hand_over(
         messages: Sequence[Message],
@@ -96,36 +135,31 @@ def handoff(
     ) -> tuple[str, Handover, Message]:
         call = cast("AssistantMessage", messages[-1]).tool_calls[0]
         given = call.arguments.get("reason")
-        handover = Handover(source=speaker or names[0], target=wanted, reason=given if isinstance(given, str) else "")
+        handover = Handover(source=speaker or first, target=wanted, reason=given if isinstance(given, str) else "")
         return wanted, handover, tool_result(call, f"{wanted} has taken over.")
 
-    speaking = flow.router("speaks", cast("Any", speaks), writes=s.speaker)
-    nodes = [sit(flow, seat, reads=(s.messages,), writes=s.messages) for seat in seated]
-    for seat, node in zip(seats, nodes, strict=True):
-        flow.edge(speaking, node, on=cast("Any", seat.name))
-    handing = [node for seat, node in zip(seats, nodes, strict=True) if targets[seat.name]]
-    if handing:
-        asking = flow.router("asked to hand over", cast("Any", asked), writes=s.wanted)
-        over = add(flow, hand_over, "hand over", writes=(s.speaker, s.handovers, s.messages))
-        answered, too_often = flow.end("answered"), flow.end("handed over too often", failure=True)
-        for node in handing:
-            flow.edge(node, asking)
-        flow.edge(asking, answered, on=cast("Any", NOBODY))
-        flow.edge(asking, over, when=size(s.handovers) < at_most, at_most=at_most)
-        flow.edge(asking, too_often)
-        flow.edge(over, speaking)
-    if router is not None:
-        start = add_router(flow, router, seats, writes=s.chosen)
-        take_over = add(flow, _take_over, "take over", writes=(s.speaker, s.handovers))
-        for called in names:
-            same = (s.speaker == called) | is_none(s.speaker)
-            flow.edge(start, speaking, on=cast("Any", called), when=same, set=let(s.speaker).be(called))
-            flow.edge(start, take_over, on=cast("Any", called))
-        flow.edge(take_over, speaking)
-        flow.start(start)
-    else:
-        flow.start(speaking)
-    return crew.checked(flow)
+    asking = flow.router("asked to hand over", cast("Any", asked), writes=s.wanted)
+    over = add(flow, hand_over, "hand over", writes=(s.speaker, s.handovers, s.messages))
+    answered, too_often = flow.end("answered"), flow.end("handed over too often", failure=True)
+    for node in handing:
+        flow.edge(node, asking)
+    flow.edge(asking, answered, on=cast("Any", NOBODY))
+    flow.edge(asking, over, when=size(s.handovers) < at_most, at_most=at_most)
+    flow.edge(asking, too_often)
+    flow.edge(over, speaking)
+
+
+def _add_routing(flow: Flow[Any], router: Router, seats: Sequence[Seat], speaking: Choice[Any]) -> Choice[Any]:
+    """Add the router that chooses who speaks in a turn, with a hand-over where it is another than before; return it."""
+    s: Any = flow.state
+    choosing = add_router(flow, router, seats, writes=s.chosen)
+    take_over = add(flow, _take_over, "take over", writes=(s.speaker, s.handovers))
+    for seat in seats:
+        same = (s.speaker == seat.name) | is_none(s.speaker)
+        flow.edge(choosing, speaking, on=cast("Any", seat.name), when=same, set=let(s.speaker).be(seat.name))
+        flow.edge(choosing, take_over, on=cast("Any", seat.name))
+    flow.edge(take_over, speaking)
+    return choosing
 
 
 def _take_over(speaker: str | None, chosen: Any) -> tuple[str, Handover]:  # noqa: ANN401 - one of the names
