@@ -29,20 +29,22 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from graphrt.cli.following import Display
+    from graphrt.cli.surroundings import Around
     from graphrt.graph import Graph
     from graphrt.ports import Store
-    from graphrt.runtime import Listener, Result
+    from graphrt.runtime import Result
+    from graphrt.runtime.options import Surroundings
 
 T = TypeVar("T")
-Go = Callable[["Store", "Listener"], Coroutine[Any, Any, "Result[Any]"]]
-"""Begins or resumes a run: given a store and a listener, in which it must drive it."""
+Go = Callable[["Store", "Surroundings"], Coroutine[Any, Any, "Result[Any]"]]
+"""Begins or resumes a run: given the store in which it must drive it, and what the run finds around it."""
 
 _SHOW_CURSOR: Final = b"\x1b[?25h"
 
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How a run is to be shown."""
+    """How a run is to be driven and shown."""
 
     store: str
     """Path of the store, for the commands that are proposed at the end."""
@@ -58,10 +60,14 @@ class Manner:
     """Whether JSON is one line, for whoever reads several."""
     spans: Spans = NOWHERE
     """Where spans of the run go."""
+    stay_s: float = 0.0
+    """How long to wait for answers, once only questions are open."""
 
 
-def drive(go: Go, graph: Graph, store: Store, manner: Manner) -> int:
+def drive(go: Go, graph: Graph, store: Store, around: Around, manner: Manner) -> int:
     """Drive a run of `graph` to its end, show it meanwhile, tell how it ended; return the exit code.
+
+    What is `around` the run is closed after it.
 
     Raises:
         GraphrtError: it could not begin, or go on.
@@ -73,10 +79,14 @@ def drive(go: Go, graph: Graph, store: Store, manner: Manner) -> int:
     following = Following(graph, display)
     watched = Watched(store, following)
     stop = _Stop(following, watched, display, manner.store)
+
+    def begin() -> Coroutine[Any, Any, Result[Any]]:
+        return _surrounded(go, watched, following, around, manner)
+
     try:
         try:
             with contextlib.redirect_stdout(Lasting.over(sys.stderr)), stop.on_signals():
-                result = _run(stop.heed(lambda: go(watched, following.hear)), hurry=lambda: stop.asked)
+                result = _run(stop.heed(begin), hurry=lambda: stop.asked)
         finally:
             display.end()
             if following.begun:
@@ -98,6 +108,21 @@ def drive(go: Go, graph: Graph, store: Store, manner: Manner) -> int:
     except BrokenPipeError:  # whoever read the result has enough of it
         silence(sys.stdout)
         return exits.OF_STATUS[result.status]
+
+
+async def _surrounded(go: Go, watched: Watched, following: Following, around: Around, manner: Manner) -> Result[Any]:
+    """Drive a run with what is around it, and close that however the run ends."""
+    surroundings: Surroundings = {
+        "on_event": following.hear,
+        "stay_s": manner.stay_s,
+        "resources": around.resources,
+        "policies": around.policies,
+        "observers": manner.spans.observers,
+    }
+    try:
+        return await go(watched, surroundings)
+    finally:
+        await around.aclose()
 
 
 def _display(manner: Manner) -> Display:

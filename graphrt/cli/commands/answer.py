@@ -12,13 +12,16 @@ from graphrt.cli.drive_options import DepthOption, EventsOption, ModelOption, Qu
 from graphrt.cli.otel import OtelOption
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from graphrt.account import VisitAccount
     from graphrt.cli.driving import Manner
     from graphrt.cli.surroundings import Around
     from graphrt.graph import Graph
     from graphrt.inputs import Answered
     from graphrt.ports import RunInfo, Store
-    from graphrt.runtime import Listener, Result
+    from graphrt.runtime import Result
+    from graphrt.runtime.options import Surroundings
     from graphrt.trace import Trace
 
 EXAMPLES = (
@@ -102,8 +105,8 @@ def answer(
             return _handed_over(open_, info, visit, stands)
         if ready is None:
             return _kept(info, visit, store, no_resume=no_resume)
-        manner = Manner(store, events, as_json, quiet, depth, events, spans)
-        return _go_on(open_, info.run, *ready, wait, manner)
+        manner = Manner(store, events, as_json, quiet, depth, events, spans, wait)
+        return _go_on(open_, info.run, *ready, manner)
 
 
 def _ready(trace: Trace, info: RunInfo, target: str | None, model: str | None) -> tuple[Graph, Around] | None:
@@ -171,7 +174,7 @@ def _from(given: Answered) -> str:
     return by + (f" at {moment(given.at)}" if given.at is not None else "")
 
 
-def _go_on(open_: Store, run: str, graph: Graph, around: Around, wait: float, manner: Manner) -> int:
+def _go_on(open_: Store, run: str, graph: Graph, around: Around, manner: Manner) -> int:
     """Drive the run on, which takes the answer first."""
     from graphrt import runtime
     from graphrt.cli import exits
@@ -179,23 +182,11 @@ def _go_on(open_: Store, run: str, graph: Graph, around: Around, wait: float, ma
     from graphrt.cli.screen import say
     from graphrt.errors import RunLocked
 
-    async def go(watched: Store, on_event: Listener) -> Result[Any]:
-        try:
-            return await runtime.resume(
-                watched,
-                run,
-                graph,
-                on_event=on_event,
-                stay_s=wait,
-                resources=around.resources,
-                policies=around.policies,
-                observers=manner.spans.observers,
-            )
-        finally:
-            await around.aclose()
+    def go(watched: Store, surroundings: Surroundings) -> Coroutine[Any, Any, Result[Any]]:
+        return runtime.resume(watched, run, graph, **surroundings)
 
     try:
-        return drive(go, graph, open_, manner)
+        return drive(go, graph, open_, around, manner)
     except RunLocked:
         say(f"answered; the process that now drives run {run} takes it")
         return exits.OK

@@ -11,13 +11,14 @@ from graphrt.cli.drive_options import DepthOption, EventsOption, ModelOption, Qu
 from graphrt.cli.otel import OtelOption
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Coroutine, Sequence
 
     from graphrt.account import Account, VisitAccount
     from graphrt.graph import Graph
     from graphrt.inputs import Json
     from graphrt.ports import Store
-    from graphrt.runtime import Listener, Result
+    from graphrt.runtime import Result
+    from graphrt.runtime.options import Surroundings
 
 EXAMPLES = (
     "graphrt fork latest --at draft",
@@ -78,30 +79,16 @@ def fork(
         graph = loaded.graph()
         change = _changes(graph, visit, changes or ())
         around = find_around(loaded, graph, model)
-        spans = spans_to(otel)
+        manner = Manner(store, events, as_json, quiet, depth, events, spans_to(otel), wait)
         if not quiet:
             around.tell(trace)
 
-        async def go(watched: Store, on_event: Listener) -> Result[Any]:
-            try:
-                return await runtime.fork(
-                    watched,
-                    ident,
-                    visit.id,
-                    graph,
-                    change=change,
-                    new_id=new_id,
-                    target=loaded.target,
-                    on_event=on_event,
-                    stay_s=wait,
-                    resources=around.resources,
-                    policies=around.policies,
-                    observers=spans.observers,
-                )
-            finally:
-                await around.aclose()
+        def go(watched: Store, surroundings: Surroundings) -> Coroutine[Any, Any, Result[Any]]:
+            return runtime.fork(
+                watched, ident, visit.id, graph, change=change, new_id=new_id, target=loaded.target, **surroundings
+            )
 
-        return drive(go, graph, open_, Manner(store, events, as_json, quiet, depth, events, spans))
+        return drive(go, graph, open_, around, manner)
 
 
 def _fit(told: Account, visit: VisitAccount) -> VisitAccount:

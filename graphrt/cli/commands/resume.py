@@ -22,12 +22,13 @@ from graphrt.cli.drive_options import (
 from graphrt.cli.otel import OtelOption
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Coroutine, Sequence
 
     from graphrt.cli.driving import Manner
     from graphrt.inputs import Limits
     from graphrt.ports import RunInfo, Store
-    from graphrt.runtime import Listener, Result
+    from graphrt.runtime import Result
+    from graphrt.runtime.options import Surroundings
     from graphrt.trace import Trace
 
 EXAMPLES = (
@@ -73,8 +74,8 @@ def resume(
 
     if due == (run is not None):
         raise UseError("name the run to go on with, or say --due for all whose time has come")
-    manner = Manner(store, events, as_json, quiet, depth, events or due, spans_to(otel))
-    way = _Way(target, allow_changed, model, (max_visits, max_seconds, max_tokens, max_cost), wait)
+    manner = Manner(store, events, as_json, quiet, depth, events or due, spans_to(otel), wait)
+    way = _Way(target, allow_changed, model, (max_visits, max_seconds, max_tokens, max_cost))
     with opened(store) as open_:
         if run is not None:
             return way.go(open_, open_.info(which_run(open_, run)), manner)
@@ -90,13 +91,11 @@ class _Way:
         allow_changed: bool,
         model: str | None,
         bounds: tuple[int | None, float | None, int | None, float | None],
-        wait: float,
     ) -> None:
         self.target = target
         self.allow_changed = allow_changed
         self.model = model
         self.bounds = bounds
-        self.wait = wait
 
     def go(self, store: Store, info: RunInfo, manner: Manner) -> int:
         """Go on with one run."""
@@ -119,24 +118,10 @@ class _Way:
             around.tell(trace)
         limits = self._limits(trace)
 
-        async def go(watched: Store, on_event: Listener) -> Result[Any]:
-            try:
-                return await resume_run(
-                    watched,
-                    info.run,
-                    graph,
-                    limits=limits,
-                    allow_changed=self.allow_changed,
-                    on_event=on_event,
-                    stay_s=self.wait,
-                    resources=around.resources,
-                    policies=around.policies,
-                    observers=manner.spans.observers,
-                )
-            finally:
-                await around.aclose()
+        def go(watched: Store, surroundings: Surroundings) -> Coroutine[Any, Any, Result[Any]]:
+            return resume_run(watched, info.run, graph, limits=limits, allow_changed=self.allow_changed, **surroundings)
 
-        return drive(go, graph, store, manner)
+        return drive(go, graph, store, around, manner)
 
     def _limits(self, trace: Trace) -> Limits | None:
         """Return the limits that the run has, changed as it was given; None if nothing was."""

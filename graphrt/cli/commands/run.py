@@ -22,8 +22,11 @@ from graphrt.cli.drive_options import (
 from graphrt.cli.otel import OtelOption
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from graphrt.ports import Store
-    from graphrt.runtime import Listener, Result
+    from graphrt.runtime import Result
+    from graphrt.runtime.options import Surroundings
 
 EXAMPLES = (
     "graphrt run flows/support.py --input 'Where is my order A-1042?'",
@@ -89,28 +92,15 @@ def run(
     graph = loaded.graph()
     state = read_state(graph, given, fields or ())
     around = find_around(loaded, graph, model)
-    spans = spans_to(otel)
+    manner = Manner(store, events, as_json, quiet, depth, events, spans_to(otel), wait)
     limits = limited(graph.limits, max_visits, max_seconds, max_tokens, max_cost)
 
-    async def go(watched: Store, on_event: Listener) -> Result[Any]:
-        try:
-            return await run_graph(
-                graph,
-                state,
-                store=watched,
-                run_id=run_id,
-                limits=limits,
-                target=loaded.target,
-                on_event=on_event,
-                stay_s=wait,
-                resources=around.resources,
-                policies=around.policies,
-                observers=spans.observers,
-            )
-        finally:
-            await around.aclose()
+    def go(watched: Store, surroundings: Surroundings) -> Coroutine[Any, Any, Result[Any]]:
+        return run_graph(
+            graph, state, store=watched, run_id=run_id, limits=limits, target=loaded.target, **surroundings
+        )
 
     if not quiet:
         around.tell()
     with opened(store, create=True) as open_:
-        return drive(go, graph, open_, Manner(store, events, as_json, quiet, depth, events, spans))
+        return drive(go, graph, open_, around, manner)
