@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from graphrt.graph import Graph
     from graphrt.trace import Trace
+    from graphrt_viz.exporters import Format
     from graphrt_viz.extract import Opened
     from graphrt_viz.picture import Picture
     from graphrt_viz.theme import ThemeName
@@ -129,42 +131,74 @@ def render(
     report (html) of several runs is of the first, with what differs from the second and what all of them did.
     """
     from graphrt.errors import UseError
-    from graphrt.trace import Trace
-    from graphrt_viz import FormatError, PictureError, report_of
-    from graphrt_viz import render as draw
-    from graphrt_viz.exporters import format_named, format_of
+    from graphrt_viz import FormatError, PictureError
 
     named = " ".join(what)
-    if output is not None and form is None and output.name.lower().endswith((".otlp.json", ".jsonl")):
-        raise UseError(f"{output} has the ending of an exported run, not of a picture: graphrt export RUN -o {output}")
     try:
-        chosen = format_named(form) if form else format_of(output) if output is not None else format_named("text")
+        chosen = _format(form, output)
         known = [shown_now(one, store) for one in what]
         given = [one for one, _ in known]
-        live = known[0][1]
-        unfold = _opened(given[-1], opened, depth)
-        runs = [one for one in given if isinstance(one, Trace)]
-        if chosen.name == "html" and len(runs) == len(given) > 1 and not check and not check_marks:
-            return _written(
-                report_of(runs, theme=theme or "auto", by=heat or "time", opened=unfold, live=live),
-                output,
-                chosen.name,
-            )
-        drawn = _together(given, what, heat, unfold, store)
-        if check_marks and not check and isinstance(drawn, Trace) and chosen.name == "html" and view in {None, "run"}:
-            return _written(_marked_report(drawn, theme, unfold, live=live), output, chosen.name)
-        if check_marks:
-            drawn, view = _marked(drawn, view, unfold, live=live), None
+        look = _Look(view, theme, direction, _opened(given[-1], opened, depth), heat, known[0][1], marks=check_marks)
         if check:
-            marks = " --check-marks" if check_marks else ""
-            return _check(_picture(drawn, view, unfold, live=live), output, named, marks)
-        way: Literal["LR", "TB"] = "LR" if direction == "right" else "TB"
-        content = draw(drawn, chosen.name, theme=theme, direction=way, view=view, opened=unfold, live=live)
+            return _check(_compared(_together(given, what, look, store), look), output, named, marks=check_marks)
+        content = _content(given, what, chosen.name, look, store)
     except FormatError as error:
         raise UseError(str(error)) from error
     except PictureError as error:
         raise UseError(f"cannot draw {named}: {error}") from error
     return _written(content, output, chosen.name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """How what was named is to be looked at."""
+
+    view: str | None
+    theme: ThemeName | None
+    direction: Literal["down", "right"]
+    opened: Opened
+    heat: Measure | None
+    live: bool | None
+    """Whether somebody drives the first run now; None if it is none of the store."""
+    marks: bool
+    """Whether what the checker finds is marked."""
+
+
+def _format(name: str | None, output: Path | None) -> Format:
+    """Return the format that was named, else the one of the file's ending, else text.
+
+    Raises:
+        UseError: the ending is that of an exported run.
+        FormatError: there is no such format.
+    """
+    from graphrt.errors import UseError
+    from graphrt_viz.exporters import format_named, format_of
+
+    if output is not None and name is None and output.name.lower().endswith((".otlp.json", ".jsonl")):
+        raise UseError(f"{output} has the ending of an exported run, not of a picture: graphrt export RUN -o {output}")
+    if name:
+        return format_named(name)
+    return format_of(output) if output is not None else format_named("text")
+
+
+def _content(given: Sequence[Graph | Trace], what: Sequence[str], form: str, look: _Look, store: str) -> str | bytes:
+    """Return what the file is to hold: the report of several runs, or one thing drawn, perhaps with marks."""
+    from graphrt.trace import Trace
+    from graphrt_viz import render as draw
+    from graphrt_viz import report_of
+
+    runs = [one for one in given if isinstance(one, Trace)]
+    if form == "html" and len(runs) == len(given) > 1 and not look.marks:
+        theme, by = look.theme or "auto", look.heat or "time"
+        return report_of(runs, theme=theme, by=by, opened=look.opened, live=look.live)
+    drawn = _together(given, what, look, store)
+    if look.marks and isinstance(drawn, Trace) and form == "html" and look.view in {None, "run"}:
+        return _marked_report(drawn, look)
+    view = look.view
+    if look.marks:
+        drawn, view = _marked(drawn, look), None
+    way: Literal["LR", "TB"] = "LR" if look.direction == "right" else "TB"
+    return draw(drawn, form, theme=look.theme, direction=way, view=view, opened=look.opened, live=look.live)
 
 
 _COLLAPSED: Final = re.compile(r"^%% (collapsed: .*)$", re.MULTILINE)
@@ -215,23 +249,21 @@ def _opened(last: Graph | Trace, opened: str, depth: int | None) -> Opened:
     return opened_to(last if isinstance(last, Graph) else graph_of(last), depth, agents=opened == "agents")
 
 
-def _together(
-    given: Sequence[Graph | Trace], what: Sequence[str], heat: Measure | None, opened: Opened, store: str
-) -> Picture | Graph | Trace:
+def _together(given: Sequence[Graph | Trace], what: Sequence[str], look: _Look, store: str) -> Picture | Graph | Trace:
     """Return the one thing to draw: what was given, what differs between two, or many runs at once."""
     from graphrt.errors import UseError
     from graphrt.graph import Graph
     from graphrt_viz import difference_of, difference_of_runs, picture_of_heat
 
-    if heat is not None:
-        return picture_of_heat(runs_of(given, store), by=heat, opened=opened)
+    if look.heat is not None:
+        return picture_of_heat(runs_of(given, store), by=look.heat, opened=look.opened)
     match given:
         case [one]:
             return one
         case [Graph() as first, Graph() as second]:
-            return difference_of(first, second, opened=opened)
+            return difference_of(first, second, opened=look.opened)
         case [first, second] if not isinstance(first, Graph) and not isinstance(second, Graph):
-            return difference_of_runs(first, second, opened=opened).picture
+            return difference_of_runs(first, second, opened=look.opened).picture
         case [_, _]:
             raise UseError(f"{what[0]} and {what[1]} are a flow and a run; what differs is drawn of two of a kind")
         case _:
@@ -259,34 +291,43 @@ def runs_of(given: Sequence[Graph | Trace], store: str) -> list[Trace]:
     return found
 
 
-def _picture(shown: Picture | Graph | Trace, view: str | None, opened: Opened, *, live: bool | None) -> Picture:
+def _compared(shown: Picture | Graph | Trace, look: _Look) -> Picture:
     """Return the picture whose digest a file of this has."""
+    return _marked(shown, look) if look.marks else _picture(shown, look)
+
+
+def _picture(shown: Picture | Graph | Trace, look: _Look) -> Picture:
+    """Return the picture of what is shown, without what the checker finds."""
     from graphrt.graph import Graph
     from graphrt.trace import Trace
     from graphrt_viz import chronicle_of, picture_of, picture_of_run
     from graphrt_viz.views import view_named
 
     if isinstance(shown, Trace):
-        draw = view_named(view).draw if view is not None else None
+        draw = view_named(look.view).draw if look.view is not None else None
         if draw is None:
-            return picture_of_run(shown, opened=opened, live=live)
-        return draw(chronicle_of(shown, opened=opened, live=live))
-    return picture_of(shown, opened=opened) if isinstance(shown, Graph) else shown
+            return picture_of_run(shown, opened=look.opened, live=look.live)
+        return draw(chronicle_of(shown, opened=look.opened, live=look.live))
+    return picture_of(shown, opened=look.opened) if isinstance(shown, Graph) else shown
 
 
-def _marked(shown: Picture | Graph | Trace, view: str | None, opened: Opened, *, live: bool | None) -> Picture:
-    """Return the picture of one flow or run, with what the checker finds about the definition."""
+def _marked(shown: Picture | Graph | Trace, look: _Look) -> Picture:
+    """Return the picture of one flow or run, with what the checker finds about the definition.
+
+    Raises:
+        UseError: it is of several, or another view of a run.
+    """
     from graphrt.cli.marks import marked
     from graphrt.errors import UseError
     from graphrt.trace import Trace, graph_of
     from graphrt_viz import Picture
 
-    if isinstance(shown, Picture) or view not in {None, "run"}:
+    if isinstance(shown, Picture) or look.view not in {None, "run"}:
         raise UseError("--check-marks needs the picture of one definition: one flow or run, no --heat, no other view")
-    return marked(_picture(shown, view, opened, live=live), graph_of(shown) if isinstance(shown, Trace) else shown)
+    return marked(_picture(shown, look), graph_of(shown) if isinstance(shown, Trace) else shown)
 
 
-def _marked_report(run: Trace, theme: ThemeName | None, opened: Opened, *, live: bool | None) -> str:
+def _marked_report(run: Trace, look: _Look) -> str:
     """Return the report of a run, its drawings with what the checker finds about the definition."""
     from dataclasses import replace
 
@@ -296,19 +337,19 @@ def _marked_report(run: Trace, theme: ThemeName | None, opened: Opened, *, live:
     from graphrt_viz.exporters.html import report
     from graphrt_viz.theme import theme_named
 
-    told = chronicle_of(run, opened=opened, live=live)
-    return report(replace(told, picture=marked(told.picture, graph_of(run))), theme_named(theme or "auto"))
+    told = chronicle_of(run, opened=look.opened, live=look.live)
+    return report(replace(told, picture=marked(told.picture, graph_of(run))), theme_named(look.theme or "auto"))
 
 
-def _check(picture: Picture, output: Path | None, what: str, marks: str) -> int:
-    """Compare the digest in a file with that of the picture it would be today; `marks` is the option that it needs."""
+def _check(picture: Picture, output: Path | None, what: str, *, marks: bool) -> int:
+    """Compare the digest in a file with that of the picture it would be today."""
     from graphrt.cli.screen import say
     from graphrt.errors import UseError
     from graphrt_viz import digest_in
 
     if output is None:
         raise UseError("--check compares a file; name it with -o")
-    again = f"draw it again: graphrt render {what} -o {output}{marks}"
+    again = f"draw it again: graphrt render {what} -o {output}{' --check-marks' if marks else ''}"
     if not output.exists():
         say(f"{output} does not exist; {again}")
         return 1
