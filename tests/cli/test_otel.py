@@ -13,6 +13,7 @@ import pytest
 
 from graphrt.cli import otel
 from graphrt.telemetry import otlp_of
+from tests.cli import scenes
 from tests.cli.calling import Program
 from tests.cli.processes import environment, start
 from tests.telemetry.collector import Collector
@@ -62,11 +63,8 @@ def test_content_is_told_where_the_environment_asks_for_it(program: Program, mon
 
 def test_several_runs_stand_one_behind_the_other(program: Program) -> None:
     """`resume --due` drives many; each has its line, as in a collector's files."""
-    text = ASKS.replace("writes=flow.state.ok)", "writes=flow.state.ok, deadline=0.3)")
-    (program.folder / "asks.py").write_text(text)
-    for name in ("one", "two"):
-        assert program("run", "asks.py", "-q", "--run-id", name).code == 3
-    time.sleep(0.4)
+    program.flow("support.py")
+    program.keep(scenes.support_run("one").trace, scenes.support_run("two").trace)
     program("resume", "--due", "-q", "--otel", "due.json")
     assert len(spans(program.folder / "due.json")) == 2
 
