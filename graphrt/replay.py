@@ -232,7 +232,7 @@ def _lines(event: Event | None, nodes: dict[str, Node], graph: Graph) -> tuple[s
         return ()
     if not isinstance(event, Routed) or event.visit not in nodes:
         return (_show(event),)
-    from graphrt.account import EdgeAccount, verdict_text  # noqa: PLC0415 - slow to load, and for what differs only
+    from graphrt.told import EdgeAccount, verdict_text  # noqa: PLC0415 - slow to load, and for what differs only
 
     node = nodes[event.visit]
     inside = _inside(event.visit, nodes, graph)
@@ -261,7 +261,7 @@ _TOLD: dict[type, str] = {
 
 def _show(thing: Any) -> str:  # noqa: ANN401 - an event or an input
     """Say in words what happened, or what was told to the run."""
-    from graphrt.account import value_text  # noqa: PLC0415 - as above
+    from graphrt.told import value_text  # noqa: PLC0415 - as above
 
     if type(thing) in _TOLD:
         return _TOLD[type(thing)].format(thing)

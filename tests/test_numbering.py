@@ -17,8 +17,8 @@ from graphrt_viz.extract import step_into
 from tests.strategies import ORDERS, WILD, World, graphs, run, worlds
 
 if TYPE_CHECKING:
-    from graphrt.account import VisitAccount
     from graphrt.cli.steps import Step
+    from graphrt.told import VisitAccount
 
 VISITS = (VisitStarted, VisitCompleted, VisitFailed, VisitCancelled)
 TASK = Node(0, "write", "task")

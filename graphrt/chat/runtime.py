@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from graphrt import runtime
-from graphrt.account import account, total_usage
+from graphrt.account import account
 from graphrt.agents.agent import Agent, agents_in, policies_in
 from graphrt.agents.errors import NoModel
 from graphrt.agents.messages import FilePart, ImagePart, Message, TextPart, UserMessage, user
@@ -38,6 +38,7 @@ from graphrt.ports import new_run_id
 from graphrt.runtime.listeners import PATIENCE_S
 from graphrt.runtime.options import mistaken
 from graphrt.stores.memory import MemoryStore
+from graphrt.told import total_usage
 from graphrt.values import brief
 
 if TYPE_CHECKING:

@@ -12,12 +12,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from graphrt import events as run_events
-from graphrt.account import without_advice
 from graphrt.chat import events
 from graphrt.configurations.switch import NONE_OF_THEM
 from graphrt.errors import RunNotFound
 from graphrt.inputs import AttemptSucceeded, ErrorInfo, Mark
 from graphrt.runtime import Delta
+from graphrt.told import without_advice
 
 if TYPE_CHECKING:
     from graphrt.graph import Graph, Node

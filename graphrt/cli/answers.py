@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     from rich.text import Text
 
-    from graphrt.account import Account, VisitAccount
     from graphrt.cli.screen import Part
     from graphrt.fields import Field
     from graphrt.inputs import Json
+    from graphrt.told import Account, VisitAccount
 
 _KINDS: Final[Mapping[str, tuple[type, ...]]] = {
     "string": (str,),

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-    from graphrt.account import Account
     from graphrt.ports import Store
+    from graphrt.told import Account
 
 Offer = tuple[str, str]
 """A word that would fit, and what it means."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from graphrt.account import Account, VisitAccount
+    from graphrt.told import Account, VisitAccount
 
 
 @dataclass(slots=True)

@@ -15,10 +15,10 @@ from graphrt.account import Reader
 from graphrt.runtime import Delta
 
 if TYPE_CHECKING:
-    from graphrt.account import Account, VisitAccount
     from graphrt.graph import Graph
     from graphrt.ports import Lease, Request, RunInfo, RunStatus, Store
     from graphrt.runtime import Item
+    from graphrt.told import Account, VisitAccount
     from graphrt.trace import Header, Record, Trace
 
 _KEPT: Final = 2000

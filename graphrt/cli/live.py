@@ -22,9 +22,9 @@ from graphrt_viz.wording import plural, visible
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from graphrt.account import VisitAccount
     from graphrt.cli.following import Following
     from graphrt.runtime import Delta
+    from graphrt.told import VisitAccount
     from graphrt.trace import Record
 
 _FRAMES: Final = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
     from rich.text import Text
 
-    from graphrt.account import Account, VisitAccount
     from graphrt.cli.screen import Part
     from graphrt.graph import Graph
     from graphrt.inputs import Json
     from graphrt.runtime import Result
+    from graphrt.told import Account, VisitAccount
 
 _WIDTH: Final = 100
 """How wide text is where no terminal says it."""

@@ -10,7 +10,7 @@ from graphrt.graph import graph_from_json
 from graphrt_viz.rereading import APART, Rereading
 
 if TYPE_CHECKING:
-    from graphrt.account import Account
+    from graphrt.told import Account
     from graphrt.trace import Trace
 
 

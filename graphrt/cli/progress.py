@@ -22,11 +22,11 @@ from graphrt_viz.wording import shorten
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from graphrt.account import EdgeAccount, VisitAccount
     from graphrt.cli.following import Following
     from graphrt.cli.screen import Part
     from graphrt.graph import Graph
     from graphrt.runtime import Delta
+    from graphrt.told import EdgeAccount, VisitAccount
     from graphrt.trace import Record
 
 _NAME: Final = (10, 24)

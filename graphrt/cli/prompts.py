@@ -10,9 +10,9 @@ from graphrt.cli.screen import brief_json, json_text, line, say, say_json
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from graphrt.account import Account, VisitAccount
     from graphrt.agents.prompts import Prompt
     from graphrt.cli.screen import Part
+    from graphrt.told import Account, VisitAccount
     from graphrt.trace import Trace
 
 _OTHER = ("instructions", "messages", "tools", "examples", "output_schema", "labels")

@@ -16,10 +16,10 @@ from graphrt_viz.wording import plural, shorten
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from graphrt.account import Account, VisitAccount
     from graphrt.cli.screen import Part
     from graphrt.cli.steps import Change, Level, Step, Walk
     from graphrt.inputs import ErrorInfo
+    from graphrt.told import Account, VisitAccount
 
 LABEL: Final = 12
 """Width of the words at the left of what is told."""

@@ -14,21 +14,21 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from graphrt import events as e
 from graphrt import inputs as i
-from graphrt.account import edges_tried
 from graphrt.cli.which import account_of
 from graphrt.errors import UseError
 from graphrt.graph import graph_from_json
 from graphrt.items import Items
 from graphrt.replay import states
+from graphrt.told import edges_tried
 
 if TYPE_CHECKING:
-    from graphrt.account import Account, EdgeAccount, VisitAccount
     from graphrt.cli.past import Past
     from graphrt.fields import Field
     from graphrt.graph import Graph
     from graphrt.inputs import Json
     from graphrt.ports import RunInfo
     from graphrt.stepper import Stepper
+    from graphrt.told import Account, EdgeAccount, VisitAccount
     from graphrt.trace import Record, Trace
     from graphrt_viz.overlay import RunPictures
 

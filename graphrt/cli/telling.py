@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from rich.text import Text
 
-    from graphrt.account import Account, Spent, Totals, VisitAccount
     from graphrt.inputs import ErrorInfo, Json, Usage
+    from graphrt.told import Account, Spent, Totals, VisitAccount
 
 _RESULT: Final = 120
 """Characters of the result of a tool, or of its arguments."""
@@ -165,7 +165,7 @@ def calls_in(writes: Mapping[str, Json]) -> list[Json]:
 
 def call_text(call: Json) -> str:
     """Return a call of a tool as one writes a call: `lookup(order="7")`."""
-    from graphrt.account import value_text
+    from graphrt.told import value_text
 
     if not isinstance(call, dict):
         return brief_json(call)
@@ -198,7 +198,7 @@ def can_go_on(told: Account) -> bool:
 
 def fact_text(error: ErrorInfo, *, caught: bool) -> str:
     """Return an error in a line; of one that an edge caught only what happened, for the advice has been taken."""
-    from graphrt.account import without_advice
+    from graphrt.told import without_advice
 
     text = error_text(error)
     return without_advice(text) if caught else text

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from rich.text import Text
 
-    from graphrt.account import Account, EdgeAccount, VisitAccount
     from graphrt.cli.screen import Part
+    from graphrt.told import Account, EdgeAccount, VisitAccount
 
 
 _LONG_NAME: Final = 50
@@ -44,7 +44,7 @@ def edges_not_asked(told: Account, visit: VisitAccount) -> list[EdgeAccount]:
 
     There are none to tell of if the visit was left under another definition than the one that is shown.
     """
-    from graphrt.account import EdgeAccount
+    from graphrt.told import EdgeAccount
 
     tried = {x.edge.index for x in visit.routed}
     edges = visit.node.edges
@@ -87,7 +87,7 @@ def _style(edge: EdgeAccount) -> str:
 
 def what_it_read(edge: EdgeAccount) -> str:
     """Return what the guard of an edge read, and how often it was crossed."""
-    from graphrt.account import value_text
+    from graphrt.told import value_text
 
     parts = [", ".join(f"{k} = {value_text(v)}" for k, v in edge.values.items())]
     if edge.count is not None and edge.edge.each is not None and edge.taken:

@@ -17,8 +17,8 @@ from graphrt.errors import RunNotFound, TraceInvalid, UseError
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from graphrt.account import Account, VisitAccount
     from graphrt.ports import RunInfo, Store
+    from graphrt.told import Account, VisitAccount
     from graphrt.trace import Trace
 
 LATEST: Final = "latest"

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from graphrt.telemetry import names
 
 if TYPE_CHECKING:
-    from graphrt.account import VisitAccount
     from graphrt.inputs import Json, Sent, Usage
     from graphrt.telemetry.names import Value
     from graphrt.telemetry.span import Attributes
+    from graphrt.told import VisitAccount
 
 REQUESTS: Final = frozenset({"model", "answer"})
 """Nodes inside an agent that ask a model …"""

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from graphrt import events as ev
 from graphrt import inputs as inp
-from graphrt.account import Reader, total_usage, value_text
+from graphrt.account import Reader
 from graphrt.telemetry import names
 from graphrt.telemetry.content import (
     CALLS,
@@ -37,16 +37,17 @@ from graphrt.telemetry.content import (
     usage_of,
 )
 from graphrt.telemetry.span import Link, Span, SpanEvent, span_id_of, trace_id_of
+from graphrt.told import total_usage, value_text
 from graphrt.trace import graph_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from graphrt.account import VisitAccount
     from graphrt.graph import Graph, Node
     from graphrt.inputs import ErrorInfo, Mark, Usage
     from graphrt.telemetry.names import Value
     from graphrt.telemetry.span import Attributes, Kind
+    from graphrt.told import VisitAccount
     from graphrt.trace import Header, Record, Trace
 
 _WORKING: Final = frozenset({"task", "agent", "router"})

@@ -16,8 +16,9 @@ from heapq import heappop, heappush
 from types import EllipsisType
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from graphrt.account import Account, VisitAccount, account, verdict_text
+from graphrt.account import account
 from graphrt.errors import UseError
+from graphrt.told import Account, VisitAccount, verdict_text
 from graphrt.trace import Trace
 
 if TYPE_CHECKING:

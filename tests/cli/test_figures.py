@@ -9,10 +9,11 @@ from typing import Literal
 
 import pytest
 
-from graphrt.account import VisitAccount, account, total_usage
+from graphrt.account import account
 from graphrt.cli.telling import took
 from graphrt.inputs import Usage
 from graphrt.stores.trace_files import read_trace
+from graphrt.told import VisitAccount, total_usage
 from graphrt.trace import Trace, graph_of
 from graphrt_viz import chronicle_of, picture_of_run
 from graphrt_viz.extract import step_into

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphrt.account import Account, Reader
+from graphrt.account import Reader
 from graphrt.cli.past import Past
 from graphrt.graph import Graph
+from graphrt.told import Account
 from graphrt.trace import Trace
 from tests.cli import scenes
 from tests.strategies import ORDERS, PLAIN, RACING, TooLong, World, finish, graphs, run, worlds

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from graphrt.account import Spent, account
+from graphrt.account import account
 from graphrt.cli.commands.show import facts
 from graphrt.graph import Edge, Graph, Node, Retry
 from graphrt.inputs import (
@@ -20,6 +20,7 @@ from graphrt.inputs import (
     Usage,
 )
 from graphrt.stepper import Stepper
+from graphrt.told import Spent
 from graphrt.trace import Header, Record, Trace, graph_of
 from graphrt_viz import chronicle_of, picture_of_heat, picture_of_run, render
 from graphrt_viz.picture import NodeMark

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from graphrt import events as ev
 from graphrt import inputs as inp
-from graphrt.account import Reader, spent
+from graphrt.account import Reader
 from graphrt.errors import GraphrtError
 from graphrt.replay import states
+from graphrt.told import spent
 from graphrt_viz import story
 from graphrt_viz.course import Course, counterpart
 from graphrt_viz.extract import edge_of, start_of, step_into, tools_of
@@ -30,9 +31,9 @@ from graphrt_viz.wording import shorten
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from graphrt.account import Account, VisitAccount
     from graphrt.graph import Edge, Graph, Node
     from graphrt.inputs import Json
+    from graphrt.told import Account, VisitAccount
     from graphrt.trace import Record, Trace
     from graphrt_viz.extract import Opened
     from graphrt_viz.picture import NodeKind, Picture

@@ -22,7 +22,7 @@ from graphrt_viz.wording import count, duration, plural, spent
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from graphrt.account import Spent, Totals
+    from graphrt.told import Spent, Totals
     from graphrt.trace import Record, Trace
     from graphrt_viz.extract import Opened
     from graphrt_viz.picture import PEdge, Picture

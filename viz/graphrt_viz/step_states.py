@@ -13,9 +13,9 @@ from graphrt_viz.values import LONG_VALUE, plain_value, shown_value
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from graphrt.account import Account
     from graphrt.fields import Field
     from graphrt.stepper import Stepper
+    from graphrt.told import Account
     from graphrt.trace import Record
     from graphrt_viz.steps import Step
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from graphrt import events as ev
 from graphrt import inputs as inp
-from graphrt.account import Spent, is_block, spent, told_of_call, without_advice
+from graphrt.told import Spent, is_block, spent, told_of_call, without_advice
 from graphrt_viz.course import counterpart
 from graphrt_viz.extract import named, start_of, step_into, tools_of
 from graphrt_viz.picture import Failure
@@ -22,9 +22,9 @@ from graphrt_viz.wording import shorten
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 
-    from graphrt.account import Account
     from graphrt.graph import Edge, Graph, Node
     from graphrt.inputs import ErrorInfo
+    from graphrt.told import Account
     from graphrt.trace import Record
     from graphrt_viz.course import Course
     from graphrt_viz.picture import Status

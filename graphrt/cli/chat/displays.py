@@ -9,9 +9,9 @@ from __future__ import annotations
 import sys
 from typing import IO, TYPE_CHECKING, Any, Final, Protocol
 
-from graphrt.account import is_block, without_advice
 from graphrt.chat import events as e
 from graphrt.cli.screen import brief_json, json_text, line, say
+from graphrt.told import is_block, without_advice
 from graphrt_viz.wording import lines_visible, shorten
 
 if TYPE_CHECKING:

@@ -18,11 +18,11 @@ from graphrt_viz.wording import count, lines_visible, money
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from graphrt.account import Account
     from graphrt.agents.messages import Message
     from graphrt.chat import ChatRuntime
     from graphrt.cli.screen import Part
     from graphrt.inputs import Usage
+    from graphrt.told import Account
     from graphrt.trace import Trace
 
 
@@ -119,8 +119,9 @@ class Look:
 
     def cost(self, _: str) -> None:
         """Tell what each turn used, and all of them."""
-        from graphrt.account import account, total_usage
+        from graphrt.account import account
         from graphrt.cli.telling import took
+        from graphrt.told import total_usage
 
         turns = self.turns()
         if not turns:

@@ -14,7 +14,6 @@ from graphrt.cli.otel import OtelOption
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from graphrt.account import VisitAccount
     from graphrt.cli.driving import Manner
     from graphrt.cli.surroundings import Around
     from graphrt.graph import Graph
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from graphrt.ports import RunInfo, Store
     from graphrt.runtime import Result
     from graphrt.runtime.options import Surroundings
+    from graphrt.told import VisitAccount
     from graphrt.trace import Trace
 
 EXAMPLES = (

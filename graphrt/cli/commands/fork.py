@@ -13,12 +13,12 @@ from graphrt.cli.otel import OtelOption
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
 
-    from graphrt.account import Account, VisitAccount
     from graphrt.graph import Graph
     from graphrt.inputs import Json
     from graphrt.ports import Store
     from graphrt.runtime import Result
     from graphrt.runtime.options import Surroundings
+    from graphrt.told import Account, VisitAccount
 
 EXAMPLES = (
     "graphrt fork latest --at draft",

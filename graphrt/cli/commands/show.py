@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
     from rich.text import Text
 
-    from graphrt.account import Account, VisitAccount
     from graphrt.cli.screen import Part
     from graphrt.inputs import Json
     from graphrt.ports import RunInfo
+    from graphrt.told import Account, VisitAccount
     from graphrt.trace import Trace
 
 EXAMPLES = (

@@ -11,8 +11,8 @@ from graphrt.cli.arguments import DEFAULT_STORE, JsonOption, RunArgument, StoreO
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from graphrt.account import Account, VisitAccount
     from graphrt.cli.screen import Part
+    from graphrt.told import Account, VisitAccount
 
 EXAMPLES = (
     "graphrt why latest",

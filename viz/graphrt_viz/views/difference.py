@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast
 
 from msgspec.structs import replace
 
-from graphrt.account import account, verdict_text
+from graphrt.account import account
 from graphrt.inputs import Started
 from graphrt.replay import fold
+from graphrt.told import verdict_text
 from graphrt.trace import graph_of
 from graphrt_viz import story
 from graphrt_viz.extract import picture_of, step_into
@@ -27,9 +28,9 @@ from graphrt_viz.wording import count, parting, shorten
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from graphrt.account import Account, VisitAccount
     from graphrt.graph import Graph
     from graphrt.inputs import Json
+    from graphrt.told import Account, VisitAccount
     from graphrt.trace import Trace
     from graphrt_viz.extract import Opened
     from graphrt_viz.picture import Change, EdgeMark

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypeVar, get_args
 
 from msgspec.structs import replace
 
-from graphrt.account import Spent, account, spent
+from graphrt.account import account
+from graphrt.told import Spent, spent
 from graphrt.trace import graph_of
 from graphrt_viz import wording
 from graphrt_viz.errors import PictureError
@@ -24,8 +25,8 @@ from graphrt_viz.wording import count, duration, money, plural
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from graphrt.account import Account, VisitAccount
     from graphrt.graph import Edge, Graph
+    from graphrt.told import Account, VisitAccount
     from graphrt.trace import Trace
     from graphrt_viz.extract import Opened
     from graphrt_viz.picture import PEdge, Picture
