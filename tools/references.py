@@ -28,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from pydantic import BaseModel
 
+import graphrt
 from graphrt import Flow, add, append, extend, let, merge, union
 from graphrt.checks import FAMILIES, RULES, Rule, mistakes
 from graphrt.checks.rule import PREAMBLE
@@ -198,7 +199,8 @@ def error_pages() -> str:
             title, says = ("Root", "") if place < 0 else WHO[place][1:]
             parts.append(f"## {title}\n" + (f"\n{says}\n" if says else ""))
         bases = ", ".join(f"`{b.__name__}`" for b in kind.__bases__)
-        rows = [("code", f"`{kind.code}`"), ("defined in", f"`{kind.__module__}`"), ("derives from", bases)]
+        module = "graphrt" if getattr(graphrt, kind.__name__, None) is kind else kind.__module__
+        rows = [("code", f"`{kind.code}`"), ("import from", f"`{module}`"), ("derives from", bases)]
         if getattr(kind, "retryable", None) is not None:
             says = "yes" if getattr(kind, "retryable", False) else "no"
             rows.append(("tried again by an agent's own policy", says))

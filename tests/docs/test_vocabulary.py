@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import graphrt
 from tools import vocabulary
 from tools.writing import COMMON
 
@@ -38,6 +39,24 @@ def test_every_event_of_a_conversation_has_an_entry() -> None:
     """Who handles the events of a turn finds each of them."""
     events = importlib.import_module("graphrt.chat.events")
     assert sorted({kind.__name__ for kind in events.ChatEvent.__args__} - listed()) == []
+
+
+@pytest.mark.parametrize("module", ["graphrt.runtime", "graphrt.flow"])
+def test_what_a_verb_raises_is_imported_as_the_verbs_are(module: str) -> None:
+    """Each error that running, resuming, answering and stopping may raise, as their docstrings say, is in `graphrt`."""
+    found = importlib.import_module(module)
+    names, home = (dir(found.Flow), found.Flow) if module == "graphrt.flow" else (found.__all__, found)
+    verbs: dict[str, object] = {name: getattr(home, name) for name in names}
+    docs = [inspect.getdoc(verb) or "" for verb in verbs.values() if inspect.isfunction(verb)]
+    raised = {name for doc in docs for name in re.findall(r"^    (\w+): ", doc.partition("Raises:\n")[2], re.MULTILINE)}
+    assert len(raised) > 2
+    assert sorted(raised - set(graphrt.__all__)) == []
+
+
+def test_every_error_that_an_edge_may_catch_is_in_graphrt() -> None:
+    """What the runs of a flow itself end visits with can be named in its edges without another import."""
+    caught = {"DeadlinePassed", "InDoubt", "JoinShort", "LimitReached", "NodeTimeout"}
+    assert sorted(caught - set(graphrt.__all__)) == []
 
 
 @pytest.mark.parametrize("place", [place for places in vocabulary.PAGES.values() for place in places])
