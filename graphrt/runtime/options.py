@@ -66,6 +66,17 @@ class ResumeOptions(Surroundings, total=False):
     """Go on under another definition than the recorded one; the past is then as it was recorded."""
 
 
+class ForkOptions(Surroundings, total=False):
+    """What may be said when a run branches off from another; all by keyword."""
+
+    change: Mapping[str, object] | None
+    """Fields of the state that the visit sees, with other values."""
+    new_id: str | None
+    """The id of the new run: 1 to 64 letters, digits, `_`, `-`; by default made up."""
+    target: str | None
+    """Where the flow was loaded from; by default where the old run's was."""
+
+
 def check_options(call: str, options: Mapping[str, object], kind: type) -> None:
     """See that `options` of `call` are among those of the TypedDict `kind`, and can be meant.
 
@@ -89,6 +100,17 @@ def check_values(options: Mapping[str, object]) -> None:
     """
     for message in mistaken(options):
         raise UseError(message)
+
+
+def check_store(value: object) -> None:
+    """See that what a run is kept in, or is to be looked for in, can be meant as a store.
+
+    Raises:
+        UseError: it is neither a store nor a text.
+    """
+    if value is None:
+        raise UseError("store=None is no store; give what open_store(…) returns, or a text that it opens")
+    check_values({"store": value})
 
 
 def mistaken(options: Mapping[str, object]) -> Iterator[str]:

@@ -11,6 +11,7 @@ import logging
 import threading
 import zlib
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar, Unpack, cast
 
@@ -27,7 +28,15 @@ from graphrt.runtime.calls import calls_of
 from graphrt.runtime.clock import SYSTEM_CLOCK
 from graphrt.runtime.driver import Driver
 from graphrt.runtime.listeners import Listener, Subscriber, Subscribers, Watcher, onlookers
-from graphrt.runtime.options import Options, ResumeOptions, Surroundings, check_options, check_values
+from graphrt.runtime.options import (
+    ForkOptions,
+    Options,
+    ResumeOptions,
+    Surroundings,
+    check_options,
+    check_store,
+    check_values,
+)
 from graphrt.runtime.result import Result
 from graphrt.runtime.stream import RunStream
 from graphrt.stepper import Stepper
@@ -128,23 +137,12 @@ async def resume(
         TraceInvalid: its trace is altered, or does not fit the definition.
     """
     check_options("resume", around, ResumeOptions)
-    check_values({"store": store, "limits": limits})
+    check_values({"limits": limits})
     options = ResumeOptions(limits=limits, by=by, allow_changed=allow_changed, **around)
-    if isinstance(store, (str, Path)):
-        return await _opened(store, lambda opened: resume(opened, run_id, graph, **options), create=False)
-    return await _resume(store, run_id, graph, limits, by, around, allow_changed=allow_changed)
+    return await _driven_in(store, lambda opened: _resume(opened, run_id, graph, options))
 
 
-async def _resume(
-    store: Store,
-    run_id: str,
-    graph: Graph,
-    limits: Limits | None,
-    by: str | None,
-    around: Surroundings,
-    *,
-    allow_changed: bool,
-) -> Result[Any]:
+async def _resume(store: Store, run_id: str, graph: Graph, options: ResumeOptions) -> Result[Any]:
     lease = await _owned(store, store.acquire(run_id))
     try:
         trace = store.trace(run_id)
@@ -152,22 +150,23 @@ async def _resume(
             message = f"run {run_id} was cut off before its beginning was on record; nothing was done: start it anew"
             raise WrongInput(message, run=run_id)
         recorded = _digest(trace)
-        if recorded != graph.digest and not allow_changed:
+        if recorded != graph.digest and not options.get("allow_changed"):
             message = (
                 f"run {run_id} was recorded under definition {recorded}, flow {graph.name!r} now is {graph.digest}; "
                 "resume it with the old code, or allow the change"
             )
             raise GraphChanged(message, run=run_id, recorded=recorded, now=graph.digest)
-        driver = _driver(fold(trace, graph), store, lease, (), around, trace)
+        driver = _driver(fold(trace, graph), store, lease, (), options, trace)
         driver.look_into_inbox()
         now = (None, None) if recorded == graph.digest else (graph.digest, graph.json)
-        return await _drive(driver, store, Resumed(by, now[0], limits, now[1]))
+        given = Resumed(options.get("by"), now[0], options.get("limits"), now[1])
+        return await _drive(driver, store, given)
     finally:
         await _ready(store.release(lease))
 
 
 async def fork(
-    store: Store,
+    store: Store | str | Path,
     run_id: str,
     visit: str,
     graph: Graph,
@@ -179,7 +178,8 @@ async def fork(
 ) -> Result[Any]:
     """Begin a new run from the middle of an old one: up to `visit` it is the old run's past, from there on it is live.
 
-    `change` replaces fields of the state that the visit sees. Idempotency keys of the new run are its own.
+    `store` is where both are kept: a store, or a text that `open_store` opens. `change` replaces fields of the state
+    that the visit sees. Idempotency keys of the new run are its own.
 
     Raises:
         RunNotFound: the store has no such run.
@@ -187,41 +187,52 @@ async def fork(
         InputRefused: a changed value does not fit its field.
     """
     check_options("fork", around, Surroundings)
+    options = ForkOptions(change=change, new_id=new_id, target=target, **around)
+    return await _driven_in(store, lambda opened: _fork(opened, run_id, visit, graph, options))
+
+
+async def _fork(store: Store, run_id: str, visit: str, graph: Graph, options: ForkOptions) -> Result[Any]:
     trace = store.trace(run_id)
     calls_of(graph)
     share = branch_off(trace, visit)
     stepper = fold(trace, graph, upto=share)
     edited: dict[str, Json] = {}
-    for name, value in (change or {}).items():
+    for name, value in (options.get("change") or {}).items():
         field = graph.field.get(name)
         try:
             edited[name] = value if field is None else field.encode_whole(value)
         except ValueRefused as error:
             raise InputRefused(str(error), **error.facts) from error
-    child = check_run_id(new_id or new_run_id())
+    child = check_run_id(options.get("new_id") or new_run_id())
     header = Header(
         child,
         graph.name,
         graph.digest,
         graph.json,
-        around.get("clock", SYSTEM_CLOCK).now(),
-        target=target or trace.header.target,
+        options.get("clock", SYSTEM_CLOCK).now(),
+        target=options.get("target") or trace.header.target,
         parent=run_id,
         parent_seq=share,
     )
     past = Trace(header, trace.records[:share])
-    return await _begin(stepper, store, past, Forked(child, run_id, visit, edited), (), around)
+    return await _begin(stepper, store, past, Forked(child, run_id, visit, edited), (), options)
 
 
 async def answer(
-    store: Store, run_id: str, visit: str, value: object, *, graph: Graph | None = None, by: str | None = None
+    store: Store | str | Path,
+    run_id: str,
+    visit: str,
+    value: object,
+    *,
+    graph: Graph | None = None,
+    by: str | None = None,
 ) -> Answered:
     """Answer the question of a waiting visit; return the answer that counts.
 
     A run that is being driven takes the answer at once; otherwise the store keeps it for the next `resume`. Of several
     answers the first one counts, whoever gives them. The same answer again changes nothing, so that a caller may try
-    again: then the first one is returned, with who gave it and when. `graph` is needed only where the recorded
-    definition is not enough to read the trace (reducers of one's own).
+    again: then the first one is returned, with who gave it and when. `store` is a store, or a text that `open_store`
+    opens. `graph` is needed only where the recorded definition is not enough to read the trace (reducers of one's own).
 
     Raises:
         AnswerRefused: the answer does not fit; the question stays open.
@@ -229,7 +240,10 @@ async def answer(
         WrongInput: the run has ended.
         RunNotFound: the store has no such run.
     """
-    given = Answered(visit, value, by)
+    return await _done_in(store, lambda opened: _answer(opened, run_id, Answered(visit, value, by), graph))
+
+
+async def _answer(store: Store, run_id: str, given: Answered, graph: Graph | None) -> Answered:
     driver = _live.get((id(store), run_id))
     try:
         if driver is not None:
@@ -240,10 +254,10 @@ async def answer(
     except RunNotFound:
         raise
     except UseError as refused:
-        earlier = refused.facts.get("earlier") or _taken_answer(store, run_id, visit, graph)
+        earlier = refused.facts.get("earlier") or _taken_answer(store, run_id, given.visit, graph)
         if earlier is None:
             raise
-        if earlier.answer == value:
+        if earlier.answer == given.answer:
             return cast("Answered", earlier)
         raise already_answered(run_id, earlier) from refused
     return given
@@ -272,18 +286,27 @@ def _taken_answer(store: Store, run_id: str, visit: str, graph: Graph | None) ->
 
 
 async def cancel(
-    store: Store, run_id: str, *, graph: Graph | None = None, by: str | None = None, reason: str | None = None
+    store: Store | str | Path,
+    run_id: str,
+    *,
+    graph: Graph | None = None,
+    by: str | None = None,
+    reason: str | None = None,
 ) -> RunStatus:
     """Stop a run; return its status then.
 
     A run of this process has stopped when this returns. One that another process drives is asked to stop, which shows
-    in the store soon after. One that nobody drives is recorded as cancelled.
+    in the store soon after. One that nobody drives is recorded as cancelled. `store` is a store, or a text that
+    `open_store` opens.
 
     Raises:
         WrongInput: it has ended already.
         RunNotFound: the store has no such run.
     """
-    given = Cancelled(by, reason)
+    return await _done_in(store, lambda opened: _cancel(opened, run_id, Cancelled(by, reason), graph))
+
+
+async def _cancel(store: Store, run_id: str, given: Cancelled, graph: Graph | None) -> RunStatus:
     driver = _live.get((id(store), run_id))
     if driver is not None:
         await asyncio.wrap_future(driver.post(given))
@@ -317,17 +340,23 @@ def leave(store: Store, run_id: str) -> bool:
 
 
 async def resume_due(
-    store: Store,
+    store: Store | str | Path,
     load: Callable[[RunInfo], Graph],
     **around: Unpack[Surroundings],
 ) -> list[Result[Any]]:
     """Resume the suspended runs of which a deadline has passed; `load` finds the graph of each.
 
-    Runs that somebody else takes up at the same time are left to them.
+    Runs that somebody else takes up at the same time are left to them. `store` is a store, or a text that `open_store`
+    opens.
     """
     check_options("resume_due", around, Surroundings)
     around["resources"] = tuple(around.get("resources", ()))
     around["policies"] = tuple(around.get("policies", ()))
+    results = await _done_in(store, lambda opened: _resume_due(opened, load, around))
+    return [result.kept_in(store) for result in results] if isinstance(store, (str, Path)) else results
+
+
+async def _resume_due(store: Store, load: Callable[[RunInfo], Graph], around: Surroundings) -> list[Result[Any]]:
     results: list[Result[Any]] = []
     for info in store.runs(status="suspended", due_before=around.get("clock", SYSTEM_CLOCK).now()):
         with contextlib.suppress(RunLocked):
@@ -341,7 +370,8 @@ async def resume_due(
 async def _start(graph: Graph, state: S, watchers: Sequence[Watcher], options: Options) -> Result[S]:
     store = options.get("store")
     if isinstance(store, (str, Path)):
-        return await _opened(store, lambda opened: _start(graph, state, watchers, {**options, "store": opened}))
+        within = partial(_start, graph, state, watchers)
+        return await _driven_in(store, lambda opened: within({**options, "store": opened}), create=True)
     given_id, seed = options.get("run_id"), options.get("seed")
     run_id = new_run_id() if given_id is None else check_run_id(given_id)
     if store is None:
@@ -358,16 +388,30 @@ async def _start(graph: Graph, state: S, watchers: Sequence[Watcher], options: O
     return await _begin(Stepper(graph), store, Trace(header), first, watchers, options)
 
 
-async def _opened(spec: str | Path, work: Callable[[Store], Awaitable[Result[S]]], *, create: bool = True) -> Result[S]:
-    """Drive a run in a store that is opened for it alone, and closed again."""
-    store = open_store(spec, create=create)
-    if isinstance(store, MemoryStore):
-        return await work(store)
+async def _driven_in(
+    place: Store | str | Path, drive: Callable[[Store], Awaitable[Result[S]]], *, create: bool = False
+) -> Result[S]:
+    """Drive a run in a store; from one that a text names, its result reads the trace when it is asked for it."""
+
+    async def work(store: Store) -> Result[S]:
+        result = await drive(store)
+        if isinstance(place, (str, Path)) and not isinstance(store, MemoryStore):
+            return result.kept_in(place)
+        return result
+
+    return await _done_in(place, work, create=create)
+
+
+async def _done_in(place: Store | str | Path, work: Callable[[Store], Awaitable[T]], *, create: bool = False) -> T:
+    """Do something in a store; one that a text names is opened for this alone, and closed again."""
+    check_store(place)
+    if not isinstance(place, (str, Path)):
+        return await work(place)
+    store = open_store(place, create=create)
     try:
-        result = await work(store)
+        return await work(store)
     finally:
         store.close()
-    return result.kept_in(spec)
 
 
 async def _begin(

@@ -8,18 +8,18 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import pytest
 
 from graphrt import Context, Flow
-from graphrt.errors import AlreadyAnswered, AnswerRefused, RunLocked, RunNotFound, WrongInput
+from graphrt.errors import AlreadyAnswered, AnswerRefused, RunLocked, RunNotFound, StoreFault, UseError, WrongInput
 from graphrt.events import RunCancelled, VisitWaiting
 from graphrt.graph import Graph
 from graphrt.inputs import Answered, Cancelled
 from graphrt.ports import Lease, RunInfo, Store
 from graphrt.replay import fold
-from graphrt.runtime import Result, answer, cancel, resume, resume_due, run
+from graphrt.runtime import Result, answer, cancel, fork, resume, resume_due, run
 from graphrt.stores import open_store
 from graphrt.stores.memory import MemoryStore
 from graphrt.testing.clock import ManualClock
@@ -353,6 +353,63 @@ def test_a_cancellation_left_for_a_run_stops_it_when_it_is_taken_up() -> None:
 
     asyncio.run(main())
     assert calls == []
+
+
+# Stores that a text names
+
+
+def test_every_verb_takes_the_text_that_a_store_is_opened_by(tmp_path: Path) -> None:
+    """What `run` and `resume` take as store, `answer`, `cancel`, `fork` and `resume_due` take too: a text or a path."""
+    spec, clock = str(tmp_path / "runs.db"), ManualClock(1000.0)
+    graph = asking(deadline=10.0).freeze()
+
+    async def main() -> None:
+        for name in ("a", "b", "c"):
+            assert (await run(graph, Work(), store=spec, run_id=name, clock=clock)).status == "suspended"
+        assert (await answer(spec, "a", "1", "yes")).answer == "yes"
+        assert (await resume(spec, "a", graph, clock=clock)).state.text == "went"
+        assert await cancel(Path(spec), "b", by="ann") == "cancelled"
+        child = await fork(spec, "a", "1", graph, new_id="child", clock=clock)
+        assert child.status == "suspended"
+        assert child.trace.header.parent == "a"
+        await clock.advance(20)
+        due = await resume_due(spec, lambda _: graph, clock=clock)
+        assert {r.run: r.trace.header.run for r in due} == {"c": "c", "child": "child"}
+        assert {r.state.text for r in due} == {"nobody answered"}
+
+    asyncio.run(main())
+
+
+def test_a_text_that_names_no_store_yet_makes_none(tmp_path: Path) -> None:
+    """Who answers or stops a run in a store that is not there hears so, and nothing is created."""
+    spec = tmp_path / "runs.db"
+
+    async def main() -> None:
+        for going in (answer(spec, "a", "1", "yes"), cancel(spec, "a"), fork(spec, "a", "1", asking().freeze())):
+            with pytest.raises(StoreFault):
+                await going
+
+    asyncio.run(main())
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("wrong", [None, 3])
+def test_what_is_no_store_is_refused_with_what_is_one(wrong: Any) -> None:
+    """The message says what was found and what to give instead."""
+
+    async def main() -> None:
+        graph = asking().freeze()
+        for going in (
+            answer(wrong, "a", "1", "yes"),
+            cancel(wrong, "a"),
+            fork(wrong, "a", "1", graph),
+            resume(wrong, "a", graph),
+            resume_due(wrong, lambda _: graph),
+        ):
+            with pytest.raises(UseError, match="is no store; give what open_store"):
+                await going
+
+    asyncio.run(main())
 
 
 # Deadlines of runs that nobody drives
