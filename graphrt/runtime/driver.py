@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from graphrt.commands import CancelAttempt, Command, StartAttempt, StartTimer
 from graphrt.errors import GraphrtError, UseError
+from graphrt.events import RunSuspended
 from graphrt.inputs import AttemptStarted, Cancelled, Input, TimerFired
 from graphrt.ports import Clock, Lease, Request, Store, Wake
 from graphrt.runtime.attempts import Attempt, Attempts
@@ -304,13 +305,20 @@ class Driver:
         return self._store.append(self.lease, batch, status, due)  # type: ignore[arg-type]  # a fed stepper is not new
 
     def _tell_of(self, batch: list[Record]) -> None:
-        """Tell whoever listens or waits what is durable now."""
+        """Tell whoever listens or waits what is durable now.
+
+        Listeners hear of a suspension only if it lasts: not if what ends it, an answer that was left in the store say,
+        is durable in the same moment. Whoever sees records sees all of it.
+        """
         for onlooker in self.subscribers.onlookers:
             onlooker.put(batch)
         if self.subscribers:
             for record in batch:
-                if record.events:
-                    self.subscribers.publish(record.events)
+                events = record.events
+                if events and type(events[-1]) is RunSuspended and record is not batch[-1]:
+                    events = events[:-1]
+                if events:
+                    self.subscribers.publish(events)
         if self._told:
             told, self._told = self._told, []
             for future in told:

@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 
 from graphrt import Context, codec
-from graphrt.events import RunCompleted
-from graphrt.runtime import Delta, Item, Listener, run
+from graphrt.events import RunCompleted, RunResumed, RunSuspended
+from graphrt.replay import verify
+from graphrt.runtime import Delta, Item, Listener, answer, resume, run
 from graphrt.runtime.listeners import QUEUE, Subscribers
 from graphrt.stores.memory import MemoryStore
 from graphrt.testing.clock import ManualClock
-from tests.runtime.flows import Work, chain, parallel, saying
+from tests.runtime.flows import Work, asking, chain, parallel, saying
 
 
 class Rude(BaseException):
@@ -211,6 +212,56 @@ def test_a_listener_sees_the_trace(asynchronous: bool) -> None:
     kinds = [item.text if isinstance(item, Delta) else type(item).__name__ for item in seen]
     assert kinds.index("VisitStarted") < kinds.index("a") < kinds.index("b") < kinds.index("VisitCompleted")
     assert all(stored)
+
+
+def test_a_suspension_that_does_not_last_is_not_told() -> None:
+    """Whoever resumes a run whose answer, or deadline, has come already does not hear that it waits; the trace says it.
+
+    What is told besides is the same, and a run that goes on waiting is told to.
+    """
+    clock, store = ManualClock(1000.0), MemoryStore()
+    graph = asking(deadline=10.0).freeze()
+
+    async def resumed(run_id: str) -> list[Any]:
+        seen: list[Any] = []
+        start = len(list(store.records(run_id)))
+        await resume(store, run_id, graph, on_event=seen.append, clock=clock)
+        recorded = [e for r in store.records(run_id, start) for e in r.events]
+        assert recorded[:2] == [RunResumed("suspended"), RunSuspended(("1",))]
+        assert [e for e in recorded if e not in seen] == [e for e in recorded[1:2] if e != recorded[-1]]
+        return [type(e).__name__ for e in seen]
+
+    async def main() -> None:
+        for name in ("answered", "late", "waits"):
+            await run(graph, Work(), store=store, run_id=name, clock=clock)
+        await answer(store, "answered", "1", "yes")
+        assert (await resumed("answered"))[:2] == ["RunResumed", "VisitCompleted"]
+        assert await resumed("waits") == ["RunResumed", "RunSuspended"]
+        await clock.advance(20)
+        assert (await resumed("late"))[:2] == ["RunResumed", "VisitFailed"]
+        for name in ("answered", "late", "waits"):
+            assert verify(store.trace(name), graph) is None
+
+    asyncio.run(main())
+
+
+def test_a_suspension_is_told_while_the_run_stays() -> None:
+    """A run that waits in its process (`stay_s`) is told to be suspended before its answer comes."""
+    seen: list[str] = []
+
+    async def main() -> None:
+        store = MemoryStore()
+
+        async def note(item: Item) -> None:
+            seen.append(type(item).__name__)
+            if isinstance(item, RunSuspended):
+                await answer(store, "r", "1", "yes")
+
+        await run(asking().freeze(), Work(), store=store, run_id="r", on_event=note, stay_s=60.0)
+
+    asyncio.run(main())
+    assert seen.count("RunSuspended") == 1
+    assert seen[-1] == "RunCompleted"
 
 
 def test_no_task_is_left_behind() -> None:
