@@ -596,6 +596,14 @@ class Flow(Generic[S]):
 
         return await runtime.resume(store, run_id, self.freeze(), **options)
 
+    def stream_resume(
+        self, run_id: str, /, *, store: Store | str | Path, **options: Unpack[ResumeOptions]
+    ) -> RunStream[S]:
+        """Go on with a run and iterate over what happens from here on; see `graphrt.runtime.stream_resume`."""
+        from graphrt import runtime  # noqa: PLC0415 - as above
+
+        return runtime.stream_resume(store, run_id, self.freeze(), **options)
+
     def __repr__(self) -> str:
         return f"Flow({self.name!r}, {self.state_type.__name__}: {len(self._nodes)} nodes)"
 

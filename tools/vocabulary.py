@@ -28,7 +28,7 @@ PAGES: Final[dict[str, tuple[str, ...]]] = {
     "context": ("graphrt:Context",),
     "run": tuple(
         f"graphrt.runtime:{name}"
-        for name in ("Surroundings", "Options", "ResumeOptions", "Result", "RunStream", "Delta")
+        for name in ("Surroundings", "Options", "ResumeOptions", "ForkOptions", "Result", "RunStream", "Delta")
     ),
     "run-parts": tuple(
         f"graphrt.runtime:{name}"
@@ -41,9 +41,11 @@ PAGES: Final[dict[str, tuple[str, ...]]] = {
             "run_sync",
             "stream",
             "resume",
+            "stream_resume",
             "answer",
             "cancel",
             "fork",
+            "stream_fork",
             "resume_due",
             "leave",
             "wait_for",

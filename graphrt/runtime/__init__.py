@@ -4,7 +4,7 @@ from graphrt.ports import Clock, RunInfo, Store
 from graphrt.runtime.attempts import idempotency_key
 from graphrt.runtime.clock import SYSTEM_CLOCK, SystemClock
 from graphrt.runtime.listeners import Delta, Item, Listener
-from graphrt.runtime.options import Options, ResumeOptions, Surroundings
+from graphrt.runtime.options import ForkOptions, Options, ResumeOptions, Surroundings
 from graphrt.runtime.result import Result
 from graphrt.runtime.runs import (
     answer,
@@ -16,6 +16,8 @@ from graphrt.runtime.runs import (
     run,
     run_sync,
     stream,
+    stream_fork,
+    stream_resume,
     wait_for,
 )
 from graphrt.runtime.stream import RunStream
@@ -24,6 +26,7 @@ __all__ = [
     "SYSTEM_CLOCK",
     "Clock",
     "Delta",
+    "ForkOptions",
     "Item",
     "Listener",
     "Options",
@@ -44,5 +47,7 @@ __all__ = [
     "run",
     "run_sync",
     "stream",
+    "stream_fork",
+    "stream_resume",
     "wait_for",
 ]

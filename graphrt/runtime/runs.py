@@ -139,10 +139,24 @@ async def resume(
     check_options("resume", around, ResumeOptions)
     check_values({"limits": limits})
     options = ResumeOptions(limits=limits, by=by, allow_changed=allow_changed, **around)
-    return await _driven_in(store, lambda opened: _resume(opened, run_id, graph, options))
+    return await _driven_in(store, lambda opened: _resume(opened, run_id, graph, (), options))
 
 
-async def _resume(store: Store, run_id: str, graph: Graph, options: ResumeOptions) -> Result[Any]:
+def stream_resume(
+    store: Store | str | Path, run_id: str, graph: Graph, **options: Unpack[ResumeOptions]
+) -> RunStream[Any]:
+    """As `resume`, to iterate over: what happens from here on. `stream.result` is there at the end.
+
+    What keeps the run from being resumed is raised to whoever iterates, as `resume` raises it.
+    """
+    check_options("stream_resume", options, ResumeOptions)
+    check_store(store)
+    return RunStream(lambda queue: _driven_in(store, lambda opened: _resume(opened, run_id, graph, (queue,), options)))
+
+
+async def _resume(
+    store: Store, run_id: str, graph: Graph, watchers: Sequence[Watcher], options: ResumeOptions
+) -> Result[Any]:
     lease = await _owned(store, store.acquire(run_id))
     try:
         trace = store.trace(run_id)
@@ -156,7 +170,7 @@ async def _resume(store: Store, run_id: str, graph: Graph, options: ResumeOption
                 "resume it with the old code, or allow the change"
             )
             raise GraphChanged(message, run=run_id, recorded=recorded, now=graph.digest)
-        driver = _driver(fold(trace, graph), store, lease, (), options, trace)
+        driver = _driver(fold(trace, graph), store, lease, watchers, options, trace)
         driver.look_into_inbox()
         now = (None, None) if recorded == graph.digest else (graph.digest, graph.json)
         given = Resumed(options.get("by"), now[0], options.get("limits"), now[1])
@@ -188,10 +202,26 @@ async def fork(
     """
     check_options("fork", around, Surroundings)
     options = ForkOptions(change=change, new_id=new_id, target=target, **around)
-    return await _driven_in(store, lambda opened: _fork(opened, run_id, visit, graph, options))
+    return await _driven_in(store, lambda opened: _fork(opened, run_id, visit, graph, (), options))
 
 
-async def _fork(store: Store, run_id: str, visit: str, graph: Graph, options: ForkOptions) -> Result[Any]:
+def stream_fork(
+    store: Store | str | Path, run_id: str, visit: str, graph: Graph, **options: Unpack[ForkOptions]
+) -> RunStream[Any]:
+    """As `fork`, to iterate over: what happens in the new run. `stream.result` is there at the end.
+
+    What keeps the run from being forked is raised to whoever iterates, as `fork` raises it.
+    """
+    check_options("stream_fork", options, ForkOptions)
+    check_store(store)
+    return RunStream(
+        lambda queue: _driven_in(store, lambda opened: _fork(opened, run_id, visit, graph, (queue,), options))
+    )
+
+
+async def _fork(
+    store: Store, run_id: str, visit: str, graph: Graph, watchers: Sequence[Watcher], options: ForkOptions
+) -> Result[Any]:
     trace = store.trace(run_id)
     calls_of(graph)
     share = branch_off(trace, visit)
@@ -215,7 +245,7 @@ async def _fork(store: Store, run_id: str, visit: str, graph: Graph, options: Fo
         parent_seq=share,
     )
     past = Trace(header, trace.records[:share])
-    return await _begin(stepper, store, past, Forked(child, run_id, visit, edited), (), options)
+    return await _begin(stepper, store, past, Forked(child, run_id, visit, edited), watchers, options)
 
 
 async def answer(

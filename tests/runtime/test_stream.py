@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from importlib import import_module
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from graphrt import Context
-from graphrt.errors import StoreFault, UseError
+from graphrt.errors import RunLocked, RunNotFound, StoreFault, UseError
 from graphrt.events import RunCompleted, RunStarted
-from graphrt.runtime import Delta, Item, stream
+from graphrt.runtime import Delta, Item, answer, run, stream, stream_fork, stream_resume
 from graphrt.stores.memory import MemoryStore
 from graphrt.testing.clock import settle
 from tests.runtime.flows import Gate, Work, asking, chain, saying
@@ -167,6 +169,73 @@ def test_what_keeps_a_run_from_being_driven_is_raised() -> None:
         assert isinstance(seen[0], RunStarted)
         with pytest.raises(StoreFault):
             await run.wait()
+
+    asyncio.run(main())
+
+
+def test_a_resumed_run_is_iterated_over(tmp_path: Path) -> None:
+    """Iterating gives what happens from the resume on, the result is that of the run; also by the flow and a path."""
+
+    async def main() -> None:
+        flow, store = asking(), MemoryStore()
+        await run(flow.freeze(), Work(), store=store, run_id="r")
+        before = len(store.trace("r").events())
+        going = stream_resume(store, "r", flow.freeze(), by="ann")
+        assert [type(i).__name__ async for i in going] == ["RunResumed", "RunSuspended"]
+        assert going.result.status == "suspended"
+        await answer(store, "r", "1", "yes")
+        again = flow.stream_resume("r", store=store)
+        seen = [type(i).__name__ async for i in again]
+        assert seen[:2] == ["RunResumed", "VisitCompleted"]
+        assert seen[-1] == "RunCompleted"
+        assert again.result.state.text == "went"
+        assert len(again.result.trace.events()) == before + 2 + len(seen) + 1  # one suspension did not last
+
+        spec = tmp_path / "runs.db"
+        await flow.run(Work(), store=spec, run_id="r")
+        async with flow.stream_resume("r", store=spec) as kept:
+            assert [type(i).__name__ async for i in kept] == ["RunResumed", "RunSuspended"]
+        assert kept.result.trace.header.run == "r"
+
+    asyncio.run(main())
+
+
+def test_a_forked_run_is_iterated_over() -> None:
+    """Iterating gives what happens in the new run; the old one stays as it is."""
+
+    async def main() -> None:
+        graph, store = asking().freeze(), MemoryStore()
+        await run(graph, Work(n=1), store=store, run_id="r")
+        going = stream_fork(store, "r", "0", graph, change={"n": 5}, new_id="child")
+        seen = [type(i).__name__ async for i in going]
+        assert seen[0] == "RunForked"
+        assert seen[-1] == "RunSuspended"
+        assert going.result.run == "child"
+        assert going.result.partial["n"] == 6
+        assert store.info("r").status == "suspended"
+
+    asyncio.run(main())
+
+
+def test_what_keeps_a_run_from_being_taken_up_is_raised_to_who_iterates() -> None:
+    """A run that is not there, or is driven, is refused as `resume` refuses it; options are looked at before."""
+
+    async def main() -> None:
+        gate, store = Gate(), MemoryStore()
+        graph = chain(gate).freeze()
+        with pytest.raises(RunNotFound):
+            await stream_resume(store, "r", graph).wait()
+        with pytest.raises(RunNotFound):
+            await stream_fork(store, "r", "0", graph).wait()
+        async with stream(graph, Work(), store=store, run_id="r"):
+            await gate.begun.wait()
+            with pytest.raises(RunLocked):
+                _ = [item async for item in stream_resume(store, "r", graph)]
+        misspelt: dict[str, Any] = {"byy": "ann"}
+        with pytest.raises(UseError, match=r"stream_resume\(…\) has no option 'byy'"):
+            stream_resume(store, "r", graph, **misspelt)
+        with pytest.raises(UseError, match=r"stream_fork\(…\) has no option 'byy'"):
+            stream_fork(store, "r", "0", graph, **misspelt)
 
     asyncio.run(main())
 

@@ -254,3 +254,8 @@ async def main() -> None:
         async for event in stream:
             print(event)
         assert_type(stream.result.state.topic, Literal["billing", "bug"] | None)
+    going = flow.stream_resume("first", store="runs.db", by="ann")
+    async for event in going:
+        print(event)
+    assert_type(going.result.state, Ticket)
+    assert_type((await flow.resume("first", store="runs.db")).state, Ticket)

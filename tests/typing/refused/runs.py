@@ -36,6 +36,9 @@ async def main(context: Context) -> None:
     flow.state = Ticket()  # error: nor do the fields of a flow
     async for event in await flow.stream(Ticket()):  # error: a stream is not awaited
         pass
+    async for event in flow.stream_resume("first"):  # error: from which store?
+        pass
+    flow.stream_resume("first", store="runs.db", seed=3)  # error: no such option of a resume
     context.report({"tokens": 3})  # error: usage has a type
     context.emit(3)  # error: a text
     context.resource("shelf")  # error: a resource is asked for by its class
