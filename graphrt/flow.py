@@ -585,7 +585,11 @@ class Flow(Generic[S]):
         return runtime.run_sync(self.freeze(), state, **options)
 
     def stream(self, state: S, /, **options: Unpack[Options]) -> RunStream[S]:
-        """Run the flow and iterate over its events and pieces of text as they come; see `graphrt.runtime.stream`."""
+        """Run the flow and iterate over its events and pieces of text as they come; see `graphrt.runtime.stream`.
+
+        The run begins with the first iteration; `flow.stream(…).begin()` lets it begin at once, for whoever iterates
+        later.
+        """
         from graphrt import runtime  # noqa: PLC0415 - as above
 
         return runtime.stream(self.freeze(), state, **options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import warnings
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Self, TypeAlias
@@ -20,6 +21,9 @@ class ChatStream:
 
     A turn that fails ends the iteration with its event `TurnFailed`; `reply` then raises. Used as `async with`, a turn
     that is still going on at the end of the block is cancelled.
+
+    The turn begins with the first iteration, with `reply`, or with `begin`. Of a stream that is dropped before that a
+    RuntimeWarning tells.
     """
 
     def __init__(self, drive: Callable[[Sink], Awaitable[Message]]) -> None:
@@ -29,6 +33,12 @@ class ChatStream:
         self._task: asyncio.Task[Message] | None = None
         self.dropped = 0
         """Events that were lost because nobody read them in time."""
+
+    def begin(self) -> Self:
+        """Begin the turn now, if it has not begun, in the event loop that is running; returns the stream."""
+        asyncio.get_running_loop()
+        self._begun()  # type: ignore[unused-awaitable]  # it runs by itself
+        return self
 
     async def reply(self) -> Message:
         """Wait for the end of the turn and return its reply.
@@ -76,9 +86,16 @@ class ChatStream:
         return self._items.popleft()
 
     async def __aenter__(self) -> Self:
-        self._begun()  # type: ignore[unused-awaitable]  # it runs by itself
-        return self
+        return self.begin()
 
     async def __aexit__(self, *_error: object) -> None:
         if self._task is not None and not self._task.done():
             await self.cancel()
+
+    def __del__(self) -> None:
+        if self._task is None:
+            message = (
+                "the stream of a turn was dropped before it began, so nothing was said; iterate over it, or call"
+                " begin() where it is made"
+            )
+            warnings.warn(message, RuntimeWarning, stacklevel=2)

@@ -72,9 +72,12 @@ async def run(graph: Graph, state: S, **options: Unpack[Options]) -> Result[S]:
 
 
 def stream(graph: Graph, state: S, **options: Unpack[Options]) -> RunStream[S]:
-    """As `run`, to iterate over: events and text deltas as they come. `stream.result` is there at the end."""
+    """As `run`, to iterate over: events and text deltas as they come. `stream.result` is there at the end.
+
+    The run begins with the first iteration; `stream(…).begin()` lets it begin at once, for whoever iterates later.
+    """
     check_options("stream", options, Options)
-    return RunStream(lambda queue: _start(graph, state, (queue,), options))
+    return RunStream(lambda queue: _start(graph, state, (queue,), options), f"flow {graph.name!r}")
 
 
 def run_sync(graph: Graph, state: S, **options: Unpack[Options]) -> Result[S]:
@@ -147,11 +150,14 @@ def stream_resume(
 ) -> RunStream[Any]:
     """As `resume`, to iterate over: what happens from here on. `stream.result` is there at the end.
 
-    What keeps the run from being resumed is raised to whoever iterates, as `resume` raises it.
+    It begins as `stream` does. What keeps the run from being resumed is raised to whoever iterates, as by `resume`.
     """
     check_options("stream_resume", options, ResumeOptions)
     check_store(store)
-    return RunStream(lambda queue: _driven_in(store, lambda opened: _resume(opened, run_id, graph, (queue,), options)))
+    return RunStream(
+        lambda queue: _driven_in(store, lambda opened: _resume(opened, run_id, graph, (queue,), options)),
+        f"run {run_id}",
+    )
 
 
 async def _resume(
@@ -210,12 +216,13 @@ def stream_fork(
 ) -> RunStream[Any]:
     """As `fork`, to iterate over: what happens in the new run. `stream.result` is there at the end.
 
-    What keeps the run from being forked is raised to whoever iterates, as `fork` raises it.
+    It begins as `stream` does. What keeps the run from being forked is raised to whoever iterates, as by `fork`.
     """
     check_options("stream_fork", options, ForkOptions)
     check_store(store)
     return RunStream(
-        lambda queue: _driven_in(store, lambda opened: _fork(opened, run_id, visit, graph, (queue,), options))
+        lambda queue: _driven_in(store, lambda opened: _fork(opened, run_id, visit, graph, (queue,), options)),
+        f"a fork of run {run_id}",
     )
 
 

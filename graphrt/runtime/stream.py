@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import warnings
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
 
 from pydantic import BaseModel
 
@@ -49,12 +50,17 @@ class RunStream(Generic[S]):
         async for event in stream: ...
         stream.result
 
-    Used as `async with`, the run is cancelled if it is still going on at the end of the block.
+    The run begins with the first iteration, with `wait`, or with `begin`: whoever makes a stream here and iterates over
+    it elsewhere, in another request say, calls `begin()`. Until they are read, the newest 10,000 items are kept. Of a
+    stream that is dropped before its run has begun a RuntimeWarning tells, as Python does of a coroutine.
+
+    Used as `async with`, the run begins with the block, and is cancelled if it is still going on at its end.
     """
 
-    def __init__(self, drive: Callable[[Watcher], Awaitable[Result[S]]]) -> None:
-        """Prepare; the run begins with the first iteration, or with `wait`."""
+    def __init__(self, drive: Callable[[Watcher], Awaitable[Result[S]]], what: str = "a run") -> None:
+        """Prepare; `what` it is of, for messages."""
         self._drive = drive
+        self._what = what
         self._queue = _Queue()
         self._task: asyncio.Task[Result[S]] | None = None
 
@@ -77,6 +83,23 @@ class RunStream(Generic[S]):
             message = "the run was cancelled and left no result; its trace is in the store"
             raise UseError(message)
         return self._task.result()
+
+    def begin(self) -> Self:
+        """Begin the run now, if it has not begun; it goes on whether anybody iterates or not. Returns the stream.
+
+        Raises:
+            UseError: no event loop is running here.
+        """
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            message = (
+                f"the stream of {self._what} cannot begin here, where no event loop is running; call begin() in a"
+                " coroutine, or use run_sync, which needs none"
+            )
+            raise UseError(message) from None
+        self._begun()  # type: ignore[unused-awaitable]  # it runs by itself
+        return self
 
     async def wait(self) -> Result[S]:
         """Wait for the end of the run; whoever is cancelled while waiting does not cancel the run."""
@@ -113,10 +136,17 @@ class RunStream(Generic[S]):
             await queue.waiter
         return queue.items.popleft()
 
-    async def __aenter__(self) -> RunStream[S]:
-        self._begun()  # type: ignore[unused-awaitable]  # it runs by itself
-        return self
+    async def __aenter__(self) -> Self:
+        return self.begin()
 
     async def __aexit__(self, *_error: object) -> None:
         if self._task is not None and not self._task.done():
             await self.cancel()
+
+    def __del__(self) -> None:
+        if self._task is None:
+            message = (
+                f"the stream of {self._what} was dropped before it began, so nothing has run; iterate over it, or call"
+                " begin() where it is made"
+            )
+            warnings.warn(message, RuntimeWarning, stacklevel=2)

@@ -518,6 +518,18 @@ async def test_cancelling_reaches_the_socket() -> None:
     assert [type(e).__name__ for e in told][2:] == ["OutputDelta", "AgentCancelled", "TurnCancelled"]
 
 
+async def test_a_stream_begins_when_it_is_iterated_over_or_told_to() -> None:
+    """A turn whose stream is begun is told to who iterates later; one that is dropped before warns of it."""
+    runtime = ChatRuntime(ANN, resources=[ScriptedModel(["Hello."])])
+    unread = [runtime.stream("Hm")]
+    with pytest.warns(RuntimeWarning, match=r"dropped before it began.*call begin\(\)"):
+        unread.clear()
+    stream = runtime.stream("Hi").begin()
+    assert (await asyncio.wait_for(stream.reply(), 60)).text == "Hello."
+    assert [type(event).__name__ async for event in stream][-1] == "TurnCompleted"
+    assert [m.text for m in runtime.messages] == ["Hi", "Hello."]
+
+
 async def test_an_answer_and_a_resumption_can_be_watched(tmp_path: Path) -> None:
     """What follows an answer, and what follows a failure, is told as a turn is; an agent's own routers are not."""
 

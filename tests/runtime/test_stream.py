@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,58 @@ def test_nothing_begins_before_it_is_asked_for() -> None:
         assert (await run.wait()).status == "completed"
 
     asyncio.run(main())
+
+
+def test_a_stream_that_is_told_to_begins_before_anybody_iterates() -> None:
+    """What happens meanwhile is kept for who iterates later, in another task say; beginning twice changes nothing."""
+
+    async def main() -> None:
+        store = MemoryStore()
+        going = stream(chain(talk, saying("c")).freeze(), Work(), store=store, run_id="r").begin()
+        await settle()
+        assert store.info("r").status == "completed"
+        assert going.begin() is going
+        events = going.result.trace.events()
+
+        async def look() -> list[Item]:
+            return [item async for item in going if not isinstance(item, Delta)]
+
+        assert await asyncio.create_task(look()) == events
+
+    asyncio.run(main())
+
+
+def test_a_stream_begins_in_an_event_loop_only() -> None:
+    """Elsewhere it says what to do; it can be made there, and begin later."""
+    going = stream(chain(talk).freeze(), Work())
+    with pytest.raises(UseError, match=r"flow 'chain' cannot begin here, where no event loop is running"):
+        going.begin()
+
+    async def main() -> None:
+        assert (await going.begin().wait()).status == "completed"
+
+    asyncio.run(main())
+
+
+def test_a_stream_that_is_dropped_before_it_began_is_told() -> None:
+    """As of a coroutine that nobody awaits: a warning says that nothing has run, and what to do."""
+    unread = [stream(chain(talk).freeze(), Work())]
+    with pytest.warns(RuntimeWarning, match=r"flow 'chain' was dropped before it began.*call begin\(\)"):
+        unread.clear()
+
+
+def test_what_keeps_a_dropped_run_from_being_driven_is_not_lost() -> None:
+    """An error of a begun stream that nobody holds reaches the exception handler of the event loop, and its log."""
+    told: list[Any] = []
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: told.append(context["exception"]))
+        stream_resume(MemoryStore(), "r", chain(talk).freeze()).begin()
+        await settle()
+        gc.collect()
+
+    asyncio.run(main())
+    assert [type(error) for error in told] == [RunNotFound]
 
 
 def test_leaving_the_loop_early_does_not_stop_the_run() -> None:

@@ -254,7 +254,7 @@ async def main() -> None:
         async for event in stream:
             print(event)
         assert_type(stream.result.state.topic, Literal["billing", "bug"] | None)
-    going = flow.stream_resume("first", store="runs.db", by="ann")
+    going = flow.stream_resume("first", store="runs.db", by="ann").begin()
     async for event in going:
         print(event)
     assert_type(going.result.state, Ticket)
