@@ -32,7 +32,7 @@ PAGES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "run-parts": tuple(
         f"graphrt.runtime:{name}"
-        for name in ("Item", "Listener", "Clock", "SystemClock", "SYSTEM_CLOCK", "idempotency_key")
+        for name in ("Item", "event_json", "Listener", "Clock", "SystemClock", "SYSTEM_CLOCK", "idempotency_key")
     ),
     "run-verbs": tuple(
         f"graphrt.runtime:{name}"

@@ -3,7 +3,7 @@
 from graphrt.ports import Clock, RunInfo, Store
 from graphrt.runtime.attempts import idempotency_key
 from graphrt.runtime.clock import SYSTEM_CLOCK, SystemClock
-from graphrt.runtime.listeners import Delta, Item, Listener
+from graphrt.runtime.listeners import Delta, Item, Listener, event_json
 from graphrt.runtime.options import ForkOptions, Options, ResumeOptions, Surroundings
 from graphrt.runtime.result import Result
 from graphrt.runtime.runs import (
@@ -39,6 +39,7 @@ __all__ = [
     "SystemClock",
     "answer",
     "cancel",
+    "event_json",
     "fork",
     "idempotency_key",
     "leave",

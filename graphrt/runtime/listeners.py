@@ -18,6 +18,7 @@ from typing import Any, Final, Protocol, TypeAlias
 
 import msgspec
 
+from graphrt import codec
 from graphrt.events import Event
 from graphrt.graph import Graph
 from graphrt.ports import Observation, Observer
@@ -32,7 +33,7 @@ PATIENCE_S: Final = 1.0
 _log = logging.getLogger("graphrt.runtime")
 
 
-class Delta(msgspec.Struct, frozen=True, gc=False):
+class Delta(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, tag="delta"):
     """A piece of text that a node streams. Reaches listeners only; never in a trace."""
 
     visit: str
@@ -47,6 +48,14 @@ Item: TypeAlias = Event | Delta
 """What a listener is called with, and a stream yields."""
 Listener: TypeAlias = Callable[[Any], Any]
 """Called with each event and each delta; a function or a coroutine function."""
+
+
+def event_json(item: Item) -> bytes:
+    """Return the JSON of an event or a delta, in one line: as the trace has events, with their `type`.
+
+    A delta has the type `delta`. Half a character, as some endpoints stream it, is escaped.
+    """
+    return codec.dump(item, 0)
 
 
 class Subscriber:

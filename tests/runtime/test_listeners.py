@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import threading
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from graphrt import Context, codec
-from graphrt.events import RunCompleted, RunResumed, RunSuspended
+from graphrt.events import Event, RunCompleted, RunResumed, RunSuspended
 from graphrt.replay import verify
-from graphrt.runtime import Delta, Item, Listener, answer, resume, run
+from graphrt.runtime import Delta, Item, Listener, answer, event_json, resume, run
 from graphrt.runtime.listeners import QUEUE, Subscribers
 from graphrt.stores.memory import MemoryStore
 from graphrt.testing.clock import ManualClock
@@ -275,6 +277,30 @@ def test_no_task_is_left_behind() -> None:
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
     asyncio.run(main())
+
+
+def test_what_a_listener_hears_has_a_json_form() -> None:
+    """Each event and delta is one line of JSON that tells its type; events read back are those of the trace."""
+    told: list[bytes] = []
+
+    async def talk(ctx: Context) -> str:
+        ctx.emit("two\nlines")
+        ctx.emit("half \ud83d")
+        return "half \ud83d"
+
+    async def main() -> list[Event]:
+        result = await run(
+            chain(talk).freeze(), Work(), run_id="r", on_event=lambda item: told.append(event_json(item))
+        )
+        return result.trace.events()
+
+    events = asyncio.run(main())
+    assert not any(b"\n" in line for line in told)
+    found = [json.loads(line) for line in told]
+    deltas = [each for each in found if each["type"] == "delta"]
+    assert deltas == [{"type": "delta", "visit": "0", "node": "t0", "text": t} for t in ("two\nlines", "half \ud83d")]
+    assert [msgspec.convert(each, Event) for each in found if each["type"] != "delta"] == events
+    assert json.loads(event_json(Delta("0", "t0", "", anew=True)))["anew"] is True
 
 
 def test_nobody_listening_costs_no_text() -> None:
