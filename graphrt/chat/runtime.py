@@ -247,9 +247,10 @@ class ChatRuntime:
     def _stop(self, turn: _Turn) -> None:
         async def stop() -> None:
             try:
+                self.store.info(turn.run)
                 await runtime.cancel(self.store, turn.run, by="ChatRuntime.cancel")
             except RunNotFound:
-                turn.task.cancel()  # it has not begun
+                turn.task.cancel()  # it has not begun, and leaves nothing behind
             except UseError:
                 return  # it has ended
 

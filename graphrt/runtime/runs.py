@@ -27,6 +27,7 @@ from graphrt.replay import branch_off, fold
 from graphrt.runtime.calls import calls_of
 from graphrt.runtime.clock import SYSTEM_CLOCK
 from graphrt.runtime.driver import Driver
+from graphrt.runtime.early import Coming, stopped
 from graphrt.runtime.listeners import Listener, Subscriber, Subscribers, Watcher, onlookers
 from graphrt.runtime.options import (
     ForkOptions,
@@ -332,15 +333,26 @@ async def cancel(
 ) -> RunStatus:
     """Stop a run; return its status then.
 
-    A run of this process has stopped when this returns. One that another process drives is asked to stop, which shows
-    in the store soon after. One that nobody drives is recorded as cancelled. `store` is a store, or a text that
-    `open_store` opens.
+    A run that this process drives in this very store has stopped when this returns. One that a task of this process is
+    about to begin there is recorded as cancelled before a node has started, and its `Result` says so. One that another
+    process drives is asked to stop, which shows in the store soon after. One that nobody drives is recorded as
+    cancelled. `store` is a store, or a text that `open_store` opens; that is a store of its own, as another process
+    has it.
 
     Raises:
         WrongInput: it has ended already.
         RunNotFound: the store has no such run.
     """
-    return await _done_in(store, lambda opened: _cancel(opened, run_id, Cancelled(by, reason), graph))
+    given = Cancelled(by, reason)
+
+    async def work(store: Store) -> RunStatus:
+        with contextlib.suppress(RunNotFound):
+            return await _cancel(store, run_id, given, graph)
+        if await stopped(store, run_id, given):
+            return "cancelled"
+        return await _cancel(store, run_id, given, graph)
+
+    return await _done_in(store, work)
 
 
 async def _cancel(store: Store, run_id: str, given: Cancelled, graph: Graph | None) -> RunStatus:
@@ -462,15 +474,17 @@ async def _begin(
     """Feed the first input of a run before anything is stored: it may be refused."""
     header = past.header
     events, commands = stepper.feed(header.created, given)
-    lease = await _owned(store, store.create(header), new=True)
-    try:
-        driver = _driver(stepper, store, lease, watchers, around, past)
-        driver.note(Record(len(past.records), header.created, given, events), commands)
-        return await _drive(driver, store, None)
-    finally:
-        done = store.release(lease)
-        if done is not None:
-            await done
+    with Coming(store, header.run) as coming:
+        lease = await _owned(store, store.create(header), new=True)
+        try:
+            driver = _driver(stepper, store, lease, watchers, around, past)
+            driver.note(Record(len(past.records), header.created, given, events), commands)
+            coming.hand_over(driver)
+            return await _drive(driver, store, None)
+        finally:
+            done = store.release(lease)
+            if done is not None:
+                await done
 
 
 def _driver(
