@@ -27,7 +27,7 @@ def paragraphs(doc: str) -> str:
         entry = re.match(r"^    (\*{0,2}\w[\w.| ]*): (.*)", line) if inside else None
         if entry:
             lines.append(f"- `{entry[1]}`: {entry[2]}")
-        elif line.startswith("    ") and lines and (lines[-1].startswith(("- ", "  "))):
+        elif inside and line.startswith("    ") and lines and lines[-1].startswith(("- ", "  ")):
             lines.append(f"  {line.strip()}")
         else:
             lines.append(line)

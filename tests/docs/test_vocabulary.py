@@ -9,7 +9,7 @@ import pytest
 
 import graphrt
 from tools import vocabulary
-from tools.writing import COMMON
+from tools.writing import COMMON, paragraphs
 
 PAGES = sorted((Path(__file__).parent.parent.parent / "docs" / "reference").glob("*.md"))
 
@@ -69,3 +69,11 @@ def test_nothing_is_listed_without_its_meaning(place: str) -> None:
     if inspect.isclass(found):
         bare = [field.name for field in vocabulary.fields_in(name, found) if not field.doc and field.name not in COMMON]
         assert bare == []
+
+
+def test_an_example_in_a_docstring_stays_as_it_is_written() -> None:
+    """Only the lines of a section become a list; what is indented elsewhere is code, all of it."""
+    example = "Do it.\n\n    one = 1\n    two = 2\n\nThat is all.\n"
+    section = "Do it.\n\nArgs:\n    one: what\n        it is.\n"
+    assert paragraphs(example) == example
+    assert paragraphs(section) == "Do it.\n\n**Args**\n\n- `one`: what\n  it is.\n"
