@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Final, Self, TypeAlias
 
@@ -21,7 +20,7 @@ _TURNS: Final = 4
 """Turns of the event loop after which a task that was made before has begun its run, also one that stands in others."""
 _Key: TypeAlias = tuple[int, str]
 
-_coming: Counter[_Key] = Counter()
+_coming: dict[_Key, int] = {}
 """How many are beginning a run, by the identity of its store and its id; of two, one is refused by the store."""
 _stops: dict[_Key, list[_Stop]] = {}
 """Who waits for a run to begin, and to be stopped then."""
@@ -57,7 +56,7 @@ class Coming:
 
     def __enter__(self) -> Self:
         assert self._key is not None
-        _coming[self._key] += 1
+        _coming[self._key] = _coming.get(self._key, 0) + 1
         return self
 
     def hand_over(self, driver: Driver) -> None:
@@ -71,11 +70,13 @@ class Coming:
     def _end(self, driver: Driver | None) -> None:
         key, self._key = self._key, None
         assert key is not None
-        _coming[key] -= 1
-        if not _coming[key]:
-            del _coming[key]
-        elif driver is None:
-            return  # somebody else is still beginning it
+        others = _coming.pop(key) - 1
+        if others:
+            _coming[key] = others
+            if driver is None:
+                return  # somebody else is still beginning it
+        if not _stops:
+            return
         for stop in _stops.pop(key, ()):
             if driver is None:
                 stop.tell(None)

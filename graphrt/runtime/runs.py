@@ -475,7 +475,8 @@ async def _begin(
     header = past.header
     events, commands = stepper.feed(header.created, given)
     with Coming(store, header.run) as coming:
-        lease = await _owned(store, store.create(header), new=True)
+        created = store.create(header)
+        lease = created if isinstance(created, Lease) else await _owned(store, created, new=True)
         try:
             driver = _driver(stepper, store, lease, watchers, around, past)
             driver.note(Record(len(past.records), header.created, given, events), commands)
