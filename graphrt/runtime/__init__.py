@@ -5,12 +5,10 @@ from graphrt.runtime.attempts import idempotency_key
 from graphrt.runtime.clock import SYSTEM_CLOCK, SystemClock
 from graphrt.runtime.listeners import Delta, Item, Listener, event_json
 from graphrt.runtime.options import ForkOptions, Options, ResumeOptions, Surroundings
+from graphrt.runtime.requests import answer, cancel, leave
 from graphrt.runtime.result import Result
 from graphrt.runtime.runs import (
-    answer,
-    cancel,
     fork,
-    leave,
     resume,
     resume_due,
     run,

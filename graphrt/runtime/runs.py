@@ -1,4 +1,4 @@
-"""Begin a run, take one up again, branch one off, answer it, stop it.
+"""Begin a run, take one up again, branch one off; to wait for its result, or to iterate over what happens.
 
 These functions join a stepper, a store and a driver; what happens in between is theirs.
 """
@@ -7,28 +7,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import threading
 import zlib
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar, Unpack, cast
+from typing import Any, TypeVar, Unpack
 
-import msgspec
 from pydantic import BaseModel
 
-from graphrt.errors import GraphChanged, GraphrtError, InputRefused, RunLocked, RunNotFound, UseError, WrongInput
+from graphrt.errors import GraphChanged, InputRefused, RunLocked, WrongInput
 from graphrt.fields import encode_state
 from graphrt.graph import Graph
-from graphrt.inputs import Answered, Cancelled, Forked, Input, Json, Limits, Resumed, Started
-from graphrt.ports import Lease, RunInfo, RunStatus, Store, already_answered, check_run_id, new_run_id
+from graphrt.inputs import Forked, Json, Limits, Resumed, Started
+from graphrt.ports import RunInfo, Store, check_run_id, new_run_id
 from graphrt.replay import branch_off, fold
 from graphrt.runtime.calls import calls_of
 from graphrt.runtime.clock import SYSTEM_CLOCK
-from graphrt.runtime.driver import Driver
-from graphrt.runtime.early import Coming, stopped
-from graphrt.runtime.listeners import Listener, Subscriber, Subscribers, Watcher, onlookers
+from graphrt.runtime.driving import begin, done_in, drive, driver_of, owned, ready
+from graphrt.runtime.listeners import Watcher
 from graphrt.runtime.options import (
     ForkOptions,
     Options,
@@ -41,22 +38,12 @@ from graphrt.runtime.options import (
 from graphrt.runtime.result import Result
 from graphrt.runtime.stream import RunStream
 from graphrt.stepper import Stepper
-from graphrt.stores import open_store
 from graphrt.stores.memory import MemoryStore
-from graphrt.trace import Header, Record, Trace
+from graphrt.trace import Header, Trace
 from graphrt.values import ValueRefused
 
 S = TypeVar("S", bound=BaseModel)
 T = TypeVar("T")
-
-_MOST_LOGGED: Final = 1000
-"""Characters of a failure that are logged at most; the trace has more."""
-_TRIES: Final = 5
-"""How often an answer is checked anew because the run has gone on meanwhile."""
-_failures = logging.getLogger("graphrt.runtime.failures")
-"""Tells of each run that fails, once: whoever looks at nothing but the log shall see it."""
-_live: dict[tuple[int, str], Driver] = {}
-"""Drivers of this process, by the identity of their store and the run."""
 
 
 async def run(graph: Graph, state: S, **options: Unpack[Options]) -> Result[S]:
@@ -164,7 +151,7 @@ def stream_resume(
 async def _resume(
     store: Store, run_id: str, graph: Graph, watchers: Sequence[Watcher], options: ResumeOptions
 ) -> Result[Any]:
-    lease = await _owned(store, store.acquire(run_id))
+    lease = await owned(store, store.acquire(run_id))
     try:
         trace = store.trace(run_id)
         if not trace.records:
@@ -177,13 +164,13 @@ async def _resume(
                 "resume it with the old code, or allow the change"
             )
             raise GraphChanged(message, run=run_id, recorded=recorded, now=graph.digest)
-        driver = _driver(fold(trace, graph), store, lease, watchers, options, trace)
+        driver = driver_of(fold(trace, graph), store, lease, watchers, options, trace)
         driver.look_into_inbox()
         now = (None, None) if recorded == graph.digest else (graph.digest, graph.json)
         given = Resumed(options.get("by"), now[0], options.get("limits"), now[1])
-        return await _drive(driver, store, given)
+        return await drive(driver, store, given)
     finally:
-        await _ready(store.release(lease))
+        await ready(store.release(lease))
 
 
 async def fork(
@@ -253,139 +240,7 @@ async def _fork(
         parent_seq=share,
     )
     past = Trace(header, trace.records[:share])
-    return await _begin(stepper, store, past, Forked(child, run_id, visit, edited), watchers, options)
-
-
-async def answer(
-    store: Store | str | Path,
-    run_id: str,
-    visit: str,
-    value: object,
-    *,
-    graph: Graph | None = None,
-    by: str | None = None,
-) -> Answered:
-    """Answer the question of a waiting visit; return the answer that counts.
-
-    A run that is being driven takes the answer at once; otherwise the store keeps it for the next `resume`. Of several
-    answers the first one counts, whoever gives them. The same answer again changes nothing, so that a caller may try
-    again: then the first one is returned, with who gave it and when. `store` is a store, or a text that `open_store`
-    opens. `graph` is needed only where the recorded definition is not enough to read the trace (reducers of one's own).
-
-    Raises:
-        AnswerRefused: the answer does not fit; the question stays open.
-        AlreadyAnswered: the question was answered otherwise before.
-        WrongInput: the run has ended.
-        RunNotFound: the store has no such run.
-    """
-    return await _done_in(store, lambda opened: _answer(opened, run_id, Answered(visit, value, by), graph))
-
-
-async def _answer(store: Store, run_id: str, given: Answered, graph: Graph | None) -> Answered:
-    driver = _live.get((id(store), run_id))
-    try:
-        if driver is not None:
-            await asyncio.wrap_future(driver.post(given))
-        else:
-            given = msgspec.structs.replace(given, at=SYSTEM_CLOCK.now())
-            await _leave_answer(store, run_id, given, graph)
-    except RunNotFound:
-        raise
-    except UseError as refused:
-        earlier = refused.facts.get("earlier") or _taken_answer(store, run_id, given.visit, graph)
-        if earlier is None:
-            raise
-        if earlier.answer == given.answer:
-            return cast("Answered", earlier)
-        raise already_answered(run_id, earlier) from refused
-    return given
-
-
-async def _leave_answer(store: Store, run_id: str, given: Answered, graph: Graph | None) -> None:
-    """Keep an answer in the store, if it fits the run as it stands at that moment."""
-    for _ in range(_TRIES):
-        trace = store.trace(run_id)
-        fold(trace, graph).feed(0.0, given)  # in a copy: raises if the answer does not fit
-        if await _ready(store.post(run_id, given, seen=len(trace.records))):
-            return
-    await _ready(store.post(run_id, given))  # whoever drives it is too busy for us to look in between
-
-
-def _taken_answer(store: Store, run_id: str, visit: str, graph: Graph | None) -> Answered | None:
-    """Return the last answer to a question that is not open any more, with when it was given or taken."""
-    trace = store.trace(run_id)
-    if visit in fold(trace, graph).questions:
-        return None
-    for record in reversed(trace.records):
-        given = record.input
-        if isinstance(given, Answered) and given.visit == visit:
-            return given if given.at is not None else msgspec.structs.replace(given, at=record.at)
-    return None
-
-
-async def cancel(
-    store: Store | str | Path,
-    run_id: str,
-    *,
-    graph: Graph | None = None,
-    by: str | None = None,
-    reason: str | None = None,
-) -> RunStatus:
-    """Stop a run; return its status then.
-
-    A run that this process drives in this very store has stopped when this returns. One that a task of this process is
-    about to begin there is recorded as cancelled before a node has started, and its `Result` says so. One that another
-    process drives is asked to stop, which shows in the store soon after. One that nobody drives is recorded as
-    cancelled. `store` is a store, or a text that `open_store` opens; that is a store of its own, as another process
-    has it.
-
-    Raises:
-        WrongInput: it has ended already.
-        RunNotFound: the store has no such run.
-    """
-    given = Cancelled(by, reason)
-
-    async def work(store: Store) -> RunStatus:
-        with contextlib.suppress(RunNotFound):
-            return await _cancel(store, run_id, given, graph)
-        if await stopped(store, run_id, given):
-            return "cancelled"
-        return await _cancel(store, run_id, given, graph)
-
-    return await _done_in(store, work)
-
-
-async def _cancel(store: Store, run_id: str, given: Cancelled, graph: Graph | None) -> RunStatus:
-    driver = _live.get((id(store), run_id))
-    if driver is not None:
-        await asyncio.wrap_future(driver.post(given))
-        return driver.stepper.status if driver.stepper.status != "new" else "running"
-    try:
-        lease = await _owned(store, store.acquire(run_id))
-    except RunLocked:
-        await _ready(store.post(run_id, given))
-        return store.info(run_id).status
-    try:
-        stepper = fold(store.trace(run_id), graph)
-        at = SYSTEM_CLOCK.now()
-        record = Record(lease.next_seq, at, given, stepper.feed(at, given)[0])
-        await _ready(store.append(lease, [record], "cancelled"))
-    finally:
-        await _ready(store.release(lease))
-    return "cancelled"
-
-
-def leave(store: Store, run_id: str) -> bool:
-    """Stop driving a run of this process without an end on record, as a crash would, but in order; say if it was one.
-
-    What is on record stays; attempts under way are cancelled, and are in doubt when the run is taken up again. Whoever
-    awaits the run gets a CancelledError. Called in the event loop that drives the run.
-    """
-    driver = _live.get((id(store), run_id))
-    if driver is None:
-        return False
-    driver.leave()
-    return True
+    return await begin(stepper, store, past, Forked(child, run_id, visit, edited), watchers, options)
 
 
 async def resume_due(
@@ -401,7 +256,7 @@ async def resume_due(
     check_options("resume_due", around, Surroundings)
     around["resources"] = tuple(around.get("resources", ()))
     around["policies"] = tuple(around.get("policies", ()))
-    results = await _done_in(store, lambda opened: _resume_due(opened, load, around))
+    results = await done_in(store, lambda opened: _resume_due(opened, load, around))
     return [result.kept_in(store) for result in results] if isinstance(store, (str, Path)) else results
 
 
@@ -434,7 +289,7 @@ async def _start(graph: Graph, state: S, watchers: Sequence[Watcher], options: O
     )
     created = options.get("clock", SYSTEM_CLOCK).now()
     header = Header(run_id, graph.name, graph.digest, graph.json, created, target=options.get("target"))
-    return await _begin(Stepper(graph), store, Trace(header), first, watchers, options)
+    return await begin(Stepper(graph), store, Trace(header), first, watchers, options)
 
 
 async def _driven_in(
@@ -448,91 +303,7 @@ async def _driven_in(
             return result.kept_in(place)
         return result
 
-    return await _done_in(place, work, create=create)
-
-
-async def _done_in(place: Store | str | Path, work: Callable[[Store], Awaitable[T]], *, create: bool = False) -> T:
-    """Do something in a store; one that a text names is opened for this alone, and closed again."""
-    check_store(place)
-    if not isinstance(place, (str, Path)):
-        return await work(place)
-    store = open_store(place, create=create)
-    try:
-        return await work(store)
-    finally:
-        store.close()
-
-
-async def _begin(
-    stepper: Stepper,
-    store: Store,
-    past: Trace,
-    given: Input,
-    watchers: Sequence[Watcher],
-    around: Surroundings,
-) -> Result[Any]:
-    """Feed the first input of a run before anything is stored: it may be refused."""
-    header = past.header
-    events, commands = stepper.feed(header.created, given)
-    with Coming(store, header.run) as coming:
-        created = store.create(header)
-        lease = created if isinstance(created, Lease) else await _owned(store, created, new=True)
-        try:
-            driver = _driver(stepper, store, lease, watchers, around, past)
-            driver.note(Record(len(past.records), header.created, given, events), commands)
-            coming.hand_over(driver)
-            return await _drive(driver, store, None)
-        finally:
-            done = store.release(lease)
-            if done is not None:
-                await done
-
-
-def _driver(
-    stepper: Stepper, store: Store, lease: Lease, watchers: Sequence[Watcher], around: Surroundings, past: Trace
-) -> Driver:
-    resources, policies = tuple(around.get("resources", ())), tuple(around.get("policies", ()))
-    if resources or policies:
-        check_values({"resources": resources, "policies": policies})  # an iterator is looked through only here
-    on_event = around.get("on_event", ())
-    listeners = cast("Sequence[Listener]", on_event if isinstance(on_event, Sequence) else (on_event,))
-    return Driver(
-        stepper,
-        store,
-        lease,
-        clock=around.get("clock", SYSTEM_CLOCK),
-        resources={type(each): each for each in resources},
-        policies=policies,
-        subscribers=Subscribers(
-            [*watchers, *map(Subscriber, listeners)], onlookers(around.get("observers", ()), past, stepper.graph)
-        ),
-        stay_s=around.get("stay_s", 0.0),
-    )
-
-
-async def _drive(driver: Driver, store: Store, given: Input | None) -> Result[Any]:
-    """Drive a run until it ends or waits; meanwhile `answer` and `cancel` find it."""
-    key = (id(store), driver.run)
-    _live[key] = driver
-    store.watch(driver.lease, driver.look_into_inbox)
-    try:
-        await driver.drive(given)
-    finally:
-        if _live.get(key) is driver:
-            del _live[key]
-        await driver.opened.close()
-        await driver.subscribers.close()
-    stepper = driver.stepper
-    result = Result(stepper, store, stepper.graph.state_type, driver.failure)
-    if result.status == "failed":
-        _failures.warning("%s", _in_a_line(str(result.not_completed())))
-    return result
-
-
-def _in_a_line(text: str) -> str:
-    """Return foreign text as a log may hold it: one line of bounded length that can be encoded."""
-    line = " ".join(text.split()).encode("utf-8", "backslashreplace").decode()
-    return line if len(line) <= _MOST_LOGGED else f"{line[:_MOST_LOGGED]}…"
+    return await done_in(place, work, create=create)
 
 
 def _encoded(graph: Graph, state: BaseModel) -> dict[str, Json]:
@@ -550,23 +321,3 @@ def _digest(trace: Trace) -> str:
     """Return the digest of the definition that a run was last driven under."""
     changed = [r.input.digest for r in trace.records if isinstance(r.input, Resumed) and r.input.digest is not None]
     return changed[-1] if changed else trace.header.digest
-
-
-async def _owned(store: Store, waiting: Lease | Awaitable[Lease], *, new: bool = False) -> Lease:
-    """Wait for a lease; one that comes for nobody, since who waits is cancelled, is given back, a `new` run removed."""
-    if isinstance(waiting, Lease):
-        return waiting
-    coming = asyncio.ensure_future(waiting)
-    try:
-        return await coming
-    except asyncio.CancelledError:
-        if coming.done() and not coming.cancelled() and coming.exception() is None:
-            await _ready(store.release(coming.result()))
-            if new:
-                with contextlib.suppress(GraphrtError):  # somebody else has begun it meanwhile
-                    await _ready(store.delete([coming.result().run]))
-        raise
-
-
-async def _ready(value: Any) -> Any:  # noqa: ANN401 - what a store returns: the thing itself, or an awaitable of it
-    return await cast("Awaitable[Any]", value) if isinstance(value, Awaitable) else value
