@@ -6,6 +6,7 @@ A mistake of the user is one clear line on standard error and exit code 2, never
 from __future__ import annotations
 
 import codecs
+import contextlib
 import os
 import re
 import sys
@@ -181,8 +182,9 @@ def _end_without_threads(code: int) -> None:
     """End this process at once if threads are left that it would wait for: what they do was to be stopped."""
     main = threading.main_thread()
     if any(t.is_alive() and t is not main and not t.daemon for t in threading.enumerate()):
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError):
+                stream.flush()
         os._exit(code)
 
 
@@ -267,11 +269,11 @@ def _tell(error: typer.TyperException | GraphrtError | OSError) -> int:
 
 def _tell_usage(error: typer.TyperException) -> int:
     """Tell what is wrong with the arguments, and where to read on."""
-    from graphrt.cli.screen import complain
+    from graphrt.cli.screen import Lasting, complain
 
     message = error.format_message().removesuffix(".")
     if message.startswith("Usage: "):  # a command without its arguments
-        sys.stderr.write(f"{message}\n")
+        Lasting(sys.stderr).write(f"{message}\n")
         return exits.WRONG_USE
     message = re.sub(r" \(Possible options?: (.*)\)$", r". Did you mean \1?", message)
     if found := re.search(r"\. Did you mean (.*)\?$", message):

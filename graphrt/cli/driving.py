@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import IO, TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from graphrt.cli import exits
 from graphrt.cli.following import Following, Watched
@@ -75,7 +75,8 @@ def drive(go: Go, graph: Graph, store: Store, around: Around, manner: Manner) ->
     from graphrt.cli.outcome import tell
 
     tell_failures_ourselves()
-    display = _display(manner)
+    out = Lasting(sys.stdout)
+    display = _display(manner, out)
     following = Following(graph, display)
     watched = Watched(store, following)
     stop = _Stop(following, watched, display, manner.store)
@@ -97,7 +98,9 @@ def drive(go: Go, graph: Graph, store: Store, around: Around, manner: Manner) ->
         return _broken(following, error, manner.store)
     if result is None:
         return stop.told()
-    if manner.events and not manner.as_json:
+    if manner.events and out.trouble is not None:
+        _untold("the events could not all be written", out.trouble, following, manner.store)
+    if manner.events and (not manner.as_json or out.trouble is not None):
         return exits.OF_STATUS[result.status]
     if not manner.quiet and not manner.events:
         Lasting(sys.stderr).write("\n")
@@ -105,8 +108,10 @@ def drive(go: Go, graph: Graph, store: Store, around: Around, manner: Manner) ->
         return tell(
             result, following.account, graph, store=manner.store, as_json=manner.as_json, compact=manner.compact
         )
-    except BrokenPipeError:  # whoever read the result has enough of it
+    except OSError as error:
         silence(sys.stdout)
+        if not isinstance(error, BrokenPipeError):  # else whoever read the result has enough of it
+            _untold("the result could not be printed", error, following, manner.store)
         return exits.OF_STATUS[result.status]
 
 
@@ -125,19 +130,29 @@ async def _surrounded(go: Go, watched: Watched, following: Following, around: Ar
         await around.aclose()
 
 
-def _display(manner: Manner) -> Display:
+def _display(manner: Manner, out: Lasting) -> Display:
     from graphrt.cli.progress import EventLines, Plain, Silent
     from graphrt.cli.screen import interactive
 
     if manner.events:
-        return EventLines(Lasting.over(sys.stdout))
+        return EventLines(cast("IO[str]", out))
     if manner.quiet:
         return Silent()
     if interactive(sys.stderr):
         from graphrt.cli.live import LiveRegion
 
-        return LiveRegion(sys.stderr, manner.depth)
+        return LiveRegion(Lasting.over(sys.stderr), manner.depth)
     return Plain(Lasting.over(sys.stderr), manner.depth)
+
+
+def _untold(what: str, error: OSError, following: Following, store: str) -> None:
+    """Tell that a run was not told of as it was asked for, and where it can be seen: it is on record all the same."""
+    from graphrt.cli.outcome import again
+    from graphrt.cli.screen import complain
+
+    told = following.account
+    reason = f"{what}: {error.strerror or error}; run {told.run} is {told.status} all the same"
+    complain(reason if store.startswith("memory:") else f"{reason}, see it with: {again(f'show {told.run}', store)}")
 
 
 def _broken(following: Following, error: EnvironmentFault, store: str) -> int:

@@ -77,14 +77,16 @@ class _Console(Console):
 
 
 class Lasting:
-    """A stream whose reader may go away: what is written then is lost, and whoever writes goes on.
+    """A stream that may come to an end before whoever writes to it: what is written then is lost, and they go on.
 
-    All else is as in the stream inside.
+    Its reader goes away, its disk is full, its terminal is closed. All else is as in the stream inside.
     """
 
     def __init__(self, file: IO[str]) -> None:
-        """Write to `file`, as long as anybody reads it."""
+        """Write to `file`, as long as it takes what is written."""
         self._file = file
+        self.trouble: OSError | None = None
+        """Why it takes no more; None also where its reader has had enough."""
 
     @classmethod
     def over(cls, file: IO[str]) -> IO[str]:
@@ -92,29 +94,37 @@ class Lasting:
         return cast("IO[str]", cls(file))
 
     def write(self, text: str) -> int:
-        """Write, if there still is a reader."""
+        """Write, if it still can be."""
         try:
             return self._file.write(text)
-        except BrokenPipeError:
-            silence(self._file)
+        except OSError as error:
+            self._end(error)
             return len(text)
 
     def flush(self) -> None:
-        """Send on what was written, if there still is a reader."""
+        """Send on what was written, if it still can be."""
         try:
             self._file.flush()
-        except BrokenPipeError:
-            silence(self._file)
+        except OSError as error:
+            self._end(error)
+
+    def _end(self, error: OSError) -> None:
+        """Write no more: what came behind a hole would be worse than an end."""
+        if self.trouble is None and not isinstance(error, BrokenPipeError):
+            self.trouble = error
+        silence(self._file)
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the stream has
         return getattr(self._file, name)
 
 
 def silence(file: IO[str]) -> None:
-    """Lead nowhere what is written to a stream whose reader is gone, and what of it is still buffered."""
+    """Lead nowhere what is written to a stream that takes no more, and what of it is still buffered."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, file.fileno())
+    except (OSError, ValueError):
+        pass  # it is no file of the system
     finally:
         os.close(nowhere)
 
@@ -139,8 +149,14 @@ def line(*parts: Part) -> Text:
 
 
 def say(*lines: Part, file: IO[str] | None = None) -> None:
-    """Print lines. A terminal wraps them at words, a file gets each in one piece."""
-    screen = console(file)
+    """Print lines. A terminal wraps them at words, a file gets each in one piece.
+
+    Whatever is said on standard error is said besides: that it cannot be changes nothing.
+
+    Raises:
+        OSError: they cannot be printed, on any other stream.
+    """
+    screen = console(Lasting.over(file) if file is not None and file is sys.stderr else file)
     if not screen.is_terminal:
         screen.file.write("".join(f"{line(one).plain}\n" for one in lines))
         screen.file.flush()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +12,9 @@ import pytest
 
 from tests.cli import scenes
 from tests.cli.calling import Program
-from tests.cli.processes import environment
+from tests.cli.processes import Held, environment
 
+NEEDS_FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk that is always full")
 COMMANDS = ["export run.jsonl", "render run.jsonl -f svg", "replay run.jsonl"]
 
 
@@ -47,13 +50,70 @@ def test_a_run_without_streams_goes_to_its_end(program: Program) -> None:
     assert program("show", "unseen").code == 0
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk that is always full")
+@NEEDS_FULL
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_full_disk_is_told_in_a_line(folder: Path, command: str) -> None:
     """What cannot be printed is told on standard error, with what is wrong and no number of an error."""
     ran = shell(folder, command, "> /dev/full")
     assert ran.returncode == 2
     assert ran.stderr.decode() == "graphrt: cannot go on: No space left on device\n"
+
+
+@NEEDS_FULL
+@pytest.mark.parametrize(
+    ("options", "redirection", "says"),
+    [
+        pytest.param("", "2> /dev/full", "", id="progress"),
+        pytest.param("", "> /dev/full 2> /dev/full", "", id="progress and result"),
+        pytest.param("--quiet", "> /dev/full", "the result could not be printed", id="result"),
+        pytest.param("--events", "> /dev/full", "the events could not all be written", id="events"),
+        pytest.param("--events --json", "> /dev/full", "the events could not all be written", id="events and result"),
+    ],
+)
+def test_a_full_disk_cuts_no_run_off(program: Program, options: str, redirection: str, says: str) -> None:
+    """What shows a run has no effect on it: it goes to its end, and one line tells what was not written, and why."""
+    program.flow("longest.py")
+    ran = shell(program.folder, f"run longest.py --run-id unseen {options}", redirection)
+    assert ran.returncode == 0
+    said = ran.stderr.decode().splitlines()
+    if says:
+        assert said == [
+            f"graphrt: {says}: No space left on device; run unseen is completed all the same, see it with: graphrt"
+            " show unseen"
+        ]
+    else:
+        assert not said
+    assert "✓ completed" in program("show", "unseen").out
+
+
+@NEEDS_FULL
+@pytest.mark.parametrize("command", ["show none", "run", "run none.py", "nonsense"])
+def test_a_mistake_that_cannot_be_told_is_still_one(folder: Path, command: str) -> None:
+    """Where standard error takes nothing, the exit code says that a command was used wrongly."""
+    ran = shell(folder, command, "2> /dev/full")
+    assert (ran.returncode, ran.stdout) == (2, b"")
+
+
+@pytest.mark.parametrize("options", [[], ["--events"], ["--quiet"]])
+def test_a_terminal_that_is_closed_cuts_no_run_off(program: Program, options: list[str]) -> None:
+    """A run whose terminal goes away meanwhile goes to its end, whatever was shown on it."""
+    program.flow("held.py")
+    held = Held(program.folder)
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "graphrt", "run", "held.py:plain", "--run-id", "left", *options],
+        cwd=program.folder,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    held.wait(process)
+    os.close(ours)
+    held.let_go()
+    assert process.wait(30) == 0
+    assert "✓ completed" in program("show", "left").out
 
 
 def test_a_terminal_with_few_characters_gets_signs_like_them(folder: Path) -> None:

@@ -200,5 +200,5 @@ def _display(*, as_json: bool, quiet: bool) -> Display:
     if as_json:
         return EventLines(Lasting.over(sys.stdout))
     if sys.stdout.isatty():
-        return Screen(sys.stdout)
+        return Screen(Lasting.over(sys.stdout))
     return Plain(Lasting.over(sys.stdout), Lasting.over(sys.stderr), quiet=quiet)
