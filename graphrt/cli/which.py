@@ -116,6 +116,19 @@ def read_known(text: str, store: str) -> tuple[Trace, RunInfo | None]:
         return open_.trace(run), open_.info(run)
 
 
+def unrecorded(info: RunInfo, store: str) -> str:
+    """Return why nothing of a run is on record, and what can be done about that."""
+    from graphrt.cli.outcome import again
+
+    if info.live:
+        return f"nothing of run {info.run} is on record yet: another process begins it now; try again in a moment"
+    forget = again(f"delete {info.run} --unfinished", store)
+    return (
+        f"run {info.run} was cut off before anything of it was on record; run the flow again (--run-id {info.run} if"
+        f" it is to have this id), or forget it: {forget}"
+    )
+
+
 def account_of(trace: Trace, info: RunInfo | None = None) -> Account:
     """Return what a trace tells, visit by visit; `info` says if somebody drives the run.
 

@@ -46,14 +46,16 @@ def cancel(
     from graphrt import runtime
     from graphrt.cli import exits
     from graphrt.cli.screen import say
-    from graphrt.cli.which import opened, stored_run
+    from graphrt.cli.which import opened, stored_run, unrecorded
     from graphrt.errors import UseError
 
     with opened(store) as open_:
-        ident = stored_run(open_, run)
-        status: str = open_.info(ident).status
+        info = open_.info(stored_run(open_, run))
+        ident, status = info.run, str(info.status)
         if status not in {"running", "suspended"}:
             raise UseError(f"run {ident} is {status} already; there is nothing to cancel", run=ident)
+        if not info.records and not info.live:
+            raise UseError(unrecorded(info, store), run=ident)
         status = asyncio.run(runtime.cancel(open_, ident, by=by, reason=reason))
         if status in {"running", "suspended"}:
             status = _after(open_, ident, wait_s)

@@ -35,7 +35,8 @@ def import_(
     for trace in traces:
         fold(trace)
     with opened(store, create=True) as open_:
-        there = {r.run for r in open_.runs()}
+        # One that was cut off before its first record makes room, as for any new run.
+        there = {r.run for r in open_.runs() if r.records or r.live}
         for file, trace in zip(files, traces, strict=True):
             if trace.header.run in there:
                 raise UseError(f"{file}: the store {store} already has a run {trace.header.run}")

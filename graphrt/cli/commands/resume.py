@@ -105,7 +105,7 @@ class _Way:
         from graphrt.errors import UseError
         from graphrt.runtime import resume as resume_run
 
-        _check(info)
+        _check(info, manner.store)
         loaded = load_origin(info, self.target)
         graph = loaded.graph()
         trace = store.trace(info.run)
@@ -137,8 +137,9 @@ class _Way:
         return limited(known, *self.bounds)
 
 
-def _check(info: RunInfo) -> None:
+def _check(info: RunInfo, store: str) -> None:
     """Refuse a run with which nothing can be done, before any code is loaded."""
+    from graphrt.cli.which import unrecorded
     from graphrt.errors import UseError
 
     if info.status == "completed":
@@ -148,9 +149,7 @@ def _check(info: RunInfo) -> None:
             run=info.run,
         )
     if not info.records:
-        raise UseError(
-            f"run {info.run} was cut off before anything of it was on record; run the flow again", run=info.run
-        )
+        raise UseError(unrecorded(info, store), run=info.run)
 
 
 def _all_due(store: Store, way: _Way, manner: Manner) -> int:

@@ -59,8 +59,8 @@ def show(
     start to its end, and its TOKENS and COST are those of all inside it; a question, the time until its answer. STEP is
     its number on pictures and in reports.
     """
-    from graphrt.cli.screen import say_json
-    from graphrt.cli.which import account_of, read_known
+    from graphrt.cli.screen import say, say_json
+    from graphrt.cli.which import account_of, read_known, unrecorded
 
     trace, info = read_known(run, store)
     told = account_of(trace, info)
@@ -69,8 +69,11 @@ def show(
     elif state:
         say_json(state_of(trace))
     else:
-        rows = _tree_rows(told, depth) if as_tree else _list_rows(told, depth)
-        _say(told, list(rows))
+        rows = list(_tree_rows(told, depth) if as_tree else _list_rows(told, depth))
+        _say(told, rows)
+        if not trace.records:
+            say("nothing is on record yet" if info is None else unrecorded(info, store))
+            return 0
         say_next(told, run if info is None else told.run, store, stored=info)
     return 0
 
@@ -98,6 +101,8 @@ def say_rows(heads: tuple[str, ...], rows: list[list[Part] | Part]) -> None:
 
     screen = console()
     cells = [r for r in rows if isinstance(r, list)]
+    if not cells:
+        return
     if screen.is_terminal and screen.width < _ROOMY:
         for listed in cells:
             listed[6:8] = ["", ""]
