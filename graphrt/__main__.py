@@ -2,6 +2,10 @@
 
 import sys
 
-from graphrt.cli import main
+try:
+    from graphrt.cli import main
 
-sys.exit(main())
+    code = main()
+except KeyboardInterrupt:  # while the program was being loaded
+    code = 130
+sys.exit(code)

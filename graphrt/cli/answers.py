@@ -10,8 +10,6 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any, Final, cast
 
-import typer
-
 from graphrt.errors import AnswerRefused, UseError
 
 if TYPE_CHECKING:
@@ -142,8 +140,10 @@ def ask(told: Account, visit: VisitAccount) -> str:
     Raises:
         UseError: there is nobody to ask.
         Abort: the person gave up.
+        KeyboardInterrupt: the command was stopped.
     """
     from graphrt.cli.screen import note, say
+    from graphrt.cli.stopping import asked
 
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         choice = "|".join(visit.answers) or "VALUE"
@@ -151,10 +151,7 @@ def ask(told: Account, visit: VisitAccount) -> str:
         raise UseError(f"{message}graphrt answer {told.run} {visit.id} {choice}")
     say(*question(visit))
     while True:
-        try:
-            typed = input(prompt(told, visit)).strip()
-        except EOFError:
-            raise typer.Abort from None
+        typed = asked(prompt(told, visit), "nothing was answered; the question stays open")
         if not typed:
             continue
         try:

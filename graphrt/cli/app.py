@@ -18,6 +18,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from graphrt.cli import exits
 from graphrt.cli.commands import GROUPS
+from graphrt.cli.stopping import heeded, stopped
 from graphrt.errors import GraphrtError, RunError
 
 if TYPE_CHECKING:
@@ -44,9 +45,16 @@ class _Groups(TyperGroup):
 
 
 class _Command(TyperCommand):
-    """Writes its help as people read it, with examples below its options."""
+    """Writes its help as people read it, with examples below its options; says so when it is stopped."""
 
     command: Command
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - as above, and whatever the command returns
+        """Do what the command does."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stop:  # typer would only return a code
+            return stopped(stop)
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:  # noqa: ANN401 - as above
         """Return what stands behind the name: brackets around what may be left out."""
@@ -130,7 +138,7 @@ def _program(
     clients, models and policies for the runs that commands drive.
 
     Exit codes: 0 completed or nothing found, 1 the run failed or a check found something, 2 wrong use, 3 the run
-    waits for an answer, 4 cancelled, 130 Ctrl-C.
+    waits for an answer, 4 cancelled, 130 Ctrl-C, 143 SIGTERM.
     """
 
 
@@ -161,21 +169,31 @@ def invoke(args: Sequence[str] | None = None) -> int:
     _open_what_is_closed()
     _never_fail_to_print()
     try:
-        code = typer.main.get_command(build()).main(given, prog_name=NAME, standalone_mode=False)
-    except typer.Abort:
-        code = exits.INTERRUPTED
+        with heeded():
+            code = typer.main.get_command(build()).main(given, prog_name=NAME, standalone_mode=False)
+    except typer.Abort as given_up:
+        code = _tell_given_up(given_up)
     except BrokenPipeError:
         from graphrt.cli.screen import silence
 
         silence(sys.stdout)  # whoever read our output has enough of it
         code = exits.FOUND
-    except KeyboardInterrupt:
-        code = exits.INTERRUPTED
+    except KeyboardInterrupt as stop:
+        code = stopped(stop)
     except (typer.TyperException, GraphrtError, OSError) as error:
         code = _tell(error)
     if args is None and code in {exits.INTERRUPTED, exits.TERMINATED}:
         _end_without_threads(code)
     return code if isinstance(code, int) else exits.OK
+
+
+def _tell_given_up(given_up: typer.Abort) -> int:
+    """Tell what was not done because a person gave up when they were asked; return the exit code."""
+    from graphrt.cli.screen import note
+
+    if str(given_up):
+        note(str(given_up))
+    return exits.INTERRUPTED
 
 
 def _end_without_threads(code: int) -> None:

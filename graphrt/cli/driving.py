@@ -22,6 +22,7 @@ from graphrt.cli.following import Following, Watched
 from graphrt.cli.logs import tell_failures_ourselves
 from graphrt.cli.otel import NOWHERE, Spans
 from graphrt.cli.screen import Lasting, silence
+from graphrt.cli.stopping import Terminated
 from graphrt.errors import EnvironmentFault
 from graphrt.runtime import leave
 
@@ -250,7 +251,7 @@ class _Stop:
         self.asked = True
         self._signal = signal.Signals(number)
         if self._loop is None:
-            raise KeyboardInterrupt
+            raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
         self._display.stopping()
         self._loop.call_soon_threadsafe(self._leave)
 

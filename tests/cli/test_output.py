@@ -78,8 +78,10 @@ def test_a_full_disk_cuts_no_run_off(program: Program, options: str, redirection
     said = ran.stderr.decode().splitlines()
     if says:
         assert said == [
-            f"graphrt: {says}: No space left on device; run unseen is completed all the same, see it with: graphrt"
-            " show unseen"
+            (
+                f"graphrt: {says}: No space left on device; run unseen is completed all the same, see it with: graphrt"
+                " show unseen"
+            )
         ]
     else:
         assert not said

@@ -78,9 +78,10 @@ def answer(
     import asyncio
 
     from graphrt import runtime
-    from graphrt.cli import answers
+    from graphrt.cli import answers, stopping
     from graphrt.cli.driving import Manner
     from graphrt.cli.otel import spans_to
+    from graphrt.cli.outcome import again
     from graphrt.cli.screen import note
     from graphrt.cli.which import account_of, opened, stored_run
 
@@ -98,11 +99,13 @@ def answer(
         if ready is not None and not quiet:
             ready[1].tell(trace)
         begun = time.time()
-        stands = asyncio.run(runtime.answer(open_, info.run, visit.id, given, graph=graph, by=by))
+        with stopping.told(f"`{again('runs', store)}` marks a run whose answer is stored"):
+            stands = asyncio.run(runtime.answer(open_, info.run, visit.id, given, graph=graph, by=by))
         if stands.at is not None and stands.at < begun:
             note(f"{visit.name} (visit {visit.id}) has this answer already{_from(stands)}")
         if info.live:
-            return _handed_over(open_, info, visit, stands)
+            with stopping.told(f"the answer for {visit.name} (visit {visit.id}) is handed over"):
+                return _handed_over(open_, info, visit, stands)
         if ready is None:
             return _kept(info, visit, store, no_resume=no_resume)
         manner = Manner(store, events, as_json, quiet, depth, events, spans, wait)

@@ -45,7 +45,9 @@ def cancel(
 
     from graphrt import runtime
     from graphrt.cli import exits
+    from graphrt.cli.outcome import again
     from graphrt.cli.screen import say
+    from graphrt.cli.stopping import told
     from graphrt.cli.which import opened, stored_run, unrecorded
     from graphrt.errors import UseError
 
@@ -56,9 +58,10 @@ def cancel(
             raise UseError(f"run {ident} is {status} already; there is nothing to cancel", run=ident)
         if not info.records and not info.live:
             raise UseError(unrecorded(info, store), run=ident)
-        status = asyncio.run(runtime.cancel(open_, ident, by=by, reason=reason))
-        if status in {"running", "suspended"}:
-            status = _after(open_, ident, wait_s)
+        with told(f"`{again('runs', store)}` tells whether run {ident} is cancelled"):
+            status = asyncio.run(runtime.cancel(open_, ident, by=by, reason=reason))
+            if status in {"running", "suspended"}:
+                status = _after(open_, ident, wait_s)
     if status == "cancelled":
         say(f"run {ident} is cancelled")
         return exits.OK

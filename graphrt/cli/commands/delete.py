@@ -51,6 +51,8 @@ def delete(
     import asyncio
 
     from graphrt.cli.deleting import deleted
+    from graphrt.cli.outcome import again
+    from graphrt.cli.stopping import told
     from graphrt.cli.which import opened
     from graphrt.stores.pruning import carry_out, to_delete
 
@@ -60,7 +62,9 @@ def delete(
         _check(planned, unfinished=unfinished)
         if not yes:
             _ask(planned.runs)
-        return deleted(open_, asyncio.run(carry_out(open_, planned)), store)
+        with told(f"`{again('runs', store)}` tells what was deleted"):
+            done = asyncio.run(carry_out(open_, planned))
+        return deleted(open_, done, store)
 
 
 def _named(store: Store, runs: Sequence[str], conversation: str | None) -> list[str]:
@@ -123,13 +127,11 @@ def _ask(runs: Sequence[RunInfo]) -> None:
         Abort: it is not.
     """
     from graphrt.cli.deleting import named
+    from graphrt.cli.stopping import asked
     from graphrt.errors import UseError
 
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UseError(f"nobody is there who can be asked; --yes deletes {named(runs)}")
-    try:
-        said = input(f"delete {named(runs)} for good? (yes, or no)> ").strip().lower()
-    except EOFError:
-        said = ""
+    said = asked(f"delete {named(runs)} for good? (yes, or no)> ", "nothing was deleted").lower()
     if not said or not "yes".startswith(said):
-        raise typer.Abort
+        raise typer.Abort("nothing was deleted")

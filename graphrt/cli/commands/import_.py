@@ -25,6 +25,8 @@ def import_(
     """Put trace files into the store. All are read first; if one is torn or altered, none is stored."""
     import asyncio
 
+    from graphrt.cli import stopping
+    from graphrt.cli.outcome import again
     from graphrt.cli.screen import say
     from graphrt.cli.which import opened
     from graphrt.errors import UseError
@@ -42,7 +44,8 @@ def import_(
                 raise UseError(f"{file}: the store {store} already has a run {trace.header.run}")
             there.add(trace.header.run)
         for trace in traces:
-            asyncio.run(_put(open_, trace))
+            with stopping.told(f"`{again('runs', store)}` tells what was imported"):
+                asyncio.run(_put(open_, trace))
             say(f"imported run {trace.header.run} of {trace.header.flow}: {len(trace.records)} records")
     return 0
 

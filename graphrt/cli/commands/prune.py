@@ -62,6 +62,8 @@ def prune(
     """
     import asyncio
 
+    from graphrt.cli.outcome import again
+    from graphrt.cli.stopping import told
     from graphrt.cli.which import opened
     from graphrt.errors import UseError
     from graphrt.stores.pruning import ENDED, Pruning, carry_out, to_prune
@@ -75,7 +77,8 @@ def prune(
         if age_s is not None:
             done = to_prune(open_, time.time() - age_s, status=statuses, flow=flow)
         if yes:
-            done = asyncio.run(carry_out(open_, done))
+            with told(f"`{again('runs', store)}` tells what was deleted"):
+                done = asyncio.run(carry_out(open_, done))
         if as_json:
             _tell_json(done, deleted=yes)
         elif age_s is not None:
