@@ -7,6 +7,8 @@ still: a run of any length opens and moves alike.
 
 from __future__ import annotations
 
+import asyncio
+import signal
 import threading
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
@@ -28,10 +30,12 @@ from graphrt.cli.cursor import Cursor
 from graphrt.cli.pages import PAGES, Pages
 from graphrt.cli.screen import line
 from graphrt.cli.stepping import WIDE, centred, cut, foot, help_lines, list_row, title, widths
+from graphrt.cli.stopping import Terminated
 from graphrt.cli.walking import BY_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import FrameType
 
     from textual import events
     from textual.app import ComposeResult
@@ -166,7 +170,7 @@ class Replay(App[None]):
         self.walk = walk
         self.cursor = Cursor(walk, at)
         self.page: pages.Name = "step"
-        self.interrupted = False
+        self.interrupted = self.terminated = False
         self._pages = Pages(walk)
         self._making = threading.Lock()
         """Held while a page that takes time is made: such pages read the run with one reader."""
@@ -317,14 +321,36 @@ class Replay(App[None]):
         self.interrupted = True
         self.exit()
 
+    def terminate(self) -> None:
+        """End as a program that was asked to."""
+        self.terminated = True
+        self.exit()
+
 
 def play_app(walk: Walk, at: int = 0) -> None:
     """Let a person walk through a run until they quit.
 
     Raises:
         KeyboardInterrupt: they pressed Ctrl-C.
+        Terminated: the process was asked to end. The terminal is given back before.
     """
     app = Replay(walk, at)
-    app.run()
+    asyncio.run(_played(app))
+    if app.terminated:
+        raise Terminated
     if app.interrupted:
         raise KeyboardInterrupt
+
+
+async def _played(app: Replay) -> None:
+    """Run the app; the polite kill ends it as `q` does, for what ends it otherwise leaves the terminal as it is."""
+    loop = asyncio.get_running_loop()
+
+    def terminate(_number: int, _frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(app.terminate)
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        await app.run_async()
+    finally:
+        signal.signal(signal.SIGTERM, before)

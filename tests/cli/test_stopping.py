@@ -125,3 +125,23 @@ def test_ctrl_c_while_the_program_is_loaded(program: Program, module: str) -> No
     command = [sys.executable, "-c", LOADS, module]
     ran = subprocess.run(command, cwd=program.folder, env=environment(), capture_output=True, check=False)
     assert (ran.returncode, ran.stdout, ran.stderr) == (130, b"", b"")
+
+
+@pytest.mark.parametrize("options", [(), ("--plain",)], ids=["app", "plain"])
+def test_the_polite_kill_of_a_walk_gives_the_terminal_back(
+    program: Program, terminal: Open, options: tuple[str, ...]
+) -> None:
+    """SIGTERM ends `graphrt replay` with 143: the screen with the history, cursor, mouse and keys are as they were."""
+    if not options:
+        pytest.importorskip("textual")
+    walked = terminal("replay", str(program.file("run.jsonl", scenes.suspended())), *options)
+    before = termios.tcgetattr(walked._fd)
+    walked.until("quit")
+    assert termios.tcgetattr(walked._fd) != before
+    walked._process.send_signal(signal.SIGTERM)
+    assert walked.code() == 143
+    for mode in (1049, 1000, 1003, 1006, 2004):
+        assert walked.seen.rfind(f"\x1b[?{mode}l") >= walked.seen.rfind(f"\x1b[?{mode}h"), f"{mode} is left on"
+    assert walked.seen.rfind("\x1b[?25h") > walked.seen.rfind("\x1b[?25l"), "the cursor is hidden"
+    assert walked.seen.rstrip().endswith("stopped by SIGTERM")
+    assert termios.tcgetattr(walked._fd) == before
