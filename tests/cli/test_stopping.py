@@ -145,3 +145,46 @@ def test_the_polite_kill_of_a_walk_gives_the_terminal_back(
     assert walked.seen.rfind("\x1b[?25h") > walked.seen.rfind("\x1b[?25l"), "the cursor is hidden"
     assert walked.seen.rstrip().endswith("stopped by SIGTERM")
     assert termios.tcgetattr(walked._fd) == before
+
+
+TALK = """
+import asyncio
+from graphrt import Agent, single
+from graphrt.testing import ScriptedModel, Turn
+
+flow = single(Agent("Talk.", name="talker"), name="talk")
+
+def graphrt_resources():
+    slow = Turn.say("slowly ", *["and on "] * 2000, delay_s=0.02)
+    return [ScriptedModel([slow], sleep=asyncio.sleep)]
+"""
+"""A conversation with a model of the command line, which is closed when it ends."""
+
+
+@pytest.mark.parametrize("said", [(), ("slow",)], ids=["at the prompt", "in a turn"])
+def test_the_polite_kill_of_a_conversation_is_no_mistake(program: Program, terminal: Open, said: tuple[str]) -> None:
+    """SIGTERM ends `graphrt chat` with 143 wherever it is, after its models were closed, and shows no traceback."""
+    (program.folder / "talk.py").write_text(TALK, "utf-8")
+    talked = terminal("chat", "talk.py", "-c", "t", *said)
+    talked.until("slowly and" if said else "you> ")
+    insist(talked, lambda: talked._process.send_signal(signal.SIGTERM))
+    assert talked.code() == 143
+    assert "Traceback" not in talked.seen
+
+
+@BOTH
+def test_a_piped_conversation_that_is_stopped_in_a_turn(
+    program: Program, number: signal.Signals, name: str, code: int
+) -> None:
+    """Without a terminal too, the exit code is that of the signal, and there is no traceback."""
+    del name
+    (program.folder / "talk.py").write_text(TALK, "utf-8")
+    process = start(program.folder, "chat", "talk.py", "slow", "-c", "t", "--json")
+    assert process.stdout is not None
+    said = b""
+    while b"slowly" not in said:
+        said += process.stdout.read1()  # type: ignore[attr-defined]  # it is buffered
+    process.send_signal(number)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == code
+    assert b"Traceback" not in err

@@ -14,9 +14,9 @@ from graphrt.chat import events as e
 from graphrt.cli import answers, exits
 from graphrt.cli.chat.displays import TICK_S
 from graphrt.cli.chat.slash import Look, known, speaker
-from graphrt.cli.chat.turns import Terminated
 from graphrt.cli.outcome import again
 from graphrt.cli.screen import line
+from graphrt.cli.stopping import Terminated
 from graphrt.errors import GraphrtError, RunFailed, UseError
 from graphrt_viz.wording import plural, shorten
 
@@ -94,10 +94,10 @@ class Session:
             pass
         except EOFError:
             ended = True
-        except KeyboardInterrupt:
-            return self._leave(exits.INTERRUPTED)
         except Terminated:
             return self._leave(exits.TERMINATED)
+        except KeyboardInterrupt:
+            return self._leave(exits.INTERRUPTED)
         return self._leave(exits.OK if self._reader.is_person and not only else self._code, newline=ended)
 
     # -- coming and going ---------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 from graphrt.cli import exits
 from graphrt.cli.logs import tell_failures_ourselves
 from graphrt.cli.screen import Lasting
+from graphrt.cli.stopping import Terminated
 from graphrt.runtime import leave
 
 if TYPE_CHECKING:
@@ -27,10 +28,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _SHOW_CURSOR: Final = b"\x1b[?25h\r\n"
-
-
-class Terminated(BaseException):
-    """The process was asked to end (SIGTERM)."""
 
 
 class Turns:
@@ -80,14 +77,18 @@ class Turns:
             try:
                 done = self._loop.run_until_complete(task)
             except asyncio.CancelledError:
-                if self._terminated:
-                    raise Terminated from None
+                self._end_if_asked()
                 raise
             finally:
                 self._task = None
-        if self._terminated:
-            raise Terminated
+        self._end_if_asked()
         return done
+
+    def _end_if_asked(self) -> None:
+        """Raise once that the process was asked to end: what follows is closing, which goes to its own end."""
+        if self._terminated:
+            self._terminated = False
+            raise Terminated
 
     @contextlib.contextmanager
     def _on_interrupt(self) -> Generator[None]:
