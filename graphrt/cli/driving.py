@@ -92,7 +92,8 @@ def drive(go: Go, graph: Graph, store: Store, around: Around, manner: Manner) ->
         finally:
             display.end()
             if following.begun:
-                manner.spans.end(store.trace(following.account.run))
+                run = following.account.run
+                manner.spans.end(run, lambda: store.trace(run))
     except EnvironmentFault as error:
         if not following.begun:
             raise

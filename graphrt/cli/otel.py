@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Protocol, TypeAlias
 
 import typer
 
-from graphrt.errors import MissingExtra, UseError
+from graphrt.errors import GraphrtError, MissingExtra, UseError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from graphrt.ports import Observer
     from graphrt.trace import Trace
 
@@ -49,8 +51,11 @@ class Spans(Protocol):
         """What looks at a run while it goes on."""
         ...
 
-    def end(self, trace: Trace) -> None:
-        """Take a run that is no longer driven here, as it is on record."""
+    def end(self, run: str, trace: Callable[[], Trace]) -> None:
+        """Take a run that is no longer driven here; `trace` reads what is on record of it.
+
+        Whatever goes wrong is told, not raised: how the run ended is yet to be said.
+        """
         ...
 
 
@@ -71,7 +76,7 @@ class Nowhere:
 
     observers: tuple[Observer, ...] = ()
 
-    def end(self, trace: Trace) -> None:
+    def end(self, run: str, trace: Callable[[], Trace]) -> None:
         """Do nothing."""
 
 
@@ -95,17 +100,21 @@ class File:
         self._path = path
         self._lines: list[str] = []
 
-    def end(self, trace: Trace) -> None:
+    def end(self, run: str, trace: Callable[[], Trace]) -> None:
         """Write what is on record of a run behind those before it."""
         from graphrt.cli.screen import complain
         from graphrt.telemetry import otlp_of
 
-        self._lines.append(otlp_of(trace, content=_content()))
+        try:
+            self._lines.append(otlp_of(trace(), content=_content()))
+        except GraphrtError as error:
+            complain(f"--otel: {self._path} has no spans of run {run}: {error.message}")
+            return
         try:
             self._path.write_text("".join(self._lines), encoding="utf-8")
         except OSError as error:
             complain(f"--otel: {self._path} could not be written: {error.strerror or error}; the run is on record, so")
-            complain(f"`graphrt export {trace.header.run} -f otlp -o FILE` writes it")
+            complain(f"`graphrt export {run} -f otlp -o FILE` writes it")
 
 
 class Live:
@@ -128,7 +137,7 @@ class Live:
         """The one that makes spans."""
         return (self._observer,)
 
-    def end(self, trace: Trace) -> None:  # noqa: ARG002 - what is told is on its way already
+    def end(self, run: str, trace: Callable[[], Trace]) -> None:  # noqa: ARG002 - what is told is on its way already
         """Wait a little for what is still to be sent, and say what came of it if that is nothing good."""
         from graphrt.cli.screen import complain
 

@@ -53,6 +53,35 @@ def test_a_run_is_written_as_spans(program: Program) -> None:
     assert (program.folder / "two.json").read_text() == otlp_of(program.trace("two"))
 
 
+DELETED = """
+import subprocess, sys
+from graphrt import Agent, single
+from graphrt.testing import ScriptedModel, Turn
+
+flow = single(Agent("Talk.", name="talker"), name="talk")
+
+class Last(ScriptedModel):
+    async def aclose(self):
+        subprocess.run([sys.executable, "-m", "graphrt", "delete", "gone", "--yes"], check=True, stdout=subprocess.DEVNULL)
+
+def graphrt_resources():
+    return [Last([Turn.say("hello")])]
+"""
+"""A flow whose run is deleted by another process as soon as it has completed."""
+
+
+@pytest.mark.parametrize("options", [(), ("--otel", "one.json")], ids=["no spans", "spans"])
+def test_a_run_that_is_deleted_at_its_end_is_told_all_the_same(program: Program, options: tuple[str, ...]) -> None:
+    """The result is printed with its exit code; only spans that were asked for are missed, in a line."""
+    (program.folder / "talk.py").write_text(DELETED)
+    ran = program("run", "talk.py", "-i", "hi", "-q", "--run-id", "gone", *options)
+    assert program("show", "gone").code == 2
+    assert ran.code == 0
+    assert "hello" in ran.out
+    missed = "graphrt: --otel: one.json has no spans of run gone: the store .graphrt/runs.db has no run 'gone'\n"
+    assert ran.err == (missed if options else "")
+
+
 def test_content_is_told_where_the_environment_asks_for_it(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     """The variable is the one that OpenTelemetry's conventions have for prompts and answers."""
     (program.folder / "asks.py").write_text(ASKS)
