@@ -194,8 +194,11 @@ class _Stop:
     """Ctrl-C, and the polite kill: the first leaves the run, the second ends the process."""
 
     def __init__(self, following: Following, watched: Watched, display: Display, store: str) -> None:
+        from graphrt.cli.outcome import again
+
         self.asked = False
         """Whether a person wants it to stop."""
+        self._again = again  # a signal comes in the middle of anything, and must import nothing
         self._following = following
         self._watched = watched
         self._display = display
@@ -267,8 +270,8 @@ class _Stop:
     def _end_now(self) -> None:
         end = b""
         if self._following.begun:
-            run = self._following.account.run
-            end = f"stopped at once; go on with: graphrt resume {run}\n".encode()
+            resume = self._again(f"resume {self._following.account.run}", self._store)
+            end = f"stopped at once; go on with: {resume}\n".encode()
         with contextlib.suppress(OSError):
             if os.isatty(2):
                 end = _SHOW_CURSOR + b"\r\n" + end

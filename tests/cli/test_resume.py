@@ -116,8 +116,8 @@ def test_ctrl_c_leaves_a_run_that_can_be_resumed(program: Program) -> None:
 
 
 def test_a_second_ctrl_c_ends_a_process_that_hears_nothing(program: Program) -> None:
-    """While a node holds the event loop the first signal can only be noted; the second one ends the process."""
-    with held(program, "blocking") as (process, hold):
+    """While a node holds the event loop the first signal can only be noted; the second one ends the process, and says how to go on."""
+    with held(program, "blocking", "--store", "other.db") as (process, hold):
         assert process.stderr is not None
         process.send_signal(signal.SIGINT)
         for line in process.stderr:
@@ -126,9 +126,9 @@ def test_a_second_ctrl_c_ends_a_process_that_hears_nothing(program: Program) -> 
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=20)
         assert process.returncode == 130
-        assert err == b"stopped at once; go on with: graphrt resume r1\n"
+        assert err == b"stopped at once; go on with: graphrt resume r1 --store other.db\n"
         hold.remove()
-        assert program("resume", "r1").code == 0
+        assert program("resume", "r1", "--store", "other.db").code == 0
 
 
 def test_a_polite_kill_is_taken_like_ctrl_c(program: Program) -> None:
