@@ -63,6 +63,8 @@ class Manner:
     """Where spans of the run go."""
     stay_s: float = 0.0
     """How long to wait for answers, once only questions are open."""
+    done: str | None = None
+    """What the command has done already, and how to go on: told if the run cannot begin or is stopped before."""
 
 
 def drive(go: Go, graph: Graph, store: Store, around: Around, manner: Manner) -> int:
@@ -80,7 +82,7 @@ def drive(go: Go, graph: Graph, store: Store, around: Around, manner: Manner) ->
     display = _display(manner, out)
     following = Following(graph, display)
     watched = Watched(store, following)
-    stop = _Stop(following, watched, display, manner.store)
+    stop = _Stop(following, watched, display, manner)
 
     def begin() -> Coroutine[Any, Any, Result[Any]]:
         return _surrounded(go, watched, following, around, manner)
@@ -95,9 +97,11 @@ def drive(go: Go, graph: Graph, store: Store, around: Around, manner: Manner) ->
                 run = following.account.run
                 manner.spans.end(run, lambda: store.trace(run))
     except EnvironmentFault as error:
-        if not following.begun:
+        if following.begun:
+            return _broken(following, error, manner.store)
+        if manner.done is None:
             raise
-        return _broken(following, error, manner.store)
+        return _not_begun(error, manner.done)
     if result is None:
         return stop.told()
     if manner.events and out.trouble is not None:
@@ -168,6 +172,15 @@ def _broken(following: Following, error: EnvironmentFault, store: str) -> int:
     return exits.FOUND
 
 
+def _not_begun(error: EnvironmentFault, done: str) -> int:
+    """Tell that the surroundings kept a run from going on, and what was done before."""
+    from graphrt.cli.screen import complain, say
+
+    complain(error.message)
+    say(done, file=sys.stderr)
+    return exits.FOUND
+
+
 # -- the event loop ---------------------------------------------------------------------------------------------------
 
 
@@ -193,7 +206,7 @@ def _run(work: Coroutine[Any, Any, T], *, hurry: Callable[[], bool]) -> T:
 class _Stop:
     """Ctrl-C, and the polite kill: the first leaves the run, the second ends the process."""
 
-    def __init__(self, following: Following, watched: Watched, display: Display, store: str) -> None:
+    def __init__(self, following: Following, watched: Watched, display: Display, manner: Manner) -> None:
         from graphrt.cli.outcome import again
 
         self.asked = False
@@ -202,7 +215,8 @@ class _Stop:
         self._following = following
         self._watched = watched
         self._display = display
-        self._store = store
+        self._store = manner.store
+        self._done = manner.done
         self._signal = signal.SIGINT
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[Any] | None = None
@@ -239,7 +253,10 @@ class _Stop:
         code = 128 + self._signal
         why = "Ctrl-C" if self._signal == signal.SIGINT else self._signal.name
         if not self._following.begun:
-            say(f"stopped by {why} before the run began", file=sys.stderr)
+            say(
+                f"stopped by {why}; {self._done}" if self._done else f"stopped by {why} before the run began",
+                file=sys.stderr,
+            )
             return code
         told = self._following.account
         say(f"stopped by {why}; go on with: {again(f'resume {told.run}', self._store)}", file=sys.stderr)

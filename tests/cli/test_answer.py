@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import sqlite3
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import msgspec
@@ -14,7 +17,8 @@ import pytest
 
 from graphrt.errors import GraphrtError
 from graphrt.inputs import Answered
-from graphrt.stores import open_store
+from graphrt.stores import open_store, sqlite_file
+from graphrt.stores.sqlite import SqliteStore
 from tests.cli import scenes
 from tests.cli.calling import Program
 from tests.cli.processes import start
@@ -213,6 +217,37 @@ def test_who_gives_up_at_the_question_answers_nothing(program: Program, monkeypa
     before = program.contents()
     assert program("answer", "desk").code == 130
     assert program.contents() == before
+
+
+@pytest.fixture
+def locked(program: Program, monkeypatch: pytest.MonkeyPatch) -> Iterator[sqlite3.Connection]:
+    """Another program that begins to write to the store once an answer is stored, and before the run goes on."""
+    monkeypatch.setattr(sqlite_file, "_BUSY_S", 0.2)
+    acquire = SqliteStore.acquire
+    with closing(sqlite3.connect(program.folder / "other.db", isolation_level=None, check_same_thread=False)) as other:
+
+        def acquire_late(store: SqliteStore, run: str) -> Any:
+            monkeypatch.setattr(SqliteStore, "acquire", acquire)
+            other.execute("begin immediate")
+            return acquire(store, run)
+
+        monkeypatch.setattr(SqliteStore, "acquire", acquire_late)
+        yield other
+
+
+def test_an_answer_that_is_stored_is_said_to_be(program: Program, locked: sqlite3.Connection) -> None:
+    """Where the store fails between the answer and the run, both are told: what failed, and that the answer is kept."""
+    program.flow("support.py")
+    assert program("import", program.file("run.jsonl", scenes.suspended()), "--store", "other.db").code == 0
+    ran = program("answer", "desk", "send", "--store", "other.db", "-q")
+    fault, kept = ran.err.splitlines()
+    assert (ran.code, ran.out) == (1, "")
+    assert fault.startswith("graphrt: cannot write other.db: database is locked")
+    resume = "graphrt resume desk --store other.db"
+    assert kept == f"the answer for approve (visit 6) is stored; go on with: {resume}"
+    locked.execute("rollback")
+    assert program("resume", "desk", "--store", "other.db", "-q").code == 0
+    assert program("runs", "--store", "other.db", "--status", "completed").out.count("desk") == 1
 
 
 def test_a_process_that_drives_the_run_takes_the_answer(program: Program) -> None:

@@ -108,7 +108,8 @@ def answer(
                 return _handed_over(open_, info, visit, stands)
         if ready is None:
             return _kept(info, visit, store, no_resume=no_resume)
-        manner = Manner(store, events, as_json, quiet, depth, events, spans, wait)
+        kept = _stored(info, visit, store)
+        manner = Manner(store, events, as_json, quiet, depth, events, spans, wait, kept)
         return _go_on(open_, info.run, *ready, manner)
 
 
@@ -136,13 +137,19 @@ def _ready(trace: Trace, info: RunInfo, target: str | None, model: str | None) -
 def _kept(info: RunInfo, visit: VisitAccount, store: str, *, no_resume: bool) -> int:
     """Tell that an answer waits, when the run is not driven on from here."""
     from graphrt.cli import exits
-    from graphrt.cli.outcome import again
     from graphrt.cli.screen import say
+
+    say(_stored(info, visit, store))
+    return exits.OK if no_resume else exits.SUSPENDED
+
+
+def _stored(info: RunInfo, visit: VisitAccount, store: str) -> str:
+    """Say that an answer waits, and how the run goes on with it."""
+    from graphrt.cli.outcome import again
 
     where = "" if info.target is not None else " --target file.py:name"
     resume = again(f"resume {info.run}", store) + where
-    say(f"the answer for {visit.name} (visit {visit.id}) is stored; go on with: {resume}")
-    return exits.OK if no_resume else exits.SUSPENDED
+    return f"the answer for {visit.name} (visit {visit.id}) is stored; go on with: {resume}"
 
 
 def _handed_over(store: Store, info: RunInfo, visit: VisitAccount, given: Answered) -> int:
