@@ -103,6 +103,7 @@ class File:
     def end(self, run: str, trace: Callable[[], Trace]) -> None:
         """Write what is on record of a run behind those before it."""
         from graphrt.cli.screen import complain
+        from graphrt.stores.whole_files import write_whole
         from graphrt.telemetry import otlp_of
 
         try:
@@ -111,7 +112,7 @@ class File:
             complain(f"--otel: {self._path} has no spans of run {run}: {error.message}")
             return
         try:
-            self._path.write_text("".join(self._lines), encoding="utf-8")
+            write_whole(self._path, "".join(self._lines).encode())
         except OSError as error:
             complain(f"--otel: {self._path} could not be written: {error.strerror or error}; the run is on record, so")
             complain(f"`graphrt export {run} -f otlp -o FILE` writes it")

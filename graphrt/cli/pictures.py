@@ -16,13 +16,15 @@ _STAMP: Final = "graphrt-picture "
 
 
 def write_picture(content: str | bytes, output: Path) -> None:
-    """Write a picture to its file.
+    """Write a picture to its file, which is as it was where that fails.
 
     Raises:
         UseError: the file cannot be written.
     """
+    from graphrt.stores.whole_files import write_whole
+
     try:
-        output.write_bytes(content if isinstance(content, bytes) else content.encode())
+        write_whole(output, content if isinstance(content, bytes) else content.encode())
     except OSError as error:
         raise UseError(f"cannot write {output}: {error.strerror or error}") from error
 

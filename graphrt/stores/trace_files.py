@@ -5,7 +5,6 @@ Knows nothing of who drives a run: an open file that is owned is `jsonl_file`'s 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Final
 from graphrt import codec
 from graphrt.errors import RunNotFound, StoreFault, TraceInvalid, UseError
 from graphrt.events import VisitCancelled, VisitCompleted, VisitFailed, VisitWaiting
+from graphrt.stores.whole_files import write_whole
 from graphrt.trace import Header, Record, Trace
 
 SUFFIX: Final = ".jsonl"
@@ -51,13 +51,8 @@ def write_trace(path: str | Path, trace: Trace) -> None:
         StoreFault: it cannot be written.
     """
     path = Path(path)
-    part = path.with_name(path.name + ".part")
     try:
-        with part.open("wb") as file:
-            file.write(codec.encode_trace(trace))
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
+        write_whole(path, codec.encode_trace(trace))
     except OSError as error:
         raise fault("write", path, error) from error
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from graphrt.cli import otel
+from graphrt.stores import whole_files
 from graphrt.telemetry import otlp_of
 from tests.cli import scenes
 from tests.cli.calling import Program
@@ -62,7 +63,8 @@ flow = single(Agent("Talk.", name="talker"), name="talk")
 
 class Last(ScriptedModel):
     async def aclose(self):
-        subprocess.run([sys.executable, "-m", "graphrt", "delete", "gone", "--yes"], check=True, stdout=subprocess.DEVNULL)
+        delete = [sys.executable, "-m", "graphrt", "delete", "gone", "--yes"]
+        subprocess.run(delete, check=True, stdout=subprocess.DEVNULL)
 
 def graphrt_resources():
     return [Last([Turn.say("hello")])]
@@ -122,7 +124,7 @@ def test_a_file_that_fails_at_the_end_does_not_hide_how_the_run_ended(
     def full(*_: object, **__: object) -> int:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(whole_files, "write_whole", full)
     ran = program("run", "asks.py", "-q", "--run-id", "one", "--otel", "one.json")
     assert ran.code == 3
     assert "one.json could not be written: No space left on device" in ran.err

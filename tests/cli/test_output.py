@@ -128,3 +128,33 @@ def test_a_terminal_with_few_characters_gets_signs_like_them(folder: Path) -> No
     drawn = shell(folder, "render run.jsonl", "", PYTHONIOENCODING="latin-1").stdout.decode("latin-1")
     assert "`-" in drawn
     assert "\\u" not in drawn
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "render run.jsonl -o made.svg",
+        "render run.jsonl -o made.html",
+        "render run.jsonl -o made.txt",
+        "export run.jsonl -o made.jsonl",
+        "export run.jsonl -f otlp -o made.json",
+        "export run.jsonl -o made.perfetto",
+        "run longest.py -q --store memory: --otel made.json",
+    ],
+)
+@pytest.mark.parametrize("older", [True, False], ids=["older", "new"])
+def test_a_full_disk_takes_no_older_file_away(program: Program, folder: Path, command: str, older: bool) -> None:
+    """Where a file cannot be written whole, the older one stays, no half of a new one, and a line tells why."""
+    program.flow("longest.py")
+    made = folder / command.rsplit(maxsplit=1)[-1]
+    if older:
+        made.write_text("older")
+    before = program.contents()
+    limited = f'ulimit -f 1; exec "$0" -m graphrt {command}'
+    settings = environment(PYTHONDONTWRITEBYTECODE="1")  # Python itself would leave halves
+    ran = subprocess.run(
+        ["sh", "-c", limited, sys.executable], cwd=folder, env=settings, capture_output=True, check=False
+    )
+    assert ran.returncode == (0 if command.startswith("run") else 2)
+    assert b"File too large" in ran.stderr
+    assert program.contents() == before

@@ -116,7 +116,10 @@ def test_ctrl_c_leaves_a_run_that_can_be_resumed(program: Program) -> None:
 
 
 def test_a_second_ctrl_c_ends_a_process_that_hears_nothing(program: Program) -> None:
-    """While a node holds the event loop the first signal can only be noted; the second one ends the process, and says how to go on."""
+    """While a node holds the event loop the first signal can only be noted; the second ends the process.
+
+    The command that goes on with the run is said, with its store.
+    """
     with held(program, "blocking", "--store", "other.db") as (process, hold):
         assert process.stderr is not None
         process.send_signal(signal.SIGINT)

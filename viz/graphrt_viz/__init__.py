@@ -215,15 +215,19 @@ def save(
 ) -> Path:
     """Write a picture to a file in the format that the file's ending stands for, and return its path.
 
+    The file is complete or as it was.
+
     Raises:
         FormatError: the ending, theme, direction or view is unknown, or they do not go together.
         LayoutError: Graphviz is missing or refuses.
     """
+    from graphrt.stores.whole_files import write_whole  # noqa: PLC0415 - whoever only draws needs no files
+
     file = Path(path)
     content = render(
         target, format_of(file).name, theme=theme, direction=direction, room=room, view=view, opened=opened, live=live
     )
-    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    write_whole(file, content if isinstance(content, bytes) else content.encode())
     return file
 
 

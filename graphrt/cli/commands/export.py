@@ -68,7 +68,7 @@ def export(
     from graphrt.cli.screen import note
     from graphrt.cli.which import read_run
     from graphrt.errors import UseError
-    from graphrt.stores.trace_files import write_trace
+    from graphrt.stores.whole_files import write_whole
 
     chosen = form or (_form_of(output, run) if output is not None else "jsonl")
     if content and chosen != "otlp":
@@ -83,13 +83,10 @@ def export(
     if output.is_dir():
         file = output / f"{trace.header.run}{_ending(chosen)}"
         raise UseError(f"{output} is a folder; give the name of a file in it: -o {file}")
-    if chosen == "jsonl":
-        write_trace(output, trace)
-    else:
-        try:
-            output.write_bytes(_written(trace, chosen, content=content))
-        except OSError as error:
-            raise UseError(f"cannot write {output}: {error.strerror or error}") from error
+    try:
+        write_whole(output, _written(trace, chosen, content=content))
+    except OSError as error:
+        raise UseError(f"cannot write {output}: {error.strerror or error}") from error
     note(f"wrote {len(trace.records)} records to {output}")
     return 0
 
