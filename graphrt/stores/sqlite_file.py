@@ -80,8 +80,8 @@ _HINTS = (
     ("unable to open", "; is it a folder, or may this user not write there?"),
     ("readonly", "; this user may not write there"),
     ("database is locked", f"; another process has been writing for more than {_BUSY_S:.0f} s"),
-    ("disk is full", "; free some space, then resume the run"),
-    ("disk I/O error", "; the disk failed or is full; resume the run when it is sound"),
+    ("disk is full", "; free some space, then go on"),
+    ("disk I/O error", "; the disk failed or is full: go on when it is sound"),
     ("malformed", "; the file is damaged: use a copy"),
     ("not a database", "; it is some other file, or damaged"),
 )
@@ -130,7 +130,8 @@ def prepare(db: sqlite3.Connection, path: Path) -> None:
         db.execute(f"pragma user_version = {len(MIGRATIONS)}")
         db.execute("commit")
     except BaseException:
-        db.execute("rollback")
+        if db.in_transaction:  # a full disk has ended it
+            db.execute("rollback")
         raise
 
 

@@ -140,5 +140,5 @@ def due_after(records: Sequence[Record]) -> float | None:
 
 def fault(what: str, path: Path, error: OSError) -> StoreFault:
     """Return what the system says in one sentence; `what` was being done to the file."""
-    message = f"cannot {what} {path}: {error.strerror or error}; the run can be resumed once that is mended"
+    message = f"cannot {what} {path}: {error.strerror or error}; go on once that is mended"
     return StoreFault(message, store=str(path), reason=str(error))

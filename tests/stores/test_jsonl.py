@@ -166,7 +166,7 @@ def test_a_write_that_fails_leaves_no_half_line_and_no_hole(tmp_path: Path, room
         file = store._open["r1"]
         before = file.path.read_bytes()
         file.handle = _Failing(file.handle, room)
-        with pytest.raises(StoreFault, match="No space left on device; the run can be resumed"):
+        with pytest.raises(StoreFault, match="No space left on device; go on once that is mended"):
             await store.append(lease, steps(3, 2), "running")
         file.handle = file.handle.handle
         with pytest.raises(StoreFault, match="could not be written before"):

@@ -6,6 +6,8 @@ import asyncio
 import json
 import random
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -23,6 +25,7 @@ from graphrt.stores import open_store
 from graphrt.stores.sqlite import SqliteStore
 from graphrt.stores.sqlite_file import APPLICATION_ID, MIGRATIONS
 from graphrt.trace import Record
+from tests.cli.processes import environment
 from tests.runtime.flows import Work, chain, parallel, saying
 from tests.stores.records import filled, header, steps
 
@@ -318,6 +321,18 @@ def _fill_up(store: SqliteStore) -> Callable[[], None]:
     return again
 
 
+@pytest.mark.parametrize("kilobytes", [1, 4, 36, 48])
+def test_a_new_store_on_a_full_disk_names_the_disk(tmp_path: Path, kilobytes: int) -> None:
+    """Why the tables could not be made is told, not what followed from it; once there is room they can be."""
+    code = "from graphrt.stores import open_store; open_store('new.db').close()"
+    settings = environment(PYTHONDONTWRITEBYTECODE="1")  # Python itself would leave halves
+    limited = ["bash", "-c", f'ulimit -f {kilobytes}; exec "$0" -c "{code}"', sys.executable]
+    ran = subprocess.run(limited, cwd=tmp_path, env=settings, capture_output=True, text=True, check=False)
+    told = ran.stderr.splitlines()[-1]
+    assert told.endswith("cannot open new.db: disk I/O error; the disk failed or is full: go on when it is sound")
+    SqliteStore(tmp_path / "new.db").close()
+
+
 def test_a_full_disk_stops_the_run_and_it_goes_on_later(store: SqliteStore) -> None:
     """The fault says so, nothing is half written, and once there is room the run goes on where it was."""
     calls: list[str] = []
@@ -336,7 +351,7 @@ def test_a_full_disk_stops_the_run_and_it_goes_on_later(store: SqliteStore) -> N
     flow = chain(small, large, small).freeze()
 
     async def main() -> None:
-        with pytest.raises(StoreFault, match="disk is full; free some space, then resume the run"):
+        with pytest.raises(StoreFault, match="disk is full; free some space, then go on"):
             await run(flow, Work(), store=store, run_id="r")
         kinds = [Started, AttemptStarted, AttemptSucceeded, AttemptStarted]
         assert [type(r.input) for r in store.records("r")] == kinds
