@@ -18,6 +18,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from graphrt.cli import exits
 from graphrt.cli.commands import GROUPS
+from graphrt.cli.logs import each_once
 from graphrt.cli.stopping import heeded, stopped
 from graphrt.errors import GraphrtError, RunError
 
@@ -169,7 +170,7 @@ def invoke(args: Sequence[str] | None = None) -> int:
     _open_what_is_closed()
     _never_fail_to_print()
     try:
-        with heeded():
+        with heeded(), each_once():
             code = typer.main.get_command(build()).main(given, prog_name=NAME, standalone_mode=False)
     except typer.Abort as given_up:
         code = _tell_given_up(given_up)

@@ -3,6 +3,30 @@
 from __future__ import annotations
 
 import logging
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+
+@contextmanager
+def each_once() -> Generator[None]:
+    """Let what stores warn of be told once a command, however often it comes across it."""
+    told: set[str] = set()
+
+    def is_new(record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        known = message in told
+        told.add(message)
+        return not known
+
+    log = logging.getLogger("graphrt.stores")
+    log.addFilter(is_new)
+    try:
+        yield
+    finally:
+        log.removeFilter(is_new)
 
 
 def tell_failures_ourselves() -> None:

@@ -91,6 +91,8 @@ class File:
     def __init__(self, path: Path) -> None:
         """See that the file can be written, before anything is run."""
         folder = path.parent
+        if str(path) == "-":
+            raise UseError(f"--otel -: standard output is for the result; name a file, or {LIVE!r}")
         if path.is_dir():
             raise UseError(f"--otel: {path} is a folder; give the name of a file in it, or {LIVE!r}")
         if not folder.is_dir():

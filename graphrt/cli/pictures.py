@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from typing import IO, TYPE_CHECKING, Final
+from pathlib import Path
+from typing import IO, Final
 
 from graphrt.cli.screen import console, framed, say, write
 from graphrt.errors import UseError
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+STANDARD_OUTPUT: Final = Path("-")
+"""What `-o` calls it, as `--input` calls standard input."""
 _STAMP: Final = "graphrt-picture "
 """Begins the line of a text that only --check reads."""
 

@@ -31,7 +31,11 @@ def read_trace(path: str | Path) -> Trace:
         TraceInvalid: it is torn, altered, of an unknown version, or no trace.
     """
     path = Path(path)
-    trace = codec.decode_trace(contents(path))
+    data = contents(path)
+    if data.startswith(_BEGIN) and b"\n" not in data:
+        message = f"{path} was cut off as it began: its first line is incomplete, so it has nothing of a run"
+        raise TraceInvalid(message, kind="torn", line=1)
+    trace = codec.decode_trace(data)
     base = trace.header.parent_seq or 0
     if not trace.header.parent or (trace.records and trace.records[0].seq == 0) or not base:
         return trace

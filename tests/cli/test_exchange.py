@@ -11,7 +11,8 @@ from graphrt.codec import encode_trace
 from graphrt.telemetry import otlp_of
 from graphrt.trace import Trace
 from tests.cli import scenes
-from tests.cli.calling import FLOWS, Program
+from tests.cli.calling import FLOWS, Program, Ran
+from tests.cli.test_output import shell
 
 ALL = [scenes.suspended, scenes.completed, scenes.failed, scenes.cancelled, scenes.cut_off, scenes.resumed]
 
@@ -121,3 +122,37 @@ def test_no_folder_no_file(program: Program) -> None:
         ran = program("export", "latest", "-o", name)
         assert ran.code == 2
         assert ran.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "command", [("export", "run.jsonl"), ("export", "run.jsonl", "-f", "otlp"), ("render", "run.jsonl", "-f", "svg")]
+)
+def test_a_dash_is_standard_output(program: Program, command: tuple[str, ...]) -> None:
+    """`-o -` prints what is printed without it, and writes no file of that name."""
+    program.file("run.jsonl", scenes.suspended())
+    before = program.contents()
+    plain, dashed = program(*command), program(*command, "-o", "-")
+    assert plain == dashed
+    assert dashed.code == 0
+    assert program.contents() == before
+
+
+def test_what_is_wrong_with_a_file_of_a_store_is_told_once(program: Program) -> None:
+    """However often a command reads a torn trace, one line says that it is torn."""
+    program.flow("support.py")
+    assert program("import", program.file("run.jsonl", scenes.suspended()), "--store", "runs/").code == 0
+    torn = program.folder / "runs/desk.jsonl"
+    torn.write_bytes(torn.read_bytes()[:-1])
+    for command in (("runs",), ("show", "desk"), ("stats", "support.py"), ("replay", "desk", "--verify")):
+        said = shell(program.folder, " ".join((*command, "--store", "runs/")), "").stderr.decode()
+        assert said.count("is incomplete") == 1, said
+        assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("size", [11, 200])
+def test_a_trace_without_a_whole_line_has_nothing_of_a_run(program: Program, size: int) -> None:
+    """A file that was cut off in its first line is called that, and nothing is said of records before it."""
+    file = program.file("run.jsonl", scenes.suspended())
+    file.write_bytes(file.read_bytes()[:size])
+    says = f"graphrt: {file} was cut off as it began: its first line is incomplete, so it has nothing of a run\n"
+    assert program("show", file) == Ran(2, "", says)

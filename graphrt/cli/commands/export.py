@@ -44,7 +44,7 @@ def export(
     run: RunArgument,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="The file to write; standard output without it.", show_default=False),
+        typer.Option("--output", "-o", help="The file to write; - or none: standard output.", show_default=False),
     ] = None,
     form: Annotated[
         Form | None,
@@ -65,11 +65,14 @@ def export(
     each attempt ended, what models used and how each edge was judged; of what the run worked on they tell nothing,
     unless --content asks for it. Pictures and reports are made by `graphrt render`.
     """
+    from graphrt.cli.pictures import STANDARD_OUTPUT
     from graphrt.cli.screen import note
     from graphrt.cli.which import read_run
     from graphrt.errors import UseError
     from graphrt.stores.whole_files import write_whole
 
+    if output == STANDARD_OUTPUT:
+        output = None
     chosen = form or (_form_of(output, run) if output is not None else "jsonl")
     if content and chosen != "otlp":
         raise UseError(f"--content is about otlp; {chosen} always tells all of a run")

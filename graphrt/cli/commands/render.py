@@ -70,7 +70,7 @@ def render(
     ],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="The file to write; standard output without it.", show_default=False),
+        typer.Option("--output", "-o", help="The file to write; - or none: standard output.", show_default=False),
     ] = None,
     form: Annotated[
         str | None,
@@ -130,10 +130,13 @@ def render(
     what it shows, so that --check can tell in CI that a committed picture is out of date; nothing else is compared. A
     report (html) of several runs is of the first, with what differs from the second and what all of them did.
     """
+    from graphrt.cli.pictures import STANDARD_OUTPUT
     from graphrt.errors import UseError
     from graphrt_viz import FormatError, PictureError
 
     named = " ".join(what)
+    if output == STANDARD_OUTPUT:
+        output = None
     try:
         chosen = _format(form, output)
         known = [shown_now(one, store) for one in what]
