@@ -69,10 +69,10 @@ def look(targets: Sequence[str], settings: Settings, against: str | None) -> tup
     Raises:
         UseError: no target has a flow, or the recorded runs cannot be read.
     """
-    loaded, troubles = _load(targets)
+    looked, troubles = _look(targets, settings, against)
     found: list[Looked] = []
     known: dict[object, int] = {}
-    for one in (_looked(flow, settings, against) for flow in loaded):
+    for one in looked:
         same = _identity(one)
         if same is None or same not in known:
             known[same] = len(found)
@@ -82,21 +82,25 @@ def look(targets: Sequence[str], settings: Settings, against: str | None) -> tup
     return found, troubles
 
 
-def _load(targets: Sequence[str]) -> tuple[list[Loaded | _Refused], list[UseError]]:
-    loaded: list[Loaded | _Refused] = []
+def _look(targets: Sequence[str], settings: Settings, against: str | None) -> tuple[list[Looked], list[UseError]]:
+    """Load file after file, and check what is in each before the next: its modules may make way for those of others."""
+    looked: list[Looked] = []
     troubles: list[UseError] = []
     for target in targets:
         files = files_in(target) if Path(target).is_dir() else [target]
         for file in files:
+            loaded: list[Loaded] | list[_Refused]
             try:
-                loaded += load_all(file)
+                loaded = load_all(file)
             except DefinitionError as error:
-                loaded.append(_Refused(file, error))
+                loaded = [_Refused(file, error)]
             except UseError as error:
                 troubles.append(error)
-    if not loaded and not troubles:
+                continue
+            looked += [_looked(one, settings, against) for one in loaded]
+    if not looked and not troubles:
         raise UseError(no_flow(targets[0]))
-    return loaded, troubles
+    return looked, troubles
 
 
 def _looked(loaded: Loaded | _Refused, settings: Settings, against: str | None) -> Looked:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from graphrt.cli.homes import at_home
 from graphrt.errors import DefinitionError, UseError
 
 if TYPE_CHECKING:
@@ -137,9 +138,8 @@ def _module(place: str, text: str) -> ModuleType:
     try:
         if place.endswith(".py"):
             return _from_file(path.resolve())
-        if "" not in sys.path and str(Path.cwd()) not in sys.path:
-            sys.path.insert(0, str(Path.cwd()))
-        return importlib.import_module(place)
+        with at_home(Path.cwd()):
+            return importlib.import_module(place)
     except DefinitionError:
         raise
     except ModuleNotFoundError as error:
@@ -156,13 +156,15 @@ def _from_file(path: Path) -> ModuleType:
     while (folder / "__init__.py").is_file():
         parts.insert(0, folder.name)
         folder = folder.parent
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
-    name = ".".join(parts)
+    with at_home(folder):
+        return _imported(".".join(parts), path)
+
+
+def _imported(name: str, path: Path) -> ModuleType:
     known = sys.modules.get(name)
     if known is not None and getattr(known, "__file__", None) == str(path):
         return known
-    if len(parts) > 1:
+    if "." in name:
         return importlib.import_module(name)
     if known is not None or name in sys.stdlib_module_names:
         name = f"graphrt_target_{name}"  # its own name is taken
