@@ -90,8 +90,8 @@ VisitArgument: TypeAlias = Annotated[
     str | None,
     typer.Argument(
         metavar="VISIT",
-        help="Its id, or its node as `show` names it: 4, review, 'review #2'. By default where the run failed or "
-        "waits, or the last one that was left.",
+        help="Its id, or its node as `show` names it: 4, 'review #2'; review is the last one of that node. By default "
+        "where the run failed or waits, or the last one that was left.",
         autocompletion=_visits,
         show_default=False,
     ),
@@ -102,11 +102,23 @@ AtOption: TypeAlias = Annotated[
     typer.Option(
         "--at",
         metavar="VISIT",
-        help="A visit: its id, or its node as `show` names it: 4, review, 'review #2'.",
+        help="A visit: its id, or its node as `show` names it: 4, 'review #2'; review is the last one of that node.",
         autocompletion=_visits,
         show_default=False,
     ),
 ]
+ForkAtOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--at",
+        metavar="VISIT",
+        help="A visit: its id, or its node as `show` names it: 4, 'review #2'; of a node that was visited several "
+        "times, 'review #1' is the first.",
+        autocompletion=_visits,
+        show_default=False,
+    ),
+]
+"""For the command that begins a run there: where a name alone could mean several visits, it is asked which."""
 
 TargetArgument: TypeAlias = Annotated[
     str,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from graphrt.errors import RunNotFound, TraceInvalid, UseError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Sequence
 
     from graphrt.ports import RunInfo, Store
     from graphrt.told import Account, VisitAccount
@@ -179,6 +179,49 @@ def which_visit(account: Account, text: str) -> VisitAccount:
     elif of_node:
         return of_node[-1]
     raise UseError(f"run {account.run} has no visit {text!r}; {_visits_like(account, name)}", visit=text)
+
+
+def visits_named(account: Account, text: str) -> list[VisitAccount]:
+    """Return all visits of a node that is given by its name alone; none if `text` says more, or less."""
+    text = text.strip()
+    if text in account.visits:
+        return []
+    return [v for v in account.visits.values() if text in {v.node.name, "/".join(v.path)}]
+
+
+def the_visit(account: Account, text: str) -> VisitAccount:
+    """Return the visit that `text` means, for commands that begin something there.
+
+    Raises:
+        UseError: the run has no such visit, or several; lists them.
+    """
+    several = visits_named(account, text)
+    if len(several) > 1:
+        listed = _listed(several)
+        raise UseError(f"run {account.run} visited {text!r} {len(several)} times; say which: {listed}", visit=text)
+    return which_visit(account, text)
+
+
+def looked_at(account: Account, text: str) -> VisitAccount:
+    """As `which_visit`; where the name alone was given of a node that was visited several times, say which was taken.
+
+    Raises:
+        UseError: the run has no such visit.
+    """
+    from graphrt.cli.screen import note
+
+    visit = which_visit(account, text)
+    several = visits_named(account, text)
+    if len(several) > 1:
+        note(f"{text.strip()!r} was visited {len(several)} times; this is the last of {_listed(several)}")
+    return visit
+
+
+def _listed(visits: Sequence[VisitAccount]) -> str:
+    """Return visits of one name by what each is called, the last of many among them."""
+    most = 5
+    names = [f"'{v.node.name} #{v.number}' (visit {v.id})" for v in visits]
+    return ", ".join(names if len(names) <= most else [*names[: most - 1], "…", names[-1]])
 
 
 def _visits_like(account: Account, name: str) -> str:

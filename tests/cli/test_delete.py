@@ -66,8 +66,8 @@ def test_a_fork_keeps_its_parent(program: Program) -> None:
     """The parent goes with its forks, if that is said, and prune keeps it for as long as they stay."""
     program.flow("support.py")
     program.keep(scenes.completed())
-    assert program("fork", "sent", "--at", "draft", "--run-id", "second", "-q").code in {0, 3}
-    assert program("fork", "second", "--at", "draft", "--run-id", "third", "-q").code in {0, 3}
+    assert program("fork", "sent", "--at", "draft #2", "--run-id", "second", "-q").code in {0, 3}
+    assert program("fork", "second", "--at", "draft #2", "--run-id", "third", "-q").code in {0, 3}
     ran = program("delete", "sent", "--yes")
     assert ran.code == 2
     assert "run sent cannot be deleted: its fork second stays; --forks deletes those too" in ran.err

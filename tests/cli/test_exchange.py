@@ -40,7 +40,7 @@ def test_a_fork_travels_with_its_past(program: Program) -> None:
     """The export of a fork is whole: it can be imported where its parent is not known."""
     program.flow("support.py")
     program.keep(scenes.suspended())
-    assert program("fork", "desk", "--at", "draft", "--run-id", "again", "-q").code == 3
+    assert program("fork", "desk", "--at", "draft #2", "--run-id", "again", "-q").code == 3
     assert program("export", "again", "-o", "again.jsonl").err.startswith("wrote ")
     assert program("import", "again.jsonl", "--store", "other/").code == 0
     assert program("show", "again", "--store", "other/").code == 0

@@ -65,7 +65,7 @@ def test_the_old_run_is_left_as_it_was(desk: Program) -> None:
 )
 def test_fields_are_set_by_text_or_json(desk: Program, given: str, field: str, value: object) -> None:
     """A value is read as the field wants it: text for a text, JSON for the rest; the visit sees it."""
-    told = fork(desk, "--at", "draft", "--set", given)
+    told = fork(desk, "--at", "draft #2", "--set", given)
     assert told["partial"][field] == value
     forked = next(r.input for r in desk.trace("again").records if isinstance(r.input, Forked))
     assert forked.set == {field: value}
@@ -73,7 +73,7 @@ def test_fields_are_set_by_text_or_json(desk: Program, given: str, field: str, v
 
 def test_the_new_id_is_told(desk: Program) -> None:
     """Without a name the new run gets one, and the lines at the end say how to look at it."""
-    ran = desk("fork", "desk", "--at", "draft", "-q")
+    ran = desk("fork", "desk", "--at", "draft #2", "-q")
     (new,) = [r["run"] for r in json.loads(desk("runs", "--json").out) if r["parent"] == "desk"]
     assert ran.code == 3
     assert f"graphrt show {new}" in ran.out
@@ -82,7 +82,7 @@ def test_the_new_id_is_told(desk: Program) -> None:
 def test_changed_code_does_the_work_from_there(desk: Program) -> None:
     """With --target the part that is live is done by other code, which the new run remembers."""
     desk.flow("support.py", ("draft {rounds + 1}", "letter {rounds + 1}"), to="letters.py")
-    told = fork(desk, "--at", "draft", "--target", "letters.py")
+    told = fork(desk, "--at", "draft #2", "--target", "letters.py")
     assert told["partial"]["draft"].startswith("letter")
     assert desk.trace("again").header.target == "letters.py:flow"
 
@@ -100,14 +100,14 @@ REFUSED: list[tuple[tuple[str, ...], str]] = [
     ((), "say where the new run leaves the old one: --at VISIT"),
     (("--at", "99"), "run desk has no visit '99'"),
     (("--at", "draft #7"), "'draft' has no visit #7 in run desk; its last is #2"),
-    (("--at", "draft", "--set", "rounds"), "--set 'rounds' gives no value; expected FIELD=VALUE"),
-    (("--at", "draft", "--set", "round=1"), "flow 'support' has no field 'round'; did you mean 'rounds'?"),
-    (("--at", "draft", "--set", "rounds=many"), "--set rounds: field 'rounds' takes int, got 'many'"),
-    (("--at", "draft", "--set", "rounds=1", "--set", "rounds=2"), "--set rounds is given twice"),
-    (("--at", "draft", "--run-id", "desk"), "already has a run 'desk'"),
-    (("--at", "draft", "--run-id", "a b"), "'a b' cannot be the id of a run"),
-    (("--at", "draft", "--target", "gone.py"), "there is no file gone.py"),
-    (("--at", "draft", "--target", "other.py"), "run desk has gone a way that flow 'support' no longer has"),
+    (("--at", "draft #2", "--set", "rounds"), "--set 'rounds' gives no value; expected FIELD=VALUE"),
+    (("--at", "draft #2", "--set", "round=1"), "flow 'support' has no field 'round'; did you mean 'rounds'?"),
+    (("--at", "draft #2", "--set", "rounds=many"), "--set rounds: field 'rounds' takes int, got 'many'"),
+    (("--at", "draft #2", "--set", "rounds=1", "--set", "rounds=2"), "--set rounds is given twice"),
+    (("--at", "draft #2", "--run-id", "desk"), "already has a run 'desk'"),
+    (("--at", "draft #2", "--run-id", "a b"), "'a b' cannot be the id of a run"),
+    (("--at", "draft #2", "--target", "gone.py"), "there is no file gone.py"),
+    (("--at", "draft #2", "--target", "other.py"), "run desk has gone a way that flow 'support' no longer has"),
 ]
 
 

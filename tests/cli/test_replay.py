@@ -308,6 +308,17 @@ def test_ctrl_c_gives_the_terminal_back(program: Program, terminal: Callable[...
     assert walked.seen.rstrip().endswith("\x1b[?1049l")
 
 
+def test_a_name_of_several_visits_means_the_last_and_that_is_said(program: Program) -> None:
+    """`--at review` walks from the last visit of that node; a line on standard error says which that is."""
+    file = program.file("run.jsonl", scenes.suspended())
+    named, numbered = (program("replay", file, "--at", at) for at in ("review", "review #2"))
+    assert (named.code, named.out) == (numbered.code, numbered.out)
+    assert named.err == (
+        "'review' was visited 2 times; this is the last of 'review #1' (visit 3), 'review #2' (visit 5)\n"
+    )
+    assert numbered.err == ""
+
+
 # -- against today's code ---------------------------------------------------------------------------------------------
 
 

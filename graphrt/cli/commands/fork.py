@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from graphrt.cli.arguments import DEFAULT_STORE, AtOption, OriginOption, StoredRun, StoreOption
+from graphrt.cli.arguments import DEFAULT_STORE, ForkAtOption, OriginOption, StoredRun, StoreOption
 from graphrt.cli.drive_options import DepthOption, EventsOption, ModelOption, QuietOption, ResultOption, WaitOption
 from graphrt.cli.otel import OtelOption
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from graphrt.told import Account, VisitAccount
 
 EXAMPLES = (
-    "graphrt fork latest --at draft",
+    "graphrt fork latest --at 'draft #2'",
     "graphrt fork 4fz --at 'review #2' --set score=0.3",
-    "graphrt fork 4fz --at draft --set facts='[\"none\"]' --run-id second-try",
+    "graphrt fork 4fz --at 'draft #1' --set facts='[\"none\"]' --run-id second-try",
 )
 
 
 def fork(
     run: StoredRun,
-    at: AtOption = None,
+    at: ForkAtOption = None,
     changes: Annotated[
         list[str] | None,
         typer.Option(
@@ -62,7 +62,7 @@ def fork(
     from graphrt.cli.origin import load_origin
     from graphrt.cli.otel import spans_to
     from graphrt.cli.surroundings import find_around
-    from graphrt.cli.which import account_of, opened, stored_run, which_visit
+    from graphrt.cli.which import account_of, opened, stored_run, the_visit
     from graphrt.errors import UseError
     from graphrt.ports import check_run_id
 
@@ -74,7 +74,7 @@ def fork(
         ident = stored_run(open_, run)
         trace = open_.trace(ident)
         told = account_of(trace)
-        visit = _fit(told, which_visit(told, at))
+        visit = _fit(told, the_visit(told, at))
         loaded = load_origin(trace.header, target)
         graph = loaded.graph()
         change = _changes(graph, visit, changes or ())

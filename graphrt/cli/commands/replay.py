@@ -68,10 +68,10 @@ def _walk(run: str, store: str, at: str | None, *, as_json: bool, plain: bool) -
     """Let a person walk through the run, or print its steps."""
     from graphrt.cli.screen import say, say_json
     from graphrt.cli.steps import walk
-    from graphrt.cli.which import read_known, which_visit
+    from graphrt.cli.which import looked_at, read_known
 
     walked = walk(*read_known(run, store))
-    first = walked.step_of(which_visit(walked.told, at)).number - 1 if at is not None else 0
+    first = walked.step_of(looked_at(walked.told, at)).number - 1 if at is not None else 0
     shown = walked.steps[first:]
     if as_json:
         say_json([_as_json(step) for step in shown])

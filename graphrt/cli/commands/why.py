@@ -43,11 +43,12 @@ def why(
     request, to the last character. The code of the flow is not needed, and no model is asked.
     """
     from graphrt.cli.screen import console, say, say_json
-    from graphrt.cli.which import account_of, read_known, which_visit
+    from graphrt.cli.which import account_of, looked_at, read_known, which_visit
 
     trace, info = read_known(run, store)
     told = account_of(trace, info)
-    chosen = which_visit(told, visit) if visit is not None else _telling(told)
+    meant = looked_at if prompt else which_visit  # without --prompt the first line says which of several it is
+    chosen = meant(told, visit) if visit is not None else _telling(told)
     failed_elsewhere = visit is None and told.status == "failed" and chosen.status != "failed" and chosen.stuck is None
     if prompt:
         from graphrt.cli.prompts import say_prompts
