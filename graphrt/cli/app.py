@@ -286,10 +286,18 @@ def _tell(error: typer.TyperException | GraphrtError | OSError) -> int:
     return exits.WRONG_USE
 
 
+_ELSEWHERE: Final = {"--set": "--field", "--field": "--set"}
+"""What one command calls what another calls otherwise: `run` begins with fields, `fork` changes some."""
+
+
 def _tell_usage(error: typer.TyperException) -> int:
     """Tell what is wrong with the arguments, and where to read on."""
     from graphrt.cli.screen import Lasting, complain
 
+    context = getattr(error, "ctx", None)
+    meant = _ELSEWHERE.get(getattr(error, "option_name", ""))
+    if meant is not None and context is not None and any(meant in p.opts for p in context.command.params):
+        setattr(error, "possibilities", [meant])  # noqa: B010 - of one of typer's own kinds of errors only
     message = error.format_message().removesuffix(".")
     if message.startswith("Usage: "):  # a command without its arguments
         Lasting(sys.stderr).write(f"{message}\n")
@@ -297,7 +305,6 @@ def _tell_usage(error: typer.TyperException) -> int:
     message = re.sub(r" \(Possible options?: (.*)\)$", r". Did you mean \1?", message)
     if found := re.search(r"\. Did you mean (.*)\?$", message):
         message = f"{message[: found.start()]}; did you mean {' or '.join(found[1].split(', '))}?"
-    context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else NAME
     complain(f"{message[0].lower()}{message[1:]}; see `{path} --help`")
     return exits.WRONG_USE

@@ -107,6 +107,8 @@ MORE: list[tuple[tuple[str, ...], str]] = [
     (("nonsense",), "no such command 'nonsense'"),
     (("shw", "desk"), "no such command 'shw'; did you mean 'show'?"),
     (("--nonsense",), "no such option: --nonsense"),
+    (("run", "support.py", "--set", "x=1"), "no such option: --set; did you mean --field?"),
+    (("fork", "desk", "--field", "x=1"), "no such option: --field; did you mean --set?"),
     (("show", "desk", "--dept", "1"), "no such option: --dept; did you mean --depth or --help?"),
     (("show", "desk", "--depth", "x"), "invalid value for '--depth'"),
     (("show", "desk", "--depth", "-1"), "invalid value for '--depth'"),
