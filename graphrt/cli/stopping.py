@@ -24,11 +24,12 @@ class Terminated(KeyboardInterrupt):
 
 @contextmanager
 def heeded() -> Generator[None]:
-    """Take SIGTERM as `Terminated`; Python lets only the main thread have it."""
-    if threading.current_thread() is not threading.main_thread():
+    """Take SIGTERM as `Terminated`; Python lets only the main thread have it, and who is not to hear it does not."""
+    before = signal.getsignal(signal.SIGTERM)
+    if threading.current_thread() is not threading.main_thread() or before in {None, signal.SIG_IGN}:
         yield
         return
-    before = signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         yield
     finally:

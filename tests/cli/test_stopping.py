@@ -162,7 +162,9 @@ def graphrt_resources():
 
 
 @pytest.mark.parametrize("said", [(), ("slow",)], ids=["at the prompt", "in a turn"])
-def test_the_polite_kill_of_a_conversation_is_no_mistake(program: Program, terminal: Open, said: tuple[str]) -> None:
+def test_the_polite_kill_of_a_conversation_is_no_mistake(
+    program: Program, terminal: Open, said: tuple[str, ...]
+) -> None:
     """SIGTERM ends `graphrt chat` with 143 wherever it is, after its models were closed, and shows no traceback."""
     (program.folder / "talk.py").write_text(TALK, "utf-8")
     talked = terminal("chat", "talk.py", "-c", "t", *said)
