@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from graphrt.errors import GraphChanged, UseError
@@ -37,8 +38,8 @@ def load_origin(of: Header | RunInfo, target: str | None = None) -> Loaded:
         raise UseError(message, **error.facts) from error
 
 
-def unchanged(trace: Trace, graph: Graph) -> Graph:
-    """Return the flow of today if it is the one that a run was last driven under.
+def unchanged(trace: Trace, graph: Graph, target: str | None) -> Graph:
+    """Return the flow of today, as `--target` or the run names it, if it is the one that a run was last driven under.
 
     Raises:
         GraphChanged: it is another; says what differs, and how to go on all the same.
@@ -49,11 +50,12 @@ def unchanged(trace: Trace, graph: Graph) -> Graph:
         from graphrt.cli.changed import changes_between
         from graphrt.trace import graph_of
 
-        run = trace.header.run
+        run, named = trace.header.run, "" if target is None else f" --target {shlex.quote(target)}"
         message = (
             f"flow {graph.name!r} has changed since run {run} (then {recorded[:7]}, now {graph.digest[:7]}):"
             f" {changes_between(graph_of(trace), graph)};"
-            f" see `graphrt replay {run} --verify`; `graphrt resume {run} --allow-changed` goes on all the same"
+            f" see `graphrt replay {run} --verify{named}`;"
+            f" `graphrt resume {run} --allow-changed{named}` goes on all the same"
         )
         raise GraphChanged(message, run=run, recorded=recorded, now=graph.digest)
     return graph

@@ -120,16 +120,16 @@ class Commits:
 
     def commit(self, batch: Batch) -> None:
         """Perform a batch in one transaction. A refused job has changed nothing; a fault of the file fails them all."""
-        self._transact(batch, waiting=True)
+        self._transact(batch, lambda: not all(job.is_revoked for job in batch))
 
     def commit_at_once(self, batch: Batch) -> bool:
         """Perform a batch unless another process is writing."""
-        return self._transact(batch, waiting=False)
+        return self._transact(batch, lambda: False)
 
-    def _transact(self, batch: Batch, *, waiting: bool) -> bool:
+    def _transact(self, batch: Batch, is_worth_waiting: Callable[[], bool]) -> bool:
         db = self.db
         try:
-            if not begin(db, waiting=waiting):
+            if not begin(db, is_worth_waiting):
                 return False
             if self.released:  # by a batch that could not be committed
                 self._give_up_released()

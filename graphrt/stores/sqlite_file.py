@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -149,8 +149,12 @@ def _write_ahead(db: sqlite3.Connection) -> None:
             return
 
 
-def begin(db: sqlite3.Connection, *, waiting: bool) -> bool:
-    """Begin a transaction; while another process is writing, wait for it, or say that one would have to."""
+def begin(db: sqlite3.Connection, is_worth_it: Callable[[], bool]) -> bool:
+    """Begin a transaction; while another process is writing, wait for it as long as that is worth it; say if it began.
+
+    Raises:
+        sqlite3.Error: the other one has been writing for too long, or the file fails.
+    """
     patience = time.monotonic() + _BUSY_S
     pause = _PAUSE_S / 10
     while True:
@@ -159,7 +163,7 @@ def begin(db: sqlite3.Connection, *, waiting: bool) -> bool:
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
                 raise
-            if not waiting:
+            if not is_worth_it():
                 return False
             if time.monotonic() > patience:
                 raise

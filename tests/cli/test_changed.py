@@ -68,7 +68,10 @@ def test_it_is_compared_with_what_the_run_was_last_driven_under(program: Program
     program.flow("support.py", ("< 0.8", "< 0.6"), to="newer.py")
     program.keep(suspended_now())
     assert program("resume", "desk", "--allow-changed").code == 3
-    assert "(guard: score < 0.7 → score < 0.6); see " in program("resume", "desk", "--target", "newer.py").err
+    refused = program("resume", "desk", "--target", "newer.py").err
+    assert "(guard: score < 0.7 → score < 0.6); see " in refused
+    assert "`graphrt replay desk --verify --target newer.py`" in refused
+    assert "`graphrt resume desk --allow-changed --target newer.py`" in refused
 
 
 def test_another_flow_altogether_is_told_in_a_line(program: Program) -> None:

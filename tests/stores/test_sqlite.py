@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -218,6 +219,31 @@ def test_what_nobody_waits_for_any_more_is_not_done(path: Path) -> None:
 
     asyncio.run(main())
     store.close()
+
+
+def test_a_locked_file_holds_up_nobody_who_has_given_up(path: Path) -> None:
+    """Another process is writing; whoever waited for it was stopped, and can close the store at once."""
+    store = SqliteStore(path)
+
+    async def fill() -> None:
+        await store.release(await filled(store))
+
+    async def give_up() -> None:
+        deleting = asyncio.ensure_future(store.delete(["r1"]))
+        await asyncio.sleep(0.05)
+        deleting.cancel()
+
+    asyncio.run(fill())
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("begin immediate")
+        asyncio.run(give_up())
+        begun = time.monotonic()
+        store.close()
+        assert time.monotonic() - begun < 5
+        other.execute("rollback")
+    again = SqliteStore(path)
+    assert [i.run for i in again.runs()] == ["r1"]
+    again.close()
 
 
 def test_one_lost_lease_spoils_no_batch(path: Path) -> None:

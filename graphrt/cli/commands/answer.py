@@ -127,7 +127,7 @@ def _ready(trace: Trace, info: RunInfo, target: str | None, model: str | None) -
         return None
     try:
         loaded = load_origin(info, target)
-        graph = unchanged(trace, loaded.graph())
+        graph = unchanged(trace, loaded.graph(), target)
         return graph, find_around(loaded, graph, model)
     except GraphrtError as error:
         hint = "nothing was stored; --no-resume stores the answer all the same"

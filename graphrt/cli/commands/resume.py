@@ -112,7 +112,7 @@ class _Way:
         if not self.allow_changed:
             if graph.name != info.flow:
                 raise UseError(f"run {info.run} is of flow {info.flow!r}, but {loaded.target} is flow {graph.name!r}")
-            unchanged(trace, graph)
+            unchanged(trace, graph, self.target)
         around = find_around(loaded, graph, self.model)
         if not manner.quiet:
             around.tell(trace)
