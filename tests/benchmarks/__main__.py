@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     names = [contender.name for contender in CONTENDERS]
     parser.add_argument("--only", default=",".join(keys), help=f"workloads, of {', '.join(keys)}")
     parser.add_argument("--contender", default=",".join(names), help=f"contenders, of {', '.join(names)}")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--publish", action="store_true", help="write RESULTS.md, its chart and results.json")
     parser.add_argument("--from", dest="source", type=Path, help="raw data to show again, instead of measuring")
     said = parser.parse_args(arguments)

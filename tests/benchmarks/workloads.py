@@ -114,7 +114,7 @@ WORKLOADS: Final = (
             Figure("bytes", "stored a step", "bytes", cpu=False, target=600),
             Figure("list", f"stored of {STORED_STEPS:,} steps of a growing list", "MB", cpu=False, target=0.5),
         ),
-        rounds=2,
+        rounds=3,
     ),
     Workload(
         "W7",
@@ -135,7 +135,7 @@ WORKLOADS: Final = (
             Figure("rss", "resident after it", "MB", cpu=False, target=32),
             Figure("help", "command line: --help", "ms", target=300, ratio=False),
         ),
-        rounds=2,
+        rounds=3,
     ),
     Workload(
         "W9",
@@ -166,7 +166,7 @@ WORKLOADS: Final = (
             *(Figure(f"mermaid {n}", f"Mermaid, collapsed to 500 edges, a node of {n:,}", "µs") for n in DIAGRAM_NODES),
             *(Figure(f"dot {n}", f"DOT with measured labels, a node of {n:,}", "µs") for n in DIAGRAM_NODES),
         ),
-        rounds=1,
+        rounds=3,
     ),
     Workload(
         "W11",
