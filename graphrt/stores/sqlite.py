@@ -104,7 +104,7 @@ class SqliteStore:
             commits.commit,
             idle=commits.look_after,
             every_s=commits.poll_s,
-            finish=self._writing.close,
+            finish=commits.give_up_all,
             tidy=commits.tidy,
             at_once=commits.commit_at_once if synchronous == "normal" else None,
         )
@@ -357,11 +357,12 @@ class SqliteStore:
         return [_info(row) for row in self._read(f"{_INFO} {where} order by no desc limit :limit", values)]
 
     def close(self) -> None:
-        """Finish what was handed in, then close the file."""
+        """Finish what was handed in, give up all runs, then close the file."""
         if self._closed:
             return
         self._closed = True
         self._writer.close()
+        self._commits.give_up_all()  # if no thread has
         with self._reading:
             self._reader.close()
         self._writing.close()

@@ -118,6 +118,13 @@ class Commits:
         self.watched.pop(lease.run, None)
         self.owned.discard(lease.extra.no)
 
+    def give_up_all(self) -> None:
+        """Give up every run that is owned: the store is closed, and drives nothing any more."""
+        if self.owned:
+            self.owned.clear()
+            with suppress(sqlite3.Error):  # then their leases end by themselves
+                self.db.execute("update ends set owner = null where owner = ?", (self._owner,))
+
     def commit(self, batch: Batch) -> None:
         """Perform a batch in one transaction. A refused job has changed nothing; a fault of the file fails them all."""
         self._transact(batch, lambda: not all(job.is_revoked for job in batch))

@@ -15,6 +15,7 @@ import asyncio
 import queue
 import threading
 from collections.abc import Awaitable, Callable, Generator, Sequence
+from contextlib import suppress
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from graphrt.errors import StoreFault
@@ -99,7 +100,8 @@ class Call(Job[T]):
     def abandoned(self) -> None:
         """Hand over what came of it to whoever puts it away."""
         if self._unwanted is not None and self.result is not None:
-            self._unwanted(self.result)
+            with suppress(StoreFault):  # the store was closed, which gives up all that it owns
+                self._unwanted(self.result)
 
     def perform(self) -> None:
         """Call it and keep what it returned."""

@@ -54,6 +54,13 @@ async def brought_to_its_end(store: Store, ident: str, graph: Graph) -> None:
         await run(graph, Work(), store=store, run_id=ident)
 
 
+async def brought_on(store: Store, ident: str, graph: Graph) -> None:
+    """Take up a run that is there, has records and has not completed."""
+    found = [i for i in store.runs() if i.run == ident]
+    if found and found[0].records and found[0].status != "completed":
+        await resume(store, ident, graph)
+
+
 @pytest.mark.parametrize("spec", STORES)
 def test_a_run_that_is_given_up_leaves_no_lock(spec: str, tmp_path: Path) -> None:
     """Cancelled at whatever moment, it is not there, or is on record as it stood and can be taken up."""
@@ -99,6 +106,28 @@ def test_taking_up_that_is_given_up_leaves_no_lock(spec: str, tmp_path: Path) ->
         store.close()
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("spec", STORES[1:])
+def test_a_store_of_a_run_that_is_given_up_is_closed_without_a_lock_or_a_word(
+    spec: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The store is a text, opened for the run alone: cancelled at whatever moment, whoever comes next takes it up."""
+    graph = chain(saying("a"), saying("b")).freeze()
+    where = spec.format(tmp_path)
+
+    async def main() -> None:
+        for turns in range(14):
+            ident = f"r{turns}"
+            await given_up(run(graph, Work(), store=where, run_id=ident), turns)
+            store = open_store(where)
+            for info in store.runs():
+                assert not info.live, info
+            await brought_on(store, ident, graph)
+            store.close()
+
+    asyncio.run(main())
+    assert not [r for r in caplog.records if r.name == "asyncio"]
 
 
 def test_two_that_drive_a_run_one_after_the_other_do_not_forget_each_other(tmp_path: Path) -> None:
