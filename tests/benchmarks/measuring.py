@@ -204,7 +204,7 @@ def child(*arguments: str, times: int = 5) -> Reading:
 
 
 def start_up(statement: str) -> Readings:
-    """Return what importing costs beyond an empty process (ms), and what is resident after it (MB)."""
+    """Return what importing costs beyond an empty process (ms), and what is resident after it (MiB)."""
     empty = child("-c", "pass")
     full = child("-c", statement)
     found = {"import": Reading(*(max(0.0, one - other) for one, other in zip(full, empty, strict=True)))}
@@ -212,7 +212,7 @@ def start_up(statement: str) -> Readings:
         # Not `resident`: this module would load half of what asyncio is made of.
         tell = "; print(open('/proc/self/statm').read().split()[1])"
         said = subprocess.run([sys.executable, "-c", statement + tell], check=True, capture_output=True, text=True)
-        found["rss"] = number(int(said.stdout) * resource.getpagesize() / 1e6)
+        found["rss"] = number(int(said.stdout) * resource.getpagesize() / 2**20)
     return found
 
 

@@ -132,7 +132,7 @@ WORKLOADS: Final = (
         "import what defining and running a flow needs, in a new process; say what the command line can do",
         (
             Figure("import", "import", "ms", target=150),
-            Figure("rss", "resident after it", "MB", cpu=False, target=32),
+            Figure("rss", "resident after it", "MiB", cpu=False, target=32),
             Figure("help", "command line: --help", "ms", target=300, ratio=False),
         ),
         rounds=3,
