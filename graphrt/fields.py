@@ -157,6 +157,12 @@ class Field:
         """The type of a write, printed."""
         return self.type_text if self.takes is None else hints.text_of(self.takes)
 
+    def is_typed_as(self, other: Field) -> bool:
+        """Tell whether every value of this field is one of the other, and stands for itself there."""
+        if self.annotation is None or other.annotation is None:
+            return self.annotation is other.annotation and self.schema == other.schema
+        return bool(self.annotation == other.annotation)
+
     @property
     def schema(self) -> Json:
         """JSON schema of the field's type.

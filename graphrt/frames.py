@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from graphrt.abbreviation import show_asked
 from graphrt.branches import Branches
 from graphrt.errors import GuardError
-from graphrt.fields import MISSING
 
 if TYPE_CHECKING:
     from graphrt.fields import Field
@@ -119,22 +118,3 @@ def changes(frame: Frame, visit: Visit, edge: Edge) -> Assigned:
             )
             raise GuardError(message, node=visit.node.name, visit=visit.id, edge=edge.index) from error
     return found
-
-
-def state_inside(visit: Visit) -> dict[str, Any]:
-    """Return the state with which the graph inside a node begins.
-
-    Raises:
-        Exception: whatever an expression or a validator raises.
-    """
-    inner = visit.node.graph
-    assert inner is not None, "only a node with a graph inside is entered"
-    given = {c.field: inner.field[c.field].encode_whole(c.value(visit.line.state)) for c in visit.node.inputs}
-    return {f.name: f.decode_whole(given[f.name] if f.name in given else _default(f)) for f in inner.fields}
-
-
-def _default(field: Field) -> Json:
-    if field.default_json is MISSING:
-        message = f"field {field.name!r} has no fixed default; map a value to it with inputs=let(…).be(…)"
-        raise ValueError(message)
-    return field.default_json

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from graphrt.branches import Joins
+from graphrt.entering import Entry
 from graphrt.errors import GuardError, NoRoute
 from graphrt.events import Verdict
 
@@ -43,7 +44,7 @@ def _ways(edges: list[Edge]) -> Ways:
 class Exit:
     """What a graph says of leaving one node, and of working there."""
 
-    __slots__ = ("choices", "errors", "hops", "plain", "policies", "sure", "works")
+    __slots__ = ("choices", "entry", "errors", "hops", "plain", "policies", "sure", "works")
 
     def __init__(self, graph: Graph, node: Node, joins: Joins) -> None:
         normal = tuple([e for e in node.edges if e.on_error is None])
@@ -62,6 +63,8 @@ class Exit:
             self.sure = [(only, None)]
         self.works = node.graph is None and node.kind not in {"ask", "end", "join"}
         """Whether a visit of the node is an attempt at its work."""
+        self.entry = Entry(graph, node) if node.graph is not None else None
+        """How the graph inside of it begins, if it has one."""
         self.policies = (*graph.policies, *node.policies)
         """What was said about requests to models, in the graph and the node, outermost first."""
 

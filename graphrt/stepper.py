@@ -50,7 +50,7 @@ from graphrt.events import (
     VisitWaiting,
 )
 from graphrt.fields import MISSING
-from graphrt.frames import Assigned, Frame, changes, frame_of, policies, policy, shown, state_inside
+from graphrt.frames import Assigned, Frame, changes, frame_of, policies, policy, shown
 from graphrt.inputs import (
     Answered,
     AttemptFailed,
@@ -524,11 +524,11 @@ class Stepper:
 
     def _enter(self, frame: Frame, visit: Visit) -> None:
         """Begin the graph inside a node."""
-        node = visit.node
+        node, entry = visit.node, frame.exits[visit.node.index].entry
         assert node.graph is not None, "only a node with a graph inside is entered"
-        inner = node.graph
+        assert entry is not None, "a node with a graph inside has a way in"
         try:
-            state = state_inside(visit)
+            state = entry.state(visit.line.state)
         except Exception as error:  # noqa: BLE001 - whatever an expression or a validator raises is the node's failure
             refused = WriteRefused(
                 f"node {node.name!r} cannot fill the state of the flow inside it: {error}", node=node.name
@@ -536,7 +536,7 @@ class Stepper:
             self._failed(frame, visit, error_info(refused))
             return
         visit.phase = INSIDE
-        visit.inner = below = Frame(plan_of(inner), state, f"{visit.id}/", visit)
+        visit.inner = below = Frame(plan_of(node.graph), state, f"{visit.id}/", visit)
         self._inside += 1
         below.begin()
         self._take_up(below)

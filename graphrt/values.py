@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, TypeAlias, get_args, get_origin
 
 import msgspec
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import to_jsonable_python
+from pydantic_core import to_json, to_jsonable_python
 
 from graphrt import hints
 from graphrt.hints import is_mapping, is_set
@@ -161,8 +161,11 @@ class _Typed:
             text = _STRICT_JSON.encode(out)
         except ValueError:  # also for an int of thousands of digits
             return _holds_odd_float(out)
+        if "null" not in text:
+            return False
         # JSON writes inf and nan as null where no type says float; then only the values themselves tell.
-        return "null" in text and _holds_odd_float(self.adapter.dump_python(good, warnings=False))
+        values = self.adapter.dump_python(good, warnings=False)
+        return _may_hold_odd_float(values) and _holds_odd_float(values)
 
     def dump(self, value: object) -> Json:
         out = self.adapter.dump_python(
@@ -176,6 +179,15 @@ def _thawed_inside(value: object) -> object:
     if is_items(value):
         return list(value)
     raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def _may_hold_odd_float(value: object) -> bool:
+    """Tell whether to look closer for a float that is not finite: this runs in C, and errs on the side of yes."""
+    try:
+        text = to_json(value, inf_nan_mode="constants", fallback=repr)
+    except (ValueError, RecursionError):
+        return True
+    return b"NaN" in text or b"Infinity" in text
 
 
 def _holds_odd_float(value: object) -> bool:

@@ -7,9 +7,12 @@ endpoint; the adapters in ``graphrt.agents.models`` translate. A count that nobo
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+
+from graphrt import hints
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +34,14 @@ class Frozen(BaseModel):
     """A record of this family: immutable, and strict about unknown fields so that a typo is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """Return the record itself if nothing in it can be changed: a conversation is handed to each node anew."""
+        return self if self._is_fixed() else super().__deepcopy__(memo)
+
+    def _is_fixed(self) -> bool:
+        """Tell whether nothing in it can be changed."""
+        return _is_immutable(type(self))
 
 
 class TextPart(Frozen):
@@ -127,6 +138,10 @@ class AssistantMessage(Frozen):
     name: str | None = None
     """The agent that spoke, when several do."""
 
+    def _is_fixed(self) -> bool:
+        """Tell whether nothing in it can be changed, as the arguments of calls can."""
+        return type(self) is AssistantMessage and not self.tool_calls
+
 
 class ToolMessage(Frozen):
     """What a tool gave back for one call."""
@@ -211,6 +226,11 @@ def assistant(text: str = "", *tool_calls: ToolCall, name: str | None = None) ->
 def tool_result(call: ToolCall, text: str, *, failed: bool = False) -> ToolMessage:
     """Answer a tool call."""
     return ToolMessage(call_id=call.id, name=call.name, text=text, failed=failed)
+
+
+@cache
+def _is_immutable(kind: type[Frozen]) -> bool:
+    return hints.is_immutable(kind)
 
 
 def _plus(left: int | None, right: int | None) -> int | None:

@@ -31,9 +31,11 @@ LONG: Final = 200
 """Characters from which on a part is not written out where it can be named instead."""
 _DIGITS: Final = 32
 _ALL: Final = tuple(name for name in ModelRequest.model_fields if name not in {"messages", "instructions"})
+_SHORT_JSON: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 _Places = dict[int, tuple[str, int | None]]
 """Where something that the node was handed stands, by its identity: its field, and its place in it."""
+_NOWHERE: Final = ("", None)
 
 
 class Told(Model):
@@ -125,14 +127,18 @@ class _Writer:
     def sent(self, request: ModelRequest, model: Model) -> Sent:
         """Return a request as it stands on record."""
         messages: list[Json] = []
+        field, following = "", -1  # where the message stands that would go on the last run of them
         for message in request.messages:
-            place = self._places.get(id(message))
-            if place is None or place[1] is None:
+            name, at = self._places.get(id(message), _NOWHERE)
+            if at is None:
                 messages.append(self._written(message))
-            elif messages and _goes_on(messages[-1], *place):
+                following = -1
+            elif at == following and name == field:
                 messages[-1][2] += 1
+                following += 1
             else:
-                messages.append([place[0], place[1], 1])
+                messages.append([name, at, 1])
+                field, following = name, at + 1
         rest: dict[str, Json] = {}
         if request.instructions:
             rest["instructions"] = self._kept(self._with_fields(request.instructions))
@@ -183,7 +189,7 @@ class _Writer:
 
     def _kept(self, value: Json) -> Json:
         """Return a value, or the name under which a long one is kept."""
-        body = json.dumps(value, sort_keys=True, separators=(",", ":"))
+        body = _SHORT_JSON.encode(value)
         if len(body) < LONG:
             return value
         name = hashlib.sha256(body.encode()).hexdigest()[:_DIGITS]
@@ -209,11 +215,3 @@ def _may_be_long(value: object) -> bool:
         first = next(iter(cast("Sequence[object]", value)), None)
         return first is not None and not isinstance(first, Frozen)
     return isinstance(value, Mapping | BaseModel) and not isinstance(value, Frozen)
-
-
-def _goes_on(last: Json, name: str, place: int | None) -> bool:
-    """Say whether a message stands right behind those that were named last."""
-    if not isinstance(last, list):
-        return False
-    named, first, count = cast("tuple[str, int, int]", tuple(cast("list[Any]", last)))
-    return named == name and first + count == place
