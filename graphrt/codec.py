@@ -16,6 +16,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from typing import Any, Final, NoReturn, TypeAlias, cast
 
@@ -35,6 +36,9 @@ MAX_DEPTH = 300
 _HASH_DIGITS = 16
 _SEAL = b',"hash":"'
 _TAIL = len(_SEAL) + _HASH_DIGITS + len(b'"}')
+_STRICT_JSON = json.JSONEncoder(allow_nan=False, check_circular=False)
+_NO_BRACKETS = bytes(sorted(set(range(256)) - set(b"[]{}")))
+_ONE_KIND = bytes.maketrans(b"{}", b"[]")
 _BRACKETS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
 
 
@@ -286,7 +290,11 @@ def _name(value: Any, record: Record | None) -> str:
 
 
 def _refuse_nan(value: Any, record: Record | None) -> None:
-    todo = [(msgspec.to_builtins(value), "")]
+    plain = msgspec.to_builtins(value)
+    with suppress(ValueError, RecursionError):  # NaN, infinity, an int of thousands of digits; too deep
+        _STRICT_JSON.encode(plain)  # in C
+        return
+    todo = [(plain, "")]
     while todo:
         item, path = todo.pop()
         if isinstance(item, float) and not math.isfinite(item):
@@ -524,8 +532,8 @@ def check_line(line: bytes, number: int) -> None:
 
 
 def _deeper_than(line: bytes, limit: int) -> bool:
-    """Say if brackets nest deeper than `limit`; exact, and almost free for lines with few brackets."""
-    if line.count(b"[") + line.count(b"{") <= limit:
+    """Say if brackets nest deeper than `limit`; exact, and cheap for lines with few brackets or sound ones."""
+    if line.count(b"[") + line.count(b"{") <= limit or _nests_at_most(line, limit):
         return False
     depth = 0
     for match in _BRACKETS.finditer(line):
@@ -537,3 +545,14 @@ def _deeper_than(line: bytes, limit: int) -> bool:
         elif byte in b"]}":
             depth -= 1
     return False
+
+
+def _nests_at_most(line: bytes, limit: int) -> bool:
+    """Say if brackets close each other and do not nest deeper than `limit`: each round takes the innermost away."""
+    outside = b"".join(line.replace(rb"\\", b"").replace(rb"\"", b"").split(b'"')[::2])
+    brackets = outside.translate(_ONE_KIND, _NO_BRACKETS)
+    for _ in range(limit):
+        if not brackets:
+            break
+        brackets = brackets.replace(b"[]", b"")
+    return not brackets

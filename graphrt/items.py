@@ -29,12 +29,23 @@ _CHUNK = 64
 class _Buffer(Generic[T]):
     """Items from position `start` on; what comes before is the parent's."""
 
-    __slots__ = ("items", "parent", "start")
+    __slots__ = ("copies", "items", "parent", "start")
 
     def __init__(self, items: list[T], parent: _Buffer[T] | None, start: int) -> None:
         self.items = items
         self.parent = parent
         self.start = start
+        self.copies: list[T] | None = None
+        """Of the first so many items, once `Items.lent` was asked."""
+
+    def copied(self, end: int) -> list[T]:
+        """Return copies of the first so many items; each is made once."""
+        copies = self.copies
+        if copies is None:
+            copies = self.copies = []
+        if len(copies) < end:
+            copies += map(copy.deepcopy, self.items[len(copies) : end])
+        return copies[:end]
 
 
 class Items(Sequence[T_co]):
@@ -89,18 +100,30 @@ class Items(Sequence[T_co]):
         """Return a view of the same items that copies each one as it is read; O(1)."""
         return self._view(self._buffer, self._size, guarded=True)
 
+    def lent(self) -> tuple[T_co, ...]:
+        """Return the items for somebody who looks at all of them again and again, and is trusted to change none.
+
+        Those that could be changed are copies, made once for all who ask this way.
+        """
+        if not self._guarded:
+            return tuple(self._parts())
+        return tuple(chain.from_iterable(reversed([b.copied(end - b.start) for b, end in self._buffers()])))
+
     def __len__(self) -> int:
         return self._size
 
-    def _parts(self) -> Iterator[Any]:
-        parts: list[Iterator[Any]] = []
+    def _buffers(self) -> Iterator[tuple[_Buffer[Any], int]]:
+        """Yield each buffer with the place where this list leaves it, the last buffer first."""
         buffer: _Buffer[Any] | None = self._buffer
         end = self._size
         while buffer is not None:
-            # Bounded, because the buffer may grow while somebody iterates.
-            parts.append(islice(buffer.items, end - buffer.start))
+            yield buffer, end
             end = buffer.start
             buffer = buffer.parent
+
+    def _parts(self) -> Iterator[Any]:
+        # Bounded, because the buffer may grow while somebody iterates.
+        parts = [islice(buffer.items, end - buffer.start) for buffer, end in self._buffers()]
         return parts[0] if len(parts) == 1 else chain.from_iterable(reversed(parts))
 
     def __iter__(self) -> Iterator[T_co]:

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from graphrt import codec, events, inputs
 from graphrt.errors import TraceInvalid, WrongInput
 from graphrt.events import Routed, RunStarted, Verdict, VisitCompleted, VisitStarted
+from graphrt.hints import is_mapping
 from graphrt.inputs import AttemptFailed, AttemptStarted, AttemptSucceeded, ErrorInfo, Started
+from graphrt.items import is_listed
 from graphrt.trace import VERSION, Header, Record, Trace
 
 HEADER = Header(run="r1", flow="demo", digest="0" * 16, graph={"name": "demo", "nodes": []}, created=1700000000.5)
@@ -179,6 +181,30 @@ def test_brackets_in_text_and_beside_each_other_are_not_depth() -> None:
     value = {"x": [[i] for i in range(500)], "t": "[" * 1000 + '\\"{'}
     record = Record(0, 1.0, AttemptSucceeded("0", 1, value))
     assert codec.decode_record(codec.encode_record(record, "")[0], "")[0] == record
+
+
+def _depth(value: Any) -> int:
+    if is_mapping(value):
+        value = list(value.values())
+    return 1 + max(map(_depth, value), default=0) if is_listed(value) else 0
+
+
+_BRACKETED = st.recursive(
+    st.text(r'[]{}"\a', max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(r'[]{}"\a', max_size=3), inner, max_size=3),
+    max_leaves=25,
+)
+
+
+@given(_BRACKETED)
+def test_depth_is_that_of_the_value(value: Any) -> None:
+    """How deep a line nests does not depend on brackets, quotes and backslashes in its texts."""
+    line, depth = json.dumps(value, ensure_ascii=False).encode(), _depth(value)
+    assert codec._nests_at_most(line, depth)
+    assert not codec._deeper_than(line, depth)
+    if depth:
+        assert not codec._nests_at_most(line, depth - 1)
+        assert codec._deeper_than(line, depth - 1)
 
 
 def test_large_lines_are_refused_on_both_sides(monkeypatch: pytest.MonkeyPatch) -> None:

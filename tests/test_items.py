@@ -132,6 +132,26 @@ def test_guarded_items_cannot_be_reached() -> None:
     assert items.plus({"d": 1}) == [{"a": [1]}, {"d": 1}]
 
 
+def test_lent_items_are_copied_once_and_reach_nothing() -> None:
+    """Who looks at all items again and again gets copies that are made once, of a list and of those that go on."""
+    items: Items[dict[str, Any]] = Items([{"a": k} for k in range(70)]).guarded()
+    longer, other = items.plus({"b": 1}), items.plus({"c": 1})
+    lent = longer.lent()
+    assert lent == (*({"a": k} for k in range(70)), {"b": 1})
+    assert other.lent() == (*lent[:70], {"c": 1})
+    assert all(a is b for a, b in zip(lent, longer.lent(), strict=True))
+    assert all(a is b for a, b in zip(lent[:70], other.lent()[:70], strict=True))
+    lent[0]["a"] = "changed"
+    assert items[0] == {"a": 0}
+
+
+def test_lent_items_that_cannot_change_are_the_items() -> None:
+    """Without something to guard, nothing is copied."""
+    text = "a text"
+    assert Items([text]).plus(text).lent() == (text, text)
+    assert all(item is text for item in Items([text]).plus(text).lent())
+
+
 def test_copies_and_pickles() -> None:
     """A copy is the same list, a deep copy shares nothing, a pickle is a plain list."""
     items = Items([[1]])
@@ -179,3 +199,4 @@ def test_any_tree_of_views_equals_lists(steps: list[tuple[int, list[int]]]) -> N
         assert len(view) == len(plain)
         assert view[:5] == plain[:5]
         assert all(view[i] == plain[i] for i in range(0, len(plain), 7))
+        assert view.guarded().lent() == view.lent() == tuple(plain)

@@ -7,6 +7,7 @@ endpoint; the adapters in ``graphrt.agents.models`` translate. A count that nobo
 
 from __future__ import annotations
 
+import copy
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, TypeAlias
 
@@ -37,11 +38,7 @@ class Frozen(BaseModel):
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         """Return the record itself if nothing in it can be changed: a conversation is handed to each node anew."""
-        return self if self._is_fixed() else super().__deepcopy__(memo)
-
-    def _is_fixed(self) -> bool:
-        """Tell whether nothing in it can be changed."""
-        return _is_immutable(type(self))
+        return self if _is_immutable(type(self)) else super().__deepcopy__(memo)
 
 
 class TextPart(Frozen):
@@ -102,6 +99,12 @@ class ToolCall(Frozen):
     raw: str | None = None
     """The text the model wrote, kept only when it is not a JSON object."""
 
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """Return a copy with arguments of its own."""
+        if type(self) is not ToolCall:
+            return super().__deepcopy__(memo)
+        return self.model_copy(update={"arguments": copy.deepcopy(self.arguments, memo)})
+
 
 class SystemMessage(Frozen):
     """What the author of the flow tells the model."""
@@ -138,9 +141,11 @@ class AssistantMessage(Frozen):
     name: str | None = None
     """The agent that spoke, when several do."""
 
-    def _is_fixed(self) -> bool:
-        """Tell whether nothing in it can be changed, as the arguments of calls can."""
-        return type(self) is AssistantMessage and not self.tool_calls
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """Return a copy with calls of its own; the message itself if it has none."""
+        if type(self) is not AssistantMessage:
+            return super().__deepcopy__(memo)
+        return self.model_copy(update={"tool_calls": copy.deepcopy(self.tool_calls, memo)}) if self.tool_calls else self
 
 
 class ToolMessage(Frozen):

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from graphrt.agents import Message, ToolCall, Usage, assistant, system, tool_result, user
-from graphrt.agents.messages import FilePart, ImagePart, TextPart
+from graphrt.agents.messages import FilePart, ImagePart, TextPart, UserMessage
 
 MESSAGE: TypeAdapter[Message] = TypeAdapter(Message)
 CALL = ToolCall(id="c1", name="look", arguments={"place": "x", "deep": [1, {"a": None}]})
@@ -98,3 +99,35 @@ def test_unknown_plus_anything_is_unknown() -> None:
     assert (known + Usage(estimated=True)).estimated
     with pytest.raises(ValidationError):
         Usage(input_tokens=-1)
+
+
+@pytest.mark.parametrize("message", ALL, ids=range(len(ALL)))
+def test_a_deep_copy_shares_what_cannot_change(message: Message) -> None:
+    """A conversation is handed out without copying it; only the arguments of calls are copied, with what is in them."""
+    twin = copy.deepcopy(message)
+    assert twin == message
+    assert twin.model_fields_set == message.model_fields_set
+    calls = getattr(message, "tool_calls", ())
+    assert (twin is message) == (not calls)
+    for call in getattr(twin, "tool_calls", ()):
+        call.arguments["deep"] = 1
+    assert all("deep" not in c.arguments or c.arguments["deep"] == [1, {"a": None}] for c in calls)
+
+
+def test_nested_arguments_are_copied_too() -> None:
+    """What stands inside the arguments of a copy is its own."""
+    deep: Any = copy.deepcopy(CALL).arguments["deep"]
+    deep[1]["a"] = "changed"
+    assert CALL.arguments["deep"] == [1, {"a": None}]
+
+
+def test_a_message_with_more_in_it_is_copied_whole() -> None:
+    """A message of one's own may hold what can be changed: a deep copy shares none of it."""
+
+    class Marked(UserMessage):
+        marks: list[str] = Field(default_factory=list)
+
+    message = Marked(content="Hi", marks=["a"])
+    twin = copy.deepcopy(message)
+    twin.marks.append("b")
+    assert message.marks == ["a"]

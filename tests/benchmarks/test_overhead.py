@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Annotated
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
-from graphrt import Flow, append, size
+from graphrt import Agent, Flow, append, let, size
+from graphrt.agents import Message, assistant, user
+from graphrt.fields import encode_state
 from graphrt.graph import Graph
 from graphrt.inputs import AttemptStarted, AttemptSucceeded, Started
 from graphrt.replay import fold
@@ -26,6 +28,7 @@ from graphrt.runtime.calls import calls_of
 from graphrt.stepper import Stepper
 from graphrt.stores.jsonl import JsonlStore
 from graphrt.stores.sqlite import SqliteStore
+from graphrt.testing import ScriptedModel
 from graphrt.trace import Header
 from graphrt_viz import render
 from tests.benchmarks import on_floor, on_graphrt
@@ -166,6 +169,79 @@ def test_a_step_of_a_long_conversation_costs_what_one_of_a_short_one_does() -> N
 
     short, long = least((talking(10), 500), (talking(100_000), 500))
     assert long < 1.3 * short
+
+
+def _entering(begins: list[str]) -> Callable[[], Awaitable[None]]:
+    """Return a run that enters a flow inside 200 times, each time handing in a list that began so."""
+    inner = Flow("inner", Talk)
+
+    @inner.task
+    async def nothing() -> None: ...
+
+    class Turns(Talk):
+        turn: int = 0
+
+    flow = Flow("outer", Turns)
+    s = flow.state
+    inside = flow.subflow("inside", inner, outputs=())
+    flow.start(inside)
+    flow.edge(inside, inside, set=let(s.turn).be(s.turn + 1), when=s.turn < 199)
+    flow.edge(inside, flow.end("done"))
+    graph = flow.freeze()
+    stepper = Stepper(graph)
+    stepper.feed(0.0, Started("r", {"messages": begins, "turn": 0}))
+    visits = itertools.count()
+
+    async def some() -> None:
+        nonlocal stepper, visits
+        for _ in range(200):
+            visit = f"{next(visits)}/0"
+            stepper.feed(1.0, AttemptStarted(visit, 1))
+            stepper.feed(2.0, AttemptSucceeded(visit, 1, {}, 0.5))
+        assert stepper.status == "completed"
+        stepper, visits = Stepper(graph), itertools.count()
+        stepper.feed(0.0, Started("r", {"messages": begins, "turn": 0}))
+
+    return some
+
+
+def test_entering_a_flow_inside_costs_the_same_with_a_long_list() -> None:
+    """A list is handed into a flow inside as it stands: one of 20,000 items costs what one of ten does."""
+    short, long = least((_entering(["a"] * 10), 200), (_entering(["a"] * 20_000), 200))
+    assert long < 3 * short
+
+
+def test_a_turn_in_a_long_conversation_costs_some_times_its_json() -> None:
+    """What a turn adds for a message of the conversation stays below 12 times what writing it as JSON takes."""
+    turns, many = 5, 2_000
+
+    class Chat(BaseModel):
+        messages: Annotated[list[Message], append] = []
+        turn: int = 0
+
+    flow = Flow("chat", Chat)
+    s = flow.state
+    agent = flow.agent("clerk", Agent("Answer."), reads=s.messages, writes=s.messages)
+    flow.start(agent)
+    flow.edge(agent, agent, set=let(s.turn).be(s.turn + 1), when=s.turn < turns - 1)
+    flow.edge(agent, flow.end("done"))
+    graph = flow.freeze()
+    said: list[Message] = [user(f"message {k}") if k % 2 else assistant(f"answer {k}") for k in range(many)]
+    adapter = TypeAdapter(list[Message])
+
+    async def write() -> None:
+        adapter.dump_json(said)
+
+    async def talk() -> None:
+        result = await run(graph, Chat(messages=said), resources=[ScriptedModel(["Well."] * turns)])
+        assert result.status == "completed", result.error
+
+    async def begin() -> None:
+        stepper = Stepper(graph)
+        stepper.feed(0.0, Started("r", encode_state(graph.fields, Chat(messages=said))))
+
+    json, talked, begun = least((partial(often, write, 20), 20 * many), (talk, many), (begin, many))
+    assert (talked - begun) / turns < 12 * json
 
 
 def test_a_branch_costs_the_same_among_many() -> None:
