@@ -96,7 +96,7 @@ class Measured:
 
 def measured(picture: Picture, direction: Direction = "TB") -> Measured:
     """Lay a picture out and measure it."""
-    planned = dot.plan(picture, LIGHT, direction)
+    planned = dot.settled(picture, LIGHT, direction)
     laid = svg.laid_out(planned, len(picture.nodes))
     nodes = [_box(o["id"], o["_draw_"]) for o in laid.get("objects", ()) if str(o.get("id", "")).startswith("n")]
     texts: list[Box] = []

@@ -12,9 +12,11 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 from graphrt_viz.errors import LayoutError
+
+Engine: TypeAlias = Literal["dot", "nop2"]
 
 _MANY: Final = 300
 _HUGE: Final = 5000
@@ -49,15 +51,16 @@ def dot_program() -> str:
     return found
 
 
-def run_dot(text: str, form: str, *, nodes: int, dpi: float | None = None) -> bytes:
+def run_dot(text: str, form: str, *, nodes: int, dpi: float | None = None, engine: Engine = "dot") -> bytes:
     """Lay `text` (DOT) out and return it in one of Graphviz's formats (`json`, `png`).
 
-    `nodes` is how many nodes it has: with many the layout trades beauty for time.
+    `nodes` is how many nodes it has: with many the layout trades beauty for time. With the engine `nop2` the text says
+    where everything stands.
 
     Raises:
         LayoutError: Graphviz is missing, refuses the text or does not end.
     """
-    flags = [f"-T{form}", "-q"]
+    flags = [f"-T{form}", "-q", *([f"-K{engine}"] if engine != "dot" else [])]
     if nodes > _MANY:
         flags += ["-Gnslimit=0.1", "-Gnslimit1=0.1", "-Gmclimit=0.1"]
     if nodes >= _HUGE:

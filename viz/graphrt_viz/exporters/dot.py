@@ -7,11 +7,15 @@ diff of two files shows what changed. No link or image is ever written.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+import msgspec
 
 from graphrt_viz import looks, story
+from graphrt_viz.layout import run_dot
+from graphrt_viz.loops import Loop, least_height, narrower, places
 from graphrt_viz.outline import Outline
 from graphrt_viz.spine import spine
 from graphrt_viz.wording import lines_visible, visible
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from graphrt_viz.labels import Cell, Span
+    from graphrt_viz.layout import Engine
     from graphrt_viz.looks import Context, Look, Room
     from graphrt_viz.picture import PCluster, PEdge, Picture, PNode
     from graphrt_viz.spine import Spine
@@ -39,12 +44,31 @@ class Plan:
     """The texts of each label in drawing order, by `n1` …, `e1` …, `c1` … and `title`."""
     ids: dict[str, str]
     """What stands for each node and cluster of the picture: `n1` …, `c1` …"""
+    engine: Engine = "dot"
+    """What of Graphviz finds the places, or `nop2`: they are in the text."""
 
 
 def plan(picture: Picture, theme: Theme, direction: Direction = "TB", room: Room | None = None) -> Plan:
-    """Return the DOT form of a picture."""
-    shape = spine(picture)
-    writer = _Writer(picture, theme, direction, shape, room or {})
+    """Return the DOT form of a picture, to be laid out by any Graphviz."""
+    return _planned(_Writer(picture, theme, direction, spine(picture), room or {}))
+
+
+def settled(picture: Picture, theme: Theme, direction: Direction = "TB", room: Room | None = None) -> Plan:
+    """Return the DOT form of a picture, with the places of everything where they are not left to Graphviz.
+
+    Raises:
+        LayoutError: Graphviz is missing or refuses.
+    """
+    writer = _Writer(picture, theme, direction, spine(picture), room or {})
+    if not writer.several:
+        return _planned(writer)
+    writer.silent = narrower(writer.several)
+    laid = msgspec.json.decode(run_dot(writer.text(), "json0", nodes=len(picture.nodes)), type=dict[str, Any])
+    writer.silent, writer.placed = frozenset(), places(laid, writer.several)
+    return replace(_planned(writer), engine="nop2")
+
+
+def _planned(writer: _Writer) -> Plan:
     return Plan(writer.text(), writer.spans, writer.ids)
 
 
@@ -71,10 +95,12 @@ class _Writer:
         self.outline = Outline(picture)
         self.ids = self.outline.ids
         self.spans: dict[str, tuple[Span, ...]] = {}
-        self.loops: dict[str, int] = {}
-        for edge in picture.edges:
-            if edge.source == edge.target:
-                self.loops[edge.source] = self.loops.get(edge.source, 0) + 1
+        self.placed: Mapping[str, str] = {}
+        """Where everything stands, as attributes, if that is known."""
+        self.silent = frozenset[str]()
+        """Loops whose labels are left out for now."""
+        self.several: dict[str, list[Loop]] = self._several() if direction == "TB" else {}
+        """The loops of nodes that have more than one."""
         self.parts: dict[str, str | None] = {n.id: n.cluster for n in picture.nodes}
         self.parts |= {c.id: c.parent for c in picture.clusters}
         """The frame around each node and frame."""
@@ -133,7 +159,7 @@ class _Writer:
             key = self.ids[frame.id]
             look = looks.cluster_look(frame, self.ctx)
             yield f"{indent}subgraph cluster_{key} {{"
-            yield f"{indent}  graph [id={key} {_attrs(look.attrs)} {self._sized(key, frame.id, look)}];"
+            yield f"{indent}  graph [id={key} {_attrs(look.attrs)} {self._sized(key, frame.id, look)}{self._at(key)}];"
             yield from self._inside(frame.id, indent + "  ")
             yield f"{indent}}}"
 
@@ -145,8 +171,13 @@ class _Writer:
             attrs["group"] = "spine"
         if node.id in self.shape.forks:
             attrs["ordering"] = "out"
+        if key in self.several:
+            attrs["height"] = f"{least_height(self.several[key]) / 72:.3f}"
         label = self._sized(key, node.id, look)
-        return f'{key} [id="{key}" {_attrs(attrs)} {label} tooltip={quote(tooltip(node))}];'
+        return f'{key} [id="{key}" {_attrs(attrs)} {label} tooltip={quote(tooltip(node))}{self._at(key)}];'
+
+    def _at(self, key: str) -> str:
+        return f" {self.placed[key]}" if key in self.placed else ""
 
     def _sized(self, key: str, room_key: str, look: Look) -> str:
         cell = look.sized(self.room.get(room_key))
@@ -175,16 +206,28 @@ class _Writer:
         if weight := self._weight(index, edge):
             attrs["weight"] = weight
         if edge.source == edge.target and self.direction == "TB":
-            attrs |= self._loop_ends(index, edge)
-        label = self._sized(key, key, look) if look.cell is not None or key in self.room else ""
+            attrs |= self._loop_ends(index)
+        labelled = (look.cell is not None or key in self.room) and key not in self.silent
+        label = self._sized(key, key, look) if labelled else ""
         said = quote(edge_tooltip(edge) or " ")
-        return f'  {tail} -> {head} [id="{key}" {_attrs(attrs)} {label} tooltip={said}];'
+        return f'  {tail} -> {head} [id="{key}" {_attrs(attrs)} {label} tooltip={said}{self._at(key)}];'
 
-    def _loop_ends(self, index: int, edge: PEdge) -> dict[str, str]:
-        """Return where a loop leaves and enters its node: of two the second below the first, out of its label's way."""
-        if self.loops[edge.source] > 2:
-            return {}
+    def _loop_ends(self, index: int) -> dict[str, str]:
+        """Return where a loop leaves and enters its node: what follows the first, below it."""
         return {"tailport": "e", "headport": "se"} if index in self.ctx.low else {"tailport": "ne", "headport": "e"}
+
+    def _several(self) -> dict[str, list[Loop]]:
+        found: dict[str, list[Loop]] = {}
+        for i, edge in enumerate(self.picture.edges):
+            if edge.source == edge.target:
+                found.setdefault(self.ids[edge.source], []).append(self._loop(i, edge))
+        return {key: loops for key, loops in found.items() if len(loops) > 1}
+
+    def _loop(self, index: int, edge: PEdge) -> Loop:
+        key = f"e{index + 1}"
+        cell = looks.edge_look(index, edge, self.ctx).sized(self.room.get(key))
+        low = index in self.ctx.low
+        return Loop(key, 0, 0, low) if cell is None else Loop(key, cell.w, cell.h, low)
 
     def _weight(self, index: int, edge: PEdge) -> str:
         """Return how much an edge is kept short and straight; nothing for as much as usual.

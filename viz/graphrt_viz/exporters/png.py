@@ -45,7 +45,7 @@ def export(picture: Picture, theme: Theme, direction: Direction = "TB", room: Ro
     Raises:
         LayoutError: Graphviz is missing or refuses.
     """
-    planned = dot.plan(picture, theme, direction, room)
+    planned = dot.settled(picture, theme, direction, room)
     stamp = f"graphrt-picture sha256:{picture.digest} theme={theme.name} direction={direction}"
     foreign = "".join(
         sorted({c for spans in planned.spans.values() for s in spans for c in s.text if not _is_covered(c)})
@@ -58,10 +58,11 @@ def export(picture: Picture, theme: Theme, direction: Direction = "TB", room: Ro
             return _with_text(drawn, stamp)
     nodes, dpi = len(picture.nodes), float(DPI)
     if nodes > _LOOK_FIRST:
-        box = json.loads(run_dot(planned.text.replace("\\\\", "/"), "json", nodes=nodes))["bb"].split(",")
+        text = planned.text.replace("\\\\", "/")
+        box = json.loads(run_dot(text, "json", nodes=nodes, engine=planned.engine))["bb"].split(",")
         side = max(float(box[2]), float(box[3])) + 51
         dpi = min(dpi, max(8.0, _MOST_PIXELS * 72 / side))
-    return _with_text(run_dot(planned.text, "png", nodes=nodes, dpi=dpi), stamp)
+    return _with_text(run_dot(planned.text, "png", nodes=nodes, dpi=dpi, engine=planned.engine), stamp)
 
 
 def of_svg(drawn: str, stamp: str) -> bytes:

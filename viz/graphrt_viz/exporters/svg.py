@@ -37,7 +37,7 @@ def export(picture: Picture, theme: Theme, direction: Direction = "TB", room: Ro
     Raises:
         LayoutError: Graphviz is missing or refuses.
     """
-    planned = dot.plan(picture, theme, direction, room)
+    planned = dot.settled(picture, theme, direction, room)
     return _Drawing(picture, theme, direction, planned, laid_out(planned, len(picture.nodes))).text()
 
 
@@ -46,7 +46,8 @@ def laid_out(planned: Plan, nodes: int) -> dict[str, Any]:
 
     Backslashes go in as slashes of the same width, because Graphviz loses count of them in drawing operations.
     """
-    return msgspec.json.decode(run_dot(planned.text.replace("\\\\", "/"), "json", nodes=nodes), type=dict[str, Any])
+    text = planned.text.replace("\\\\", "/")
+    return msgspec.json.decode(run_dot(text, "json", nodes=nodes, engine=planned.engine), type=dict[str, Any])
 
 
 class _Drawing:
