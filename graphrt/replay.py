@@ -152,13 +152,11 @@ def verify(trace: Trace, graph: Graph) -> Divergence | None:
     """Replay a trace under a definition; return the first difference, or None if everything follows as recorded.
 
     No model, tool or other work is called; guards are evaluated anew. What was recorded before the run went on under
-    another definition is taken as it was.
+    another definition is taken as it was (`changed_at`).
     """
     stepper = Stepper(graph)
     nodes: dict[str, Node] = {}
-    changed = max(
-        (r.seq for r in trace.records if isinstance(r.input, Resumed) and r.input.graph is not None), default=-1
-    )
+    changed = changed_at(trace)
     for record in trace.records:
         try:
             now = feed(stepper, record, scripted=record.seq < changed)
@@ -170,6 +168,15 @@ def verify(trace: Trace, graph: Graph) -> Divergence | None:
         if now != record.events and record.seq >= changed and _without_reads(now, record.events) != record.events:
             return _difference(trace, graph, record, now, nodes)
     return None
+
+
+def changed_at(trace: Trace) -> int:
+    """Return the number of the record with which a run went on under another definition, the last if it did again.
+
+    -1 if it never did.
+    """
+    changes = (r.seq for r in trace.records if isinstance(r.input, Resumed) and r.input.graph is not None)
+    return max(changes, default=-1)
 
 
 def branch_off(trace: Trace, visit: str) -> int:

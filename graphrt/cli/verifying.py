@@ -13,7 +13,7 @@ from graphrt.cli.origin import load_origin
 from graphrt.cli.screen import line, say, say_json, say_table
 from graphrt.cli.which import opened, read_run
 from graphrt.errors import DefinitionError, GraphrtError, UseError
-from graphrt.replay import verify
+from graphrt.replay import changed_at, verify
 from graphrt_viz.wording import plural, shorten
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ class Finding:
     divergence: Divergence | None = None
     why: str = ""
     """Why it could not be checked."""
+    taken: int = 0
+    """How many records were taken as they are: they were made under a definition that the run has left behind."""
 
 
 def verify_one(run: str, store: str, target: str | None, *, as_json: bool) -> int:
@@ -56,6 +58,9 @@ def verify_one(run: str, store: str, target: str | None, *, as_json: bool) -> in
         say_json(_as_json(found))
     elif found.divergence is None:
         say(line(("✓ ", "green"), f"equal: {plural(found.records, 'record')}, no model called"))
+        if found.taken:
+            why = "the run then went on under another definition"
+            say(f"  of these the first {found.taken} were taken as they are: {why}")
     else:
         say(*_difference(found.divergence))
     return 0 if found.divergence is None else 1
@@ -136,7 +141,9 @@ def _checked(store: Store, info: RunInfo, origins: _Origins) -> Finding:
 def _check(trace: Trace, graph: Graph) -> Finding:
     header = trace.header
     divergence = verify(trace, graph)
-    return Finding(header.run, header.flow, "differs" if divergence else "equal", len(trace.records), divergence)
+    result: Literal["equal", "differs"] = "differs" if divergence is not None else "equal"
+    taken = max(0, changed_at(trace))
+    return Finding(header.run, header.flow, result, len(trace.records), divergence, taken=taken)
 
 
 def _difference(found: Divergence) -> list[Part]:
@@ -160,7 +167,7 @@ def _row(found: Finding) -> list[Part]:
         "differs": line(("✗ differs", "red")),
         "unchecked": line(("! unchecked", "yellow")),
     }
-    more = found.why
+    more = f"the first {found.taken} taken as they are" if found.taken else found.why
     if found.divergence is not None:
         more = (
             f"at visit {found.divergence.visit} ({found.divergence.node})" if found.divergence.visit else "at its start"
@@ -174,6 +181,7 @@ def _as_json(found: Finding) -> dict[str, Json]:
         "flow": found.flow,
         "result": found.result,
         "records": found.records,
+        "taken": found.taken,
         "why": found.why or None,
         "difference": None,
     }

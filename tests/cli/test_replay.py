@@ -423,6 +423,24 @@ def test_verify_as_json(program: Program) -> None:
     }
 
 
+def test_what_an_earlier_definition_did_is_not_said_to_be_checked(program: Program) -> None:
+    """Of a run that went on under another definition it is said how much of it was taken as recorded."""
+    program.flow("support.py", ("s.score < 0.8", "s.score < 0.7"))
+    program.keep(scenes.suspended_now())
+    assert program("resume", "desk", "--allow-changed").code == 3
+    many, before = len(program.trace("desk").records), len(scenes.suspended_now().records)
+    ran = program("replay", "desk", "--verify")
+    assert (ran.code, ran.out.splitlines()) == (
+        0,
+        [
+            f"✓ equal: {many} records, no model called",
+            f"  of these the first {before} were taken as they are: the run then went on under another definition",
+        ],
+    )
+    assert json.loads(program("replay", "desk", "--verify", "--json").out)["taken"] == before
+    assert f"the first {before} taken as they are" in program("replay", "--verify", "--all").out
+
+
 def test_all_runs_are_checked_and_none_is_passed_over(program: Program) -> None:
     """Every run of the store has a line; one that cannot be checked counts, so that CI does not pass over it."""
     program.flow("support.py", ("s.score < 0.8", "s.score < 0.6"))
