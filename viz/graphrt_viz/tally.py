@@ -49,7 +49,7 @@ class CountedVisit:
     caught: bool = False
     blocked: bool = False
     """Whether it is a guardrail that it failed by."""
-    below: tuple[str, ...] = ()
+    below: list[str] = field(default_factory=list[str])
     """The visits inside it that failed."""
     retries: bool = False
     """Whether its latest attempt failed, and that is told already."""
@@ -352,7 +352,7 @@ def _failed(tally: Tally, event: ev.VisitFailed, at: float) -> None:
         visit.status, visit.error, visit.caught = "failed", error_text(event.error), False
         visit.blocked = is_block(event.error.type)
         if (around := tally.visits.get(event.visit.rpartition("/")[0])) is not None:
-            around.below += (event.visit,)
+            around.below.append(event.visit)
     _raised(tally, event.error)
 
 
