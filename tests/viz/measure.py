@@ -11,9 +11,9 @@ from math import hypot
 from typing import Any
 
 from graphrt_viz import metrics
-from graphrt_viz.exporters import dot, svg
 from graphrt_viz.exporters.dot import Direction
 from graphrt_viz.picture import Picture
+from graphrt_viz.settling import laid_out, settled
 from graphrt_viz.theme import LIGHT
 
 
@@ -96,8 +96,8 @@ class Measured:
 
 def measured(picture: Picture, direction: Direction = "TB") -> Measured:
     """Lay a picture out and measure it."""
-    planned = dot.settled(picture, LIGHT, direction)
-    laid = svg.laid_out(planned, len(picture.nodes))
+    planned = settled(picture, LIGHT, direction).plan
+    laid = laid_out(planned, len(picture.nodes))
     nodes = [_box(o["id"], o["_draw_"]) for o in laid.get("objects", ()) if str(o.get("id", "")).startswith("n")]
     texts: list[Box] = []
     for o in laid.get("objects", ()):

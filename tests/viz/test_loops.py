@@ -15,6 +15,7 @@ from graphrt_viz.exporters import dot
 from graphrt_viz.exporters.dot import Direction
 from graphrt_viz.picture import EdgeMark, Failure, NodeKind, NodeMark, PCluster, PEdge, Picture, PNode
 from graphrt_viz.room import shared_room
+from graphrt_viz.settling import settled
 from graphrt_viz.theme import LIGHT
 from tests.viz.measure import measured
 
@@ -89,7 +90,7 @@ def test_nothing_moves_between_pictures_that_share_their_room() -> None:
         edges=tuple(replace(e, mark=EdgeMark(taken=2, steps=("3", "4"))) if e.guard else e for e in flow.edges),
     )
     room = shared_room((flow, run))
-    plans = [dot.settled(picture, LIGHT, "TB", room) for picture in (flow, run)]
+    plans = [settled(picture, LIGHT, "TB", room).plan for picture in (flow, run)]
     # Ends of arrows differ by the width of their lines.
     places = [re.findall(r' (lp="[^"]*"|bb="[^"]*"|pos="[^"e][^"]*")', plan.text) for plan in plans]
     assert plans[0].engine == "nop2"
@@ -100,7 +101,7 @@ def test_nothing_moves_between_pictures_that_share_their_room() -> None:
 def test_one_loop_is_left_to_graphviz() -> None:
     """Nothing is laid out twice where nothing gets in the way of anything."""
     flow = looping([])
-    assert dot.settled(flow, LIGHT) == dot.plan(flow, LIGHT)
+    assert settled(flow, LIGHT).plan == dot.plan(flow, LIGHT)
 
 
 def test_the_text_for_other_renderers_says_no_places() -> None:

@@ -6,8 +6,9 @@ import networkx as nx
 import pytest
 from msgspec.structs import replace
 
-from graphrt_viz.exporters import dot, svg
+from graphrt_viz.exporters import dot
 from graphrt_viz.picture import PCluster, PEdge, Picture, PNode
+from graphrt_viz.settling import laid_out
 from graphrt_viz.spine import spine
 from graphrt_viz.theme import LIGHT
 from tests.viz.exemplars import FLOW, TOPOLOGIES, large, topology
@@ -109,7 +110,7 @@ def test_branches_that_never_meet_are_not_held_together() -> None:
 def _places(picture: Picture) -> dict[str, tuple[float, float]]:
     """Return where the middle of each node stands, from the left and from below, by its id."""
     planned = dot.plan(picture, LIGHT)
-    laid = svg.laid_out(planned, len(picture.nodes))
+    laid = laid_out(planned, len(picture.nodes))
     found = {o["id"]: o["pos"].split(",") for o in laid["objects"] if "pos" in o}
     return {n.id: (float(found[planned.ids[n.id]][0]), float(found[planned.ids[n.id]][1])) for n in picture.nodes}
 
@@ -157,7 +158,7 @@ def test_a_frame_on_a_loop_stands_below_what_leads_to_it() -> None:
     )
     picture = Picture("p", nodes=nodes, edges=tuple(PEdge(*w) for w in ways), clusters=(PCluster("frame", "frame"),))
     planned = dot.plan(picture, LIGHT)
-    high = {o["id"]: float(o["pos"].split(",")[1]) for o in svg.laid_out(planned, 4)["objects"] if "pos" in o}
+    high = {o["id"]: float(o["pos"].split(",")[1]) for o in laid_out(planned, 4)["objects"] if "pos" in o}
     plan, mend, start, first, last = (high[planned.ids[n.id]] for n in nodes)
     assert start > plan > first > last > mend
 
@@ -173,6 +174,6 @@ def test_what_follows_a_frame_stands_below_its_last_node() -> None:
     edges = (PEdge("first", "inner"), PEdge("inner", "last"), PEdge("outer", "after"))
     frames = (PCluster("outer", "outer"), PCluster("inner", "inner", parent="outer"))
     planned = dot.plan(Picture("p", nodes=nodes, edges=edges, clusters=frames), LIGHT)
-    high = {o["id"]: float(o["pos"].split(",")[1]) for o in svg.laid_out(planned, 4)["objects"] if "pos" in o}
+    high = {o["id"]: float(o["pos"].split(",")[1]) for o in laid_out(planned, 4)["objects"] if "pos" in o}
     first, deep, last, after = (high[planned.ids[n.id]] for n in nodes)
     assert first > deep > last > after

@@ -42,10 +42,11 @@ def test_nothing_lies_on_anything_else(name: str, direction: dot.Direction) -> N
     assert len(found.crossed_labels()) <= MOST_CROSSED_LABELS
 
 
+@pytest.mark.parametrize("direction", ["TB", "LR"])
 @pytest.mark.parametrize("name", [n for n in ALL_TOPOLOGIES if len(topology(n).nodes) <= MANY])
-def test_a_label_stands_at_its_own_edge(name: str) -> None:
+def test_a_label_stands_at_its_own_edge(name: str, direction: dot.Direction) -> None:
     """None lies nearer to another edge than to the one that it is about, or somebody reads it at the wrong one."""
-    assert measured(topology(name)).misleading_labels() == []
+    assert measured(topology(name), direction).misleading_labels() == []
 
 
 def _ends(text: str, program: str | None, nodes: int) -> tuple[set[str], dict[str, tuple[str, str]]]:

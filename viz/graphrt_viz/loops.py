@@ -58,28 +58,15 @@ def narrower(loops: Loops) -> frozenset[str]:
     return frozenset(loop.key for own in loops.values() for loop in own) - widest
 
 
-def places(laid: Mapping[str, Any], loops: Loops) -> dict[str, str]:
-    """Return where everything stands, as attributes by id: as it was laid out, but for these loops.
-
-    `laid` is Graphviz's JSON of the layout.
-    """
+def side_by_side(laid: Mapping[str, Any], loops: Loops) -> dict[str, str]:
+    """Return the places of these loops, as attributes by id. `laid` is Graphviz's JSON of a layout with all of them."""
     nodes = {o["id"]: o for o in laid.get("objects", ()) if "pos" in o}
     edges = {e["id"]: e for e in laid.get("edges", ()) if "pos" in e}
-    found = {key: f'pos="{node["pos"]}"' for key, node in nodes.items()}
-    found |= {o["id"]: _frame(o) for o in laid.get("objects", ()) if "bb" in o and "id" in o}
-    found |= {key: _edge(e["pos"], e.get("lp")) for key, e in edges.items()}
+    found: dict[str, str] = {}
     for key, own in loops.items():
         ends = [_ends(edges[loop.key]["pos"]) for loop in own]
         found |= dict(_side_by_side(_box(nodes[key]), [p for pair in ends for p in pair], own))
     return found
-
-
-def _frame(frame: Mapping[str, Any]) -> str:
-    return f'bb="{frame["bb"]}"' + (f' lp="{frame["lp"]}"' if "lp" in frame else "")
-
-
-def _edge(pos: str, label: str | None) -> str:
-    return f'pos="{pos}"' + (f' lp="{label}"' if label is not None else "")
 
 
 def _box(node: Mapping[str, Any]) -> tuple[float, float, float]:
@@ -113,8 +100,8 @@ def _side_by_side(
         centre = labels - height / 2
         labels -= height + _APART
         at = centre + (height / 2 if loop.low else -height / 2)
-        label = f"{apex + _APART + loop.width / 2:.2f},{at:.2f}" if loop.width else None
-        yield loop.key, _edge(line, label)
+        label = f' lp="{apex + _APART + loop.width / 2:.2f},{at:.2f}"' if loop.width else ""
+        yield loop.key, f'pos="{line}"{label}'
 
 
 def _line(begin: Point, end: Point, apex: float) -> str:

@@ -7,15 +7,12 @@ diff of two files shows what changed. No link or image is ever written.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
-
-import msgspec
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from graphrt_viz import looks, story
-from graphrt_viz.layout import run_dot
-from graphrt_viz.loops import Loop, least_height, narrower, places
+from graphrt_viz.loops import Loop, least_height
 from graphrt_viz.outline import Outline
 from graphrt_viz.spine import spine
 from graphrt_viz.wording import lines_visible, visible
@@ -26,6 +23,7 @@ if TYPE_CHECKING:
     from graphrt_viz.labels import Cell, Span
     from graphrt_viz.layout import Engine
     from graphrt_viz.looks import Context, Look, Room
+    from graphrt_viz.loops import Loops
     from graphrt_viz.picture import PCluster, PEdge, Picture, PNode
     from graphrt_viz.spine import Spine
     from graphrt_viz.theme import Theme
@@ -44,32 +42,29 @@ class Plan:
     """The texts of each label in drawing order, by `n1` …, `e1` …, `c1` … and `title`."""
     ids: dict[str, str]
     """What stands for each node and cluster of the picture: `n1` …, `c1` …"""
-    engine: Engine = "dot"
+    engine: Engine
     """What of Graphviz finds the places, or `nop2`: they are in the text."""
+    loops: Loops
+    """The loops of nodes that have several, and that are given their places here."""
 
 
-def plan(picture: Picture, theme: Theme, direction: Direction = "TB", room: Room | None = None) -> Plan:
-    """Return the DOT form of a picture, to be laid out by any Graphviz."""
-    return _planned(_Writer(picture, theme, direction, spine(picture), room or {}))
+def plan(
+    picture: Picture,
+    theme: Theme,
+    direction: Direction = "TB",
+    room: Room | None = None,
+    *,
+    places: Mapping[str, str] | None = None,
+    silent: frozenset[str] = frozenset(),
+) -> Plan:
+    """Return the DOT form of a picture.
 
-
-def settled(picture: Picture, theme: Theme, direction: Direction = "TB", room: Room | None = None) -> Plan:
-    """Return the DOT form of a picture, with the places of everything where they are not left to Graphviz.
-
-    Raises:
-        LayoutError: Graphviz is missing or refuses.
+    `places` says where everything stands, as attributes by id; without them, Graphviz lays it out. The edges of the ids
+    `silent` are left without labels.
     """
-    writer = _Writer(picture, theme, direction, spine(picture), room or {})
-    if not writer.several:
-        return _planned(writer)
-    writer.silent = narrower(writer.several)
-    laid = msgspec.json.decode(run_dot(writer.text(), "json0", nodes=len(picture.nodes)), type=dict[str, Any])
-    writer.silent, writer.placed = frozenset(), places(laid, writer.several)
-    return replace(_planned(writer), engine="nop2")
-
-
-def _planned(writer: _Writer) -> Plan:
-    return Plan(writer.text(), writer.spans, writer.ids)
+    writer = _Writer(picture, theme, direction, spine(picture), room or {}, places or {}, silent)
+    engine: Engine = "dot" if places is None else "nop2"
+    return Plan(writer.text(), writer.spans, writer.ids, engine, writer.several)
 
 
 def export(picture: Picture, theme: Theme, direction: Direction = "TB", room: Room | None = None) -> str:
@@ -89,16 +84,22 @@ def quote(text: str) -> str:
 class _Writer:
     """Writes one picture; collects the texts on the way."""
 
-    def __init__(self, picture: Picture, theme: Theme, direction: Direction, shape: Spine, room: Room) -> None:
+    def __init__(
+        self,
+        picture: Picture,
+        theme: Theme,
+        direction: Direction,
+        shape: Spine,
+        room: Room,
+        places: Mapping[str, str],
+        silent: frozenset[str],
+    ) -> None:
         self.picture, self.theme, self.direction, self.shape, self.room = picture, theme, direction, shape, room
+        self.places, self.silent = places, silent
         self.ctx: Context = looks.context(picture, theme, shape.loops, down=direction == "TB", room=room)
         self.outline = Outline(picture)
         self.ids = self.outline.ids
         self.spans: dict[str, tuple[Span, ...]] = {}
-        self.placed: Mapping[str, str] = {}
-        """Where everything stands, as attributes, if that is known."""
-        self.silent = frozenset[str]()
-        """Loops whose labels are left out for now."""
         self.several: dict[str, list[Loop]] = self._several() if direction == "TB" else {}
         """The loops of nodes that have more than one."""
         self.parts: dict[str, str | None] = {n.id: n.cluster for n in picture.nodes}
@@ -177,7 +178,7 @@ class _Writer:
         return f'{key} [id="{key}" {_attrs(attrs)} {label} tooltip={quote(tooltip(node))}{self._at(key)}];'
 
     def _at(self, key: str) -> str:
-        return f" {self.placed[key]}" if key in self.placed else ""
+        return f" {self.places[key]}" if key in self.places else ""
 
     def _sized(self, key: str, room_key: str, look: Look) -> str:
         cell = look.sized(self.room.get(room_key))

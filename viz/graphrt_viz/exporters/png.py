@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import importlib
 import itertools
-import json
 import re
 import struct
 import unicodedata
@@ -20,8 +19,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from graphrt_viz import metrics
 from graphrt_viz.errors import GlyphsMissing, PictureError
-from graphrt_viz.exporters import dot, svg
+from graphrt_viz.exporters import svg
 from graphrt_viz.layout import run_dot
+from graphrt_viz.settling import laid_out, settled
 
 if TYPE_CHECKING:
     from graphrt_viz.exporters.dot import Direction
@@ -45,7 +45,7 @@ def export(picture: Picture, theme: Theme, direction: Direction = "TB", room: Ro
     Raises:
         LayoutError: Graphviz is missing or refuses.
     """
-    planned = dot.settled(picture, theme, direction, room)
+    planned = settled(picture, theme, direction, room).plan
     stamp = f"graphrt-picture sha256:{picture.digest} theme={theme.name} direction={direction}"
     foreign = "".join(
         sorted({c for spans in planned.spans.values() for s in spans for c in s.text if not _is_covered(c)})
@@ -58,8 +58,7 @@ def export(picture: Picture, theme: Theme, direction: Direction = "TB", room: Ro
             return _with_text(drawn, stamp)
     nodes, dpi = len(picture.nodes), float(DPI)
     if nodes > _LOOK_FIRST:
-        text = planned.text.replace("\\\\", "/")
-        box = json.loads(run_dot(text, "json", nodes=nodes, engine=planned.engine))["bb"].split(",")
+        box = laid_out(planned, nodes)["bb"].split(",")
         side = max(float(box[2]), float(box[3])) + 51
         dpi = min(dpi, max(8.0, _MOST_PIXELS * 72 / side))
     return _with_text(run_dot(planned.text, "png", nodes=nodes, dpi=dpi, engine=planned.engine), stamp)

@@ -10,11 +10,9 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
 from graphrt_viz.errors import LayoutError
 from graphrt_viz.exporters import dot
-from graphrt_viz.layout import run_dot
+from graphrt_viz.settling import laid_out, settled
 from graphrt_viz.theme import colours
 from graphrt_viz.wording import lines_visible, visible
 
@@ -37,17 +35,9 @@ def export(picture: Picture, theme: Theme, direction: Direction = "TB", room: Ro
     Raises:
         LayoutError: Graphviz is missing or refuses.
     """
-    planned = dot.settled(picture, theme, direction, room)
-    return _Drawing(picture, theme, direction, planned, laid_out(planned, len(picture.nodes))).text()
-
-
-def laid_out(planned: Plan, nodes: int) -> dict[str, Any]:
-    """Return Graphviz's JSON of a plan: coordinates and drawing operations.
-
-    Backslashes go in as slashes of the same width, because Graphviz loses count of them in drawing operations.
-    """
-    text = planned.text.replace("\\\\", "/")
-    return msgspec.json.decode(run_dot(text, "json", nodes=nodes, engine=planned.engine), type=dict[str, Any])
+    found = settled(picture, theme, direction, room)
+    laid = found.laid if found.laid is not None else laid_out(found.plan, len(picture.nodes))
+    return _Drawing(picture, theme, direction, found.plan, laid).text()
 
 
 class _Drawing:
