@@ -38,6 +38,8 @@ _SEAL = b',"hash":"'
 _TAIL = len(_SEAL) + _HASH_DIGITS + len(b'"}')
 _STRICT_JSON = json.JSONEncoder(allow_nan=False, check_circular=False)
 _NO_BRACKETS = bytes(sorted(set(range(256)) - set(b"[]{}")))
+_QUICK = 1024 * 1024
+_FEW = 4096
 _ONE_KIND = bytes.maketrans(b"{}", b"[]")
 _BRACKETS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
 
@@ -548,11 +550,19 @@ def _deeper_than(line: bytes, limit: int) -> bool:
 
 
 def _nests_at_most(line: bytes, limit: int) -> bool:
-    """Say if brackets close each other and do not nest deeper than `limit`: each round takes the innermost away."""
+    """Say if brackets close each other and do not nest deeper than `limit`: each round takes the innermost away.
+
+    It gives up, and says no, where that is not quick: for long lines, and where a round takes little away.
+    """
+    if len(line) > _QUICK:
+        return False
     outside = b"".join(line.replace(rb"\\", b"").replace(rb"\"", b"").split(b'"')[::2])
     brackets = outside.translate(_ONE_KIND, _NO_BRACKETS)
     for _ in range(limit):
         if not brackets:
             break
+        before = len(brackets)
         brackets = brackets.replace(b"[]", b"")
+        if before > _FEW and len(brackets) > before * 7 // 8:
+            return False
     return not brackets

@@ -157,11 +157,21 @@ class Field:
         """The type of a write, printed."""
         return self.type_text if self.takes is None else hints.text_of(self.takes)
 
-    def is_typed_as(self, other: Field) -> bool:
-        """Tell whether every value of this field is one of the other, and stands for itself there."""
+    def stands_for(self, other: Field) -> bool:
+        """Tell whether every value that this field can have in a state is one of the other as it stands.
+
+        Both have the same type, and what a built-in reducer made of valid writes is valid as well.
+        """
         if self.annotation is None or other.annotation is None:
             return self.annotation is other.annotation and self.schema == other.schema
-        return bool(self.annotation == other.annotation)
+        # Unions are equal in any order, and take a value for that of their first member that it fits.
+        same_type = self.annotation == other.annotation and repr(self.annotation) == repr(other.annotation)
+        return same_type and (self.reducer is None or self.reducer.own or self._holds_what_it_takes())
+
+    def _holds_what_it_takes(self) -> bool:
+        """Tell whether a built-in reducer leads from valid values to valid ones: there are no bounds to be left."""
+        added = self.reducer is not None and self.reducer.name == "add"
+        return not hints.is_constrained(self.annotation) and not (added and self.annotation is not int)
 
     @property
     def schema(self) -> Json:

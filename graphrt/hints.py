@@ -221,9 +221,15 @@ def is_immutable(annotation: Any) -> bool:  # noqa: ANN401 - as above
             return False
         if issubclass(kind, _IMMUTABLE):
             continue
-        if issubclass(kind, BaseModel) and kind.model_config.get("frozen"):
+        if issubclass(kind, BaseModel) and _is_fixed(kind):
             continue
         if dataclasses.is_dataclass(kind) and kind.__dataclass_params__.frozen:  # type: ignore[attr-defined]  # set by dataclasses
             continue
         return False
     return True
+
+
+def _is_fixed(kind: type[BaseModel]) -> bool:
+    """Tell whether no attribute of a model can be set, nor be one that its type does not tell of."""
+    config = kind.model_config
+    return bool(config.get("frozen")) and config.get("extra") != "allow" and not kind.__private_attributes__

@@ -29,23 +29,12 @@ _CHUNK = 64
 class _Buffer(Generic[T]):
     """Items from position `start` on; what comes before is the parent's."""
 
-    __slots__ = ("copies", "items", "parent", "start")
+    __slots__ = ("items", "parent", "start")
 
     def __init__(self, items: list[T], parent: _Buffer[T] | None, start: int) -> None:
         self.items = items
         self.parent = parent
         self.start = start
-        self.copies: list[T] | None = None
-        """Of the first so many items, once `Items.lent` was asked."""
-
-    def copied(self, end: int) -> list[T]:
-        """Return copies of the first so many items; each is made once."""
-        copies = self.copies
-        if copies is None:
-            copies = self.copies = []
-        if len(copies) < end:
-            copies += map(copy.deepcopy, self.items[len(copies) : end])
-        return copies[:end]
 
 
 class Items(Sequence[T_co]):
@@ -100,14 +89,14 @@ class Items(Sequence[T_co]):
         """Return a view of the same items that copies each one as it is read; O(1)."""
         return self._view(self._buffer, self._size, guarded=True)
 
-    def lent(self) -> tuple[T_co, ...]:
-        """Return the items for somebody who looks at all of them again and again, and is trusted to change none.
+    def apart(self) -> Items[T_co]:
+        """Return a view of the same items, of which longer views have nothing to do with those of this one.
 
-        Those that could be changed are copies, made once for all who ask this way.
+        What somebody else adds to it does not stay alive with this list, and does not stand in the way of its growth.
         """
-        if not self._guarded:
-            return tuple(self._parts())
-        return tuple(chain.from_iterable(reversed([b.copied(end - b.start) for b, end in self._buffers()])))
+        if self._size < _CHUNK:
+            return self._view(_Buffer(list(self._parts()), None, 0), self._size, guarded=self._guarded)
+        return self._view(_Buffer([], self._buffer, self._size), self._size, guarded=self._guarded)
 
     def __len__(self) -> int:
         return self._size

@@ -42,7 +42,7 @@ def _ways(edges: list[Edge]) -> Ways:
 
 
 class Exit:
-    """What a graph says of leaving one node, and of working there."""
+    """What a graph says of one node: how it is left, and what its work is, or how the graph inside of it begins."""
 
     __slots__ = ("choices", "entry", "errors", "hops", "plain", "policies", "sure", "works")
 

@@ -525,8 +525,7 @@ class Stepper:
     def _enter(self, frame: Frame, visit: Visit) -> None:
         """Begin the graph inside a node."""
         node, entry = visit.node, frame.exits[visit.node.index].entry
-        assert node.graph is not None, "only a node with a graph inside is entered"
-        assert entry is not None, "a node with a graph inside has a way in"
+        assert entry is not None, "only a node with a graph inside is entered"
         try:
             state = entry.state(visit.line.state)
         except Exception as error:  # noqa: BLE001 - whatever an expression or a validator raises is the node's failure
@@ -536,7 +535,7 @@ class Stepper:
             self._failed(frame, visit, error_info(refused))
             return
         visit.phase = INSIDE
-        visit.inner = below = Frame(plan_of(node.graph), state, f"{visit.id}/", visit)
+        visit.inner = below = Frame(plan_of(entry.graph), state, f"{visit.id}/", visit)
         self._inside += 1
         below.begin()
         self._take_up(below)

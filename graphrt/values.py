@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, TypeAlias, get_args, get_origin
 
 import msgspec
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import to_json, to_jsonable_python
+from pydantic_core import to_jsonable_python
 
 from graphrt import hints
 from graphrt.hints import is_mapping, is_set
@@ -182,12 +182,12 @@ def _thawed_inside(value: object) -> object:
 
 
 def _may_hold_odd_float(value: object) -> bool:
-    """Tell whether to look closer for a float that is not finite: this runs in C, and errs on the side of yes."""
+    """Tell whether to look closer for a float that is not finite; what JSON has a form for is looked through in C."""
     try:
-        text = to_json(value, inf_nan_mode="constants", fallback=repr)
-    except (ValueError, RecursionError):
+        _STRICT_JSON.encode(value)
+    except (ValueError, TypeError, RecursionError):
         return True
-    return b"NaN" in text or b"Infinity" in text
+    return False
 
 
 def _holds_odd_float(value: object) -> bool:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any, get_args
 
 import msgspec
@@ -205,6 +208,25 @@ def test_depth_is_that_of_the_value(value: Any) -> None:
     if depth:
         assert not codec._nests_at_most(line, depth - 1)
         assert codec._deeper_than(line, depth - 1)
+
+
+def _took(work: Callable[[], object]) -> float:
+    best = float("inf")
+    for _ in range(3):
+        begun = time.process_time()
+        work()
+        best = min(best, time.process_time() - begun)
+    return best
+
+
+def test_a_hostile_line_is_refused_as_fast_as_a_sound_one_is_read() -> None:
+    """Brackets that nest without end do not hold a reader up."""
+    size = codec._QUICK // 2 - 1
+    sound, hostile = b"[" + b"[]," * (size // 2) + b"]", b"[" * size + b"]" * size
+    assert not codec._deeper_than(sound, codec.MAX_DEPTH)
+    assert codec._deeper_than(hostile, codec.MAX_DEPTH)
+    quick, slow = (_took(partial(codec._deeper_than, line, codec.MAX_DEPTH)) for line in (sound, hostile))
+    assert slow < 20 * quick
 
 
 def test_large_lines_are_refused_on_both_sides(monkeypatch: pytest.MonkeyPatch) -> None:

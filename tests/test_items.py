@@ -132,24 +132,25 @@ def test_guarded_items_cannot_be_reached() -> None:
     assert items.plus({"d": 1}) == [{"a": [1]}, {"d": 1}]
 
 
-def test_lent_items_are_copied_once_and_reach_nothing() -> None:
-    """Who looks at all items again and again gets copies that are made once, of a list and of those that go on."""
-    items: Items[dict[str, Any]] = Items([{"a": k} for k in range(70)]).guarded()
-    longer, other = items.plus({"b": 1}), items.plus({"c": 1})
-    lent = longer.lent()
-    assert lent == (*({"a": k} for k in range(70)), {"b": 1})
-    assert other.lent() == (*lent[:70], {"c": 1})
-    assert all(a is b for a, b in zip(lent, longer.lent(), strict=True))
-    assert all(a is b for a, b in zip(lent[:70], other.lent()[:70], strict=True))
-    lent[0]["a"] = "changed"
-    assert items[0] == {"a": 0}
+@pytest.mark.parametrize("size", [3, 200])
+def test_a_list_apart_grows_for_itself(size: int) -> None:
+    """What is added to a list that was handed on reaches neither the other list nor its memory; both can grow."""
+    own = Items(range(size))
+    handed = own.apart()
+    longer = handed.plus_all(range(1_000)).plus(1)
+    assert list(longer) == [*range(size), *range(1_000), 1]
+    assert own == handed == list(range(size))
+    assert len(own._buffer.items) == size
+    grown = own.plus(7)
+    assert list(grown) == [*range(size), 7]
+    assert grown._buffer is own._buffer
 
 
-def test_lent_items_that_cannot_change_are_the_items() -> None:
-    """Without something to guard, nothing is copied."""
-    text = "a text"
-    assert Items([text]).plus(text).lent() == (text, text)
-    assert all(item is text for item in Items([text]).plus(text).lent())
+def test_a_guarded_list_apart_is_guarded() -> None:
+    """Whoever may not reach the items of a list may not by one that was made of it."""
+    items: Items[dict[str, int]] = Items([{"a": 1}]).guarded().apart()
+    items[0]["a"] = 2
+    assert items == [{"a": 1}]
 
 
 def test_copies_and_pickles() -> None:
@@ -199,4 +200,6 @@ def test_any_tree_of_views_equals_lists(steps: list[tuple[int, list[int]]]) -> N
         assert len(view) == len(plain)
         assert view[:5] == plain[:5]
         assert all(view[i] == plain[i] for i in range(0, len(plain), 7))
-        assert view.guarded().lent() == view.lent() == tuple(plain)
+        assert list(view.apart()) == plain
+        assert list(view.apart().plus(0)) == [*plain, 0]
+        assert list(view) == plain

@@ -103,7 +103,9 @@ class ToolCall(Frozen):
         """Return a copy with arguments of its own."""
         if type(self) is not ToolCall:
             return super().__deepcopy__(memo)
-        return self.model_copy(update={"arguments": copy.deepcopy(self.arguments, memo)})
+        twin = self.__copy__()
+        vars(twin)["arguments"] = copy.deepcopy(self.arguments, memo)
+        return twin
 
 
 class SystemMessage(Frozen):
@@ -145,7 +147,11 @@ class AssistantMessage(Frozen):
         """Return a copy with calls of its own; the message itself if it has none."""
         if type(self) is not AssistantMessage:
             return super().__deepcopy__(memo)
-        return self.model_copy(update={"tool_calls": copy.deepcopy(self.tool_calls, memo)}) if self.tool_calls else self
+        if not self.tool_calls:
+            return self
+        twin = self.__copy__()
+        vars(twin)["tool_calls"] = copy.deepcopy(self.tool_calls, memo)
+        return twin
 
 
 class ToolMessage(Frozen):

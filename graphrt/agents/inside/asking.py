@@ -20,7 +20,6 @@ from graphrt.agents.refusals import refusable
 from graphrt.agents.sent import told
 from graphrt.agents.tools import untitled
 from graphrt.inputs import Usage
-from graphrt.items import is_items
 
 if TYPE_CHECKING:
     from graphrt.agents.agent import Agent
@@ -188,8 +187,6 @@ class Asking:
 
 
 def _held(value: Any) -> Any:  # noqa: ANN401 - a value of the state
-    if is_items(value):
-        return value.lent()
     return tuple(cast("Sequence[Any]", value)) if isinstance(value, Sequence) and not isinstance(value, str) else value
 
 
