@@ -55,8 +55,6 @@ _OWN: Final = 4
 _OTHERS: Final = 8
 """Points between a label and the edge that it stands at the right of, and between it and others: it must be clear whose
 it is."""
-_ASIDE: Final = 12
-"""Points between the middle of a loop and the label beside it."""
 _RIM: Final = 10
 """Points between the label of an edge and the frame around it."""
 _CENTRED: Final = frozenset({"router", "ask"})
@@ -92,8 +90,6 @@ class Context:
     """Edges inside a frame."""
     low: frozenset[int] = frozenset()
     """Loops that stand below another one of their node."""
-    nested: frozenset[int] = frozenset()
-    """Loops at nodes that have several."""
     into: Mapping[str, int] = field(default_factory=dict[str, int])
     """How many edges lead into each node."""
     retrying: frozenset[str] = frozenset()
@@ -127,10 +123,9 @@ def context(picture: Picture, theme: Theme, loops: frozenset[int], *, down: bool
             own.setdefault(edge.source, []).append(i)
     framed = frozenset(_framed(picture)) if picture.clusters else frozenset[int]()
     low = frozenset(i for found in own.values() for i in found[1:])
-    nested = frozenset(i for found in own.values() if len(found) > 1 for i in found)
     retrying = frozenset(e.source for e in picture.edges if e.retry)
     nodes = {n.id: n for n in picture.nodes}
-    return Context(theme, picture.shows, down, loops, framed, low, nested, into, retrying, nodes, room or {})
+    return Context(theme, picture.shows, down, loops, framed, low, into, retrying, nodes, room or {})
 
 
 def _framed(picture: Picture) -> Iterator[int]:
@@ -404,9 +399,7 @@ def edge_look(index: int, edge: PEdge, ctx: Context) -> Look:
     # Graphviz lets a frame end where the label does, and closer.
     cell = padded(look.cell, right=_RIM) if index in ctx.framed else look.cell
     if not ctx.down:  # Labels stand above their edges, not at their right.
-        # Graphviz centres the label of a loop above its node, where a further loop leads up: we put it beside that.
-        beside = round(cell.w) + 2 * _ASIDE if index in ctx.nested else 0
-        return replace(look, cell=padded(cell, left=beside, bottom=6))
+        return replace(look, cell=padded(cell, bottom=6))
     if edge.source != edge.target:
         return replace(look, cell=cell)
     # Graphviz centres the label of a loop at the side of its node, where other edges leave: we lift or lower it.

@@ -48,10 +48,11 @@ def settled(picture: Picture, theme: Theme, direction: Direction = "TB", room: R
     planned = dot.plan(picture, theme, direction, room)
     many = len(picture.nodes)
     if planned.loops:
-        first = dot.plan(picture, theme, direction, room, silent=narrower(planned.loops))
+        down = direction == "TB"
+        first = dot.plan(picture, theme, direction, room, silent=narrower(planned.loops)) if down else planned
         laid = laid_out(first, many)
-        places = _places(laid) | side_by_side(laid, planned.loops)
-        return Settled(dot.plan(picture, theme, direction, room, places=places))
+        places = _places(laid) | side_by_side(laid, planned.loops, down=down)
+        planned = dot.plan(picture, theme, direction, room, places=places)
     if direction == "TB" or many > dot.MANY:
         return Settled(planned)
     laid = laid_out(planned, many)

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from graphrt_viz import looks, story
-from graphrt_viz.loops import Loop, least_height
+from graphrt_viz.loops import Loop, least_height, least_width
 from graphrt_viz.outline import Outline
 from graphrt_viz.spine import spine
 from graphrt_viz.wording import lines_visible, visible
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from graphrt_viz.theme import Theme
 
 Direction: TypeAlias = Literal["TB", "LR"]
+POINTED: Final = frozenset({"router", "ask"})
+"""Kinds of nodes whose sides are not straight."""
 MANY: Final = 300
 """Nodes from which on the layout trades beauty for time."""
 
@@ -64,7 +66,8 @@ def plan(
     """
     writer = _Writer(picture, theme, direction, spine(picture), room or {}, places or {}, silent)
     engine: Engine = "dot" if places is None else "nop2"
-    return Plan(writer.text(), writer.spans, writer.ids, engine, writer.several)
+    several = {key: loops for key, loops in writer.loops.items() if len(loops) > 1}
+    return Plan(writer.text(), writer.spans, writer.ids, engine, several)
 
 
 def export(picture: Picture, theme: Theme, direction: Direction = "TB", room: Room | None = None) -> str:
@@ -100,8 +103,8 @@ class _Writer:
         self.outline = Outline(picture)
         self.ids = self.outline.ids
         self.spans: dict[str, tuple[Span, ...]] = {}
-        self.several: dict[str, list[Loop]] = self._several() if direction == "TB" else {}
-        """The loops of nodes that have more than one."""
+        self.loops = self._loops()
+        """The loops of nodes that have some."""
         self.parts: dict[str, str | None] = {n.id: n.cluster for n in picture.nodes}
         self.parts |= {c.id: c.parent for c in picture.clusters}
         """The frame around each node and frame."""
@@ -172,10 +175,16 @@ class _Writer:
             attrs["group"] = "spine"
         if node.id in self.shape.forks:
             attrs["ordering"] = "out"
-        if key in self.several:
-            attrs["height"] = f"{least_height(self.several[key]) / 72:.3f}"
+        if key in self.loops:
+            attrs |= self._room_for_loops(node, self.loops[key])
         label = self._sized(key, node.id, look)
         return f'{key} [id="{key}" {_attrs(attrs)} {label} tooltip={quote(tooltip(node))}{self._at(key)}];'
+
+    def _room_for_loops(self, node: PNode, loops: list[Loop]) -> dict[str, str]:
+        """Return how large a node must be at least, for what is said on its loops to stand beside it."""
+        if self.direction == "LR":
+            return {"width": f"{least_width(loops, pointed=node.kind in POINTED) / 72:.3f}"}
+        return {"height": f"{least_height(loops) / 72:.3f}"} if len(loops) > 1 else {}
 
     def _at(self, key: str) -> str:
         return f" {self.places[key]}" if key in self.places else ""
@@ -217,12 +226,12 @@ class _Writer:
         """Return where a loop leaves and enters its node: what follows the first, below it."""
         return {"tailport": "e", "headport": "se"} if index in self.ctx.low else {"tailport": "ne", "headport": "e"}
 
-    def _several(self) -> dict[str, list[Loop]]:
+    def _loops(self) -> dict[str, list[Loop]]:
         found: dict[str, list[Loop]] = {}
         for i, edge in enumerate(self.picture.edges):
             if edge.source == edge.target:
                 found.setdefault(self.ids[edge.source], []).append(self._loop(i, edge))
-        return {key: loops for key, loops in found.items() if len(loops) > 1}
+        return found
 
     def _loop(self, index: int, edge: PEdge) -> Loop:
         key = f"e{index + 1}"
