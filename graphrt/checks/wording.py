@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from graphrt.abbreviation import show
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from graphrt.checks.deciding import Shown
     from graphrt.graph import Edge, Graph, Node
     from graphrt.inputs import Json
+
+_NAMED: Final = 3
 
 
 def value_text(value: Json) -> str:
@@ -49,3 +51,12 @@ def listed(names: Iterable[object]) -> str:
     """Print names: `'a', 'b' and 'c'`."""
     texts = [repr(n) for n in names]
     return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"
+
+
+def runs_text(runs: Sequence[str]) -> str:
+    """Print runs by their ids, the first three of many: `runs a, b, c and 20 more`."""
+    if len(runs) == 1:
+        return f"run {runs[0]}"
+    named = list(runs[:_NAMED]) if len(runs) > _NAMED + 1 else list(runs)
+    last = named.pop() if len(named) == len(runs) else f"{len(runs) - len(named)} more"
+    return f"runs {', '.join(named)} and {last}"

@@ -346,6 +346,18 @@ def test_recorded_runs_against_a_changed_flow(program: Program) -> None:
     assert "give one, as in --against .graphrt/runs.db" in program("check", "later.py", "--against", "latest").err
 
 
+def test_many_runs_that_differ_alike_are_one_finding(program: Program) -> None:
+    """However many runs a store holds, a change is told once for each node at which they part, the first in full."""
+    write(program, "gap.py", GAP)
+    for k in range(6):
+        assert program("run", "gap.py", "--input", '{"text": "a kettle"}', "--run-id", f"run{k}").code == 0
+    write(program, "later.py", GAP.replace("s.score < 4", "s.score < 9"))
+    ran = program("check", "later.py", "--against", ".graphrt/runs.db", "--select", "GR6")
+    assert ran.code == 1
+    assert ran.out.count("GR601") == 1
+    assert "GR601 runs run5, run4, run3 and 3 more would go another way at grade: run5 at visit 0 (grade): " in ran.out
+
+
 @pytest.mark.parametrize(
     ("rules", "option"),
     [("GR306", "--reducers"), ("GR601,GR602", "--against RUNS"), ("over-budget", "--max-visits or --max-requests")],
