@@ -880,18 +880,12 @@ class Stepper:
     def _lost(self, frame: Frame, visit: Visit, then: OnCrash) -> None:
         """Decide about an attempt that started before a crash and has no recorded end."""
         visit.lost = None
-        node = visit.node
         if then == "retry":
             visit.tries -= 1
             self._start_attempt(frame, visit)
         elif then == "fail":
-            error = InDoubt(
-                f"attempt {visit.attempt} of {node.name!r} (visit {visit.id}) was cut off; the node declares"
-                " on_crash='fail', so it is not run again",
-                node=node.name,
-                visit=visit.id,
-            )
-            self._failed(frame, visit, error_info(error))
+            why = "was cut off; the node declares on_crash='fail', so it is not run again"
+            self._fail_in_doubt(frame, visit, why, again="fail")
         else:
             self._ask_about(frame, visit)
 
@@ -919,12 +913,13 @@ class Stepper:
             visit.tries -= 1
             self._start_attempt(frame, visit)
             return
-        node = visit.node
-        error = InDoubt(
-            f"attempt {visit.attempt} of {node.name!r} (visit {visit.id}) was cut off and given up by answer",
-            node=node.name,
-            visit=visit.id,
-        )
+        self._fail_in_doubt(frame, visit, "was cut off and given up by answer", again="ask")
+
+    def _fail_in_doubt(self, frame: Frame, visit: Visit, why: str, *, again: OnCrash) -> None:
+        """Fail a visit whose attempt may have had its effect; who resumes the run meets the same doubt `again`."""
+        visit.lost = again
+        name = visit.node.name
+        error = InDoubt(f"attempt {visit.attempt} of {name!r} (visit {visit.id}) {why}", node=name, visit=visit.id)
         self._failed(frame, visit, error_info(error))
 
     def _restart(self, frame: Frame, visit: Visit, *, own: bool = True) -> None:
@@ -954,7 +949,7 @@ class Stepper:
             self._then(self._completed, frame, visit, None, {})
         else:
             self._stop_timer(visit, "retry")
-            if own and visit.lost is not None:  # It was said, and then another visit failed the run.
+            if own and visit.lost is not None:  # It is still in doubt what its last attempt did.
                 visit.tries = 1
                 self._then(self._lost, frame, visit, visit.lost)
                 return

@@ -867,8 +867,6 @@ class TestTakingUpAgain:
         assert again.status == "failed"
         assert [e.visit for e in again.of(AttemptLost)] == ["0.0.0", "0.1.0"]
         assert not again.ready
-        again.resume()
-        assert {v: c.attempt for v, c in again.ready.items()} == {"0.0.0": 2, "0.1.0": 2, "0.2.0": 1}
 
     def test_shows_a_lost_attempt_once(self) -> None:
         """An attempt that was said to be lost, before another one failed the run, is not said to be lost again."""
@@ -879,13 +877,39 @@ class TestTakingUpAgain:
             d.begin(visit)
         again = d.crashed()
         assert again.status == "failed"
-        again.resume()  # `a` gets another attempt, `b` asks, and `c` fails the run now
-        assert again.status == "failed"
-        assert again.stepper.failed_at == ("0.2.0", "c")
         again.resume()
-        assert again.status == "running"
+        assert again.status == "failed"
+        assert again.stepper.failed_at == ("0.0.0", "a")
         assert [e.visit for e in again.of(AttemptLost)] == ["0.0.0", "0.1.0", "0.2.0"]
-        assert list(again.stepper.questions) == ["0.1.0"]
+        assert not again.ready
+        assert again.folded().bytes == again.bytes
+
+    def test_an_attempt_that_must_not_run_again_never_does(self) -> None:
+        """`on_crash=fail`: at most once, however often the run is resumed; a fork does it again, in a run of its own."""
+        d = Driver(build([("a", "b")], nodes={"a": {"on_crash": "fail", "retry": NO_WAIT}})).start()
+        d.begin("0")
+        again = d.crashed()
+        for _ in range(3):
+            assert (again.status, again.ready) == ("failed", {})
+            assert again.of(VisitFailed)[-1].error.type == "InDoubt"
+            again.resume()
+        assert len(again.of(AttemptLost)) == 1
+        assert again.folded().bytes == again.bytes
+        again.fork("0")
+        assert list(again.ready) == ["0"]
+
+    def test_who_gave_a_lost_attempt_up_is_asked_again(self) -> None:
+        """`on_crash=ask` answered by fail: resumed, the run asks anew, and repeats nothing by itself."""
+        d = Driver(build([("a", "b")], nodes={"a": {"on_crash": "ask"}})).start()
+        d.begin("0")
+        again = d.crashed()
+        again.answer("0", "fail")
+        assert again.status == "failed"
+        again.resume()
+        assert (again.status, again.ready) == ("suspended", {})
+        again.answer("0", "retry")
+        again.finish()
+        assert again.status == "completed"
         assert again.folded().bytes == again.bytes
 
     @pytest.mark.parametrize(("answer", "status"), [("retry", "running"), ("fail", "failed")])

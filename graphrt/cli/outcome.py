@@ -12,6 +12,7 @@ from graphrt.cli.arguments import DEFAULT_STORE
 from graphrt.cli.said import messages_in, text_of, who
 from graphrt.cli.screen import console, json_text, line, say, say_json, wrapped
 from graphrt.cli.telling import bill, can_go_on, error_text, moment, status_text, times, where
+from graphrt.errors import InDoubt
 from graphrt_viz.wording import lines_visible, plural, shorten
 
 if TYPE_CHECKING:
@@ -199,7 +200,10 @@ def _next(told: Account, store: str, room: int) -> Iterator[Part]:
     hints = [(again(f"answer {run} {v.id} ANSWER", store), "answers it, and goes on") for v in _questions(told)]
     if told.status == "failed":
         hints.append((again(f"why {run}", store), "why it went there"))
-        if can_go_on(told):
+        if told.error is not None and told.error.type == InDoubt.__name__ and "visit" in told.error.detail:
+            at = told.error.detail["visit"]
+            hints.append((again(f"fork {run} --at {at}", store), "does it again, in a run of its own"))
+        elif can_go_on(told):
             hints.append((again(f"resume {run}", store), "tries again from there, once the cause is mended"))
     elif told.status == "cancelled":
         hints.append((again(f"resume {run}", store), "goes on all the same"))

@@ -355,7 +355,7 @@ def test_many_runs_that_differ_alike_are_one_finding(program: Program) -> None:
     ran = program("check", "later.py", "--against", ".graphrt/runs.db", "--select", "GR6")
     assert ran.code == 1
     assert ran.out.count("GR601") == 1
-    assert "GR601 runs run5, run4, run3 and 3 more would go another way at grade: run5 at visit 0 (grade): " in ran.out
+    assert "GR601 runs run0, run1, run2 and 3 more would go another way at grade: run0 at visit 0 (grade): " in ran.out
 
 
 @pytest.mark.parametrize(
