@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from graphrt_viz.labels import Align
-    from graphrt_viz.picture import Failure, NodeMark, PCluster, PEdge, Picture, PNode, Remark, Scale
+    from graphrt_viz.picture import NodeMark, PCluster, PEdge, Picture, PNode, Remark, Scale
     from graphrt_viz.theme import Theme
 
 _WAITS: Final = " · WAITS"
@@ -298,7 +298,7 @@ def _work_look(node: PNode, ctx: Context, attrs: Mapping[str, str], shade: Shade
         width, most = _SUBTITLES.get(node.kind, (_WIDE, 2))
         cells += [line(Span(text, 10, theme.muted)) for text in wrap(node.subtitle, width, most)]
     if mark is not None and mark.failures and node.id not in ctx.retrying:
-        failed = f"{plural(len(mark.failures), 'failed attempt')}: {mark.failures[-1].error}"
+        failed = f"{plural(mark.earlier + len(mark.failures), 'failed attempt')}: {mark.failures[-1].error}"
         cells += [line(Span(text, 9, theme.bad.ink)) for text in wrap(failed, _WIDE, 2)]
     if mark is not None and mark.error:
         cells += [line(Span(text, 10, alarm, mono=True)) for text in wrap(mark.error, _WIDE, 3)]
@@ -441,8 +441,8 @@ def _edge_look(index: int, edge: PEdge, ctx: Context) -> Look:
         return _run_edge(edge, ctx)
     source = ctx.nodes.get(edge.source)
     if ctx.run:
-        failures = source.mark.failures if source is not None and source.mark is not None else ()
-        return _failure_loop(failures, ctx) if failures else _ghost_edge(edge, ctx)
+        mark = source.mark if source is not None else None
+        return _failure_loop(mark, ctx) if mark is not None and mark.failures else _ghost_edge(edge, ctx)
     return _flow_edge(index, edge, source, ctx)
 
 
@@ -574,15 +574,16 @@ def _ghost_edge(edge: PEdge, ctx: Context) -> Look:
     return Look(attrs, padded(stack(*rows), left=_OWN, right=_OTHERS)) if rows else Look(attrs)
 
 
-def _failure_loop(failures: tuple[Failure, ...], ctx: Context) -> Look:
+def _failure_loop(mark: NodeMark, ctx: Context) -> Look:
     """Draw the failed attempts of a node on its retry loop: the latest in words, all of them as a number."""
-    theme, last = ctx.theme, failures[-1]
+    theme, failures, last = ctx.theme, mark.failures, mark.failures[-1]
+    many = mark.earlier + len(failures)
     attrs = {"color": theme.bad.stroke, "penwidth": "2.4", "arrowsize": "0.8"}
     steps = [f.step for f in failures if f.step]
-    head = steps[0] if len(failures) == 1 and steps else f"×{count(len(failures))}"
+    head = steps[0] if many == 1 and steps else f"×{count(many)}"
     what = f"attempt {last.attempt}" + (f" of {last.of}" if last.of else "") + " failed"
-    if len(failures) > 1:
-        what = f"{count(len(failures))} attempts failed, the last: {what.removesuffix(' failed')}"
+    if many > 1:
+        what = f"{count(many)} attempts failed, the last: {what.removesuffix(' failed')}"
     if last.wait_s is not None:
         what += f" · again after {duration(last.wait_s)}"
     error = [line(Span(text, 10, theme.bad.ink, mono=True)) for text in wrap(last.error, _WIDE, 2)]

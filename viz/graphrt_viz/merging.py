@@ -95,6 +95,7 @@ def one_node_mark(marks: Sequence[NodeMark]) -> NodeMark | None:
         attempts=sum(m.attempts for m in marks),
         inside=_one_inside(marks),
         failures=tuple(f for m in marks for f in m.failures),
+        earlier=sum(m.earlier for m in marks),
         took_s=round(sum(m.took_s for m in marks), 6),
         good_s=round(sum(m.good_s for m in marks), 6),
         failed_s=round(sum(m.failed_s for m in marks), 6),

@@ -1,8 +1,8 @@
 """Labels that stand nearer to another edge than to their own, where a reader takes them for the other's, are moved.
 
 Graphviz keeps room for a label and leads its edge past that room, but where pictures run to the right edges sag away
-from their labels. Such a label is put close to its edge, as near to the middle as it gets in nobody's way. Where there
-is no such place it stays.
+from their labels, and of an edge that is cut at a frame the label may stand at what was cut off. Such a label is put
+close to its edge, as near to the middle as it gets in nobody's way. Where there is no such place it stays.
 """
 
 from __future__ import annotations
@@ -121,16 +121,17 @@ class _Scene:
             beside = [y for nx, y in way if abs(nx - x) <= w / 2 + _GAP]
             for y in (max(beside) + _GAP + h / 2, min(beside) - _GAP - h / 2):
                 place = Box.around(x, y, w, h)
-                if self._is_free(key, box, place):
+                if self._is_free(key, place):
                     return place
         return None
 
-    def _is_free(self, key: str, before: Box, place: Box) -> bool:
+    def _is_free(self, key: str, place: Box) -> bool:
+        reach = self._reach[key]
         own = place.distance(self._ways[key])
         return (
             own > 1
             and self._page.holds(place)
-            and all(frame.holds(place) == frame.holds(before) for frame in self._frames)
+            and all(frame.holds(place) == frame.holds(reach) for frame in self._frames)
             and not any(place.meets(frame, 0) and not frame.holds(place) for frame in self._frames)
             and not any(place.meets(solid, _GAP) for solid in self._solid)
             and not any(place.meets(label, _GAP) for other, label in self.labels.items() if other != key)

@@ -178,6 +178,7 @@ def _node_mark(tally: NodeTally | None, unsettled: Sequence[CountedVisit]) -> No
         attempts=len(tally.visits) if inside else max(tally.attempts, len(tally.visits)),
         inside=tally.inside if tally.inside[0] > tally.inside[1] else None,
         failures=tuple(tally.failures[-_MOST_FAILURES:]),
+        earlier=max(0, len(tally.failures) - _MOST_FAILURES),
         took_s=round(tally.took_s, 6),
         good_s=round(tally.good_s, 6),
         failed_s=round(tally.failed_s, 6),

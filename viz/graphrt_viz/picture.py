@@ -73,6 +73,9 @@ class NodeMark(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     inside: tuple[int, int] | None = None
     """Attempts that were made inside it, and by how many visits; None if each of these made one."""
     failures: tuple[Failure, ...] = ()
+    """Attempts that failed and were repeated; of very many the latest."""
+    earlier: int = 0
+    """How many such attempts there were before those."""
     took_s: float = 0.0
     """Seconds that its visits took, added up: of work the time of its attempts, of a graph inside from start to end.
 

@@ -1,7 +1,7 @@
 """The places of everything in a picture: found by Graphviz, and put right where it does not do well.
 
-Several loops at one node are put side by side (`loops`), and where a picture runs to the right labels are moved to
-their edges (`nearness`). Then the plan says where everything stands, and Graphviz only draws.
+Several loops at one node are put side by side (`loops`); where a picture runs to the right, or edges end at frames,
+labels are moved to their edges (`nearness`). Then the plan says where everything stands, and Graphviz only draws.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def settled(picture: Picture, theme: Theme, direction: Direction = "TB", room: R
         laid = laid_out(first, many)
         places = _places(laid) | side_by_side(laid, planned.loops, down=down)
         planned = dot.plan(picture, theme, direction, room, places=places)
-    if direction == "TB" or many > dot.MANY:
+    if (direction == "TB" and not picture.clusters) or many > dot.MANY:
         return Settled(planned)
     laid = laid_out(planned, many)
     better = moved(laid)

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 FEW_STEPS = 3
 """Crossings up to which each is named; more are counted."""
-
-
 _MARK: Final = 28
 """Characters of what happened besides that a node shows."""
+_MOST_FAILURES: Final = 3
+"""Of more failed attempts of a node the latest are told one by one."""
 
 
 def names_of(picture: Picture) -> dict[str, str]:
@@ -159,10 +159,13 @@ def node_story(mark: NodeMark) -> list[str]:
     if mark.outcome:
         said.append(f"answer: {mark.outcome}")
     said += [f"tool {t.name} ×{t.calls}" + (f", {t.failed} failed" if t.failed else "") for t in mark.tools]
+    shown = mark.failures[-_MOST_FAILURES:]
+    if before := mark.earlier + len(mark.failures) - len(shown):
+        said.append(f"{plural(before, 'attempt')} failed before")
     said += [
         f"attempt {f.attempt} failed: {f.error}"
         + (f" (again after {duration(f.wait_s)})" if f.wait_s is not None else "")
-        for f in mark.failures
+        for f in shown
     ]
     if mark.error:
         said.append(mark.error)

@@ -266,7 +266,7 @@ class _Writer:
         key = self.ids[ident]
         if key.startswith("n"):
             return key, attrs
-        end = _first_within(self.outline, ident)
+        end = _first_within(self.picture, self.outline, ident)
         if end is None:
             raise ValueError(
                 f"picture {self.picture.title!r}: an edge ends at the cluster {ident!r}, which has no node inside"
@@ -283,11 +283,17 @@ def _reversed(attrs: Mapping[str, str]) -> dict[str, str]:
     return rest | {"dir": attrs.get("dir", "back")} | {k: v for k, v in ends.items() if v is not None}
 
 
-def _first_within(outline: Outline, cluster: str) -> str | None:
-    """Return the first node inside a frame, its own before those of frames inside; None if there is none."""
-    if own := outline.within(cluster):
-        return own[0].id
-    return next((found for frame in outline.inside(cluster) if (found := _first_within(outline, frame.id))), None)
+def _first_within(picture: Picture, outline: Outline, cluster: str) -> str | None:
+    """Return the node inside a frame at which its way begins: its start, or what no edge inside leads to."""
+    own = [part.id for parts in (outline.within(cluster), outline.inside(cluster)) for part in parts]
+    inside = set(own)
+    led_to = {e.target for e in picture.edges if e.source in inside and e.target in inside and e.source != e.target}
+    frames = {c.id for c in outline.inside(cluster)}
+    for ident in sorted(own, key=lambda ident: ident in led_to):
+        found = _first_within(picture, outline, ident) if ident in frames else ident
+        if found is not None:
+            return found
+    return None
 
 
 def _last_within(picture: Picture, outline: Outline, cluster: str) -> str | None:
