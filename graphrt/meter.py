@@ -30,6 +30,9 @@ class Totals:
         self.unpriced = 0
         """… and those whose price is not known."""
 
+    def __repr__(self) -> str:
+        return f"Totals({', '.join(f'{name}={getattr(self, name)!r}' for name in self.__slots__)})"
+
 
 class Passed(NamedTuple):
     """A limit that a run has passed."""

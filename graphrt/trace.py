@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import Final
+
 import msgspec
 
 from graphrt.events import Event
@@ -11,6 +14,8 @@ from graphrt.showing import displayed
 
 VERSION = 1
 """Version of the trace format; readers refuse what they do not know."""
+_KEPT: Final = 16
+"""Definitions read from traces that are kept: many runs are of one flow, and what is made of it can be shared."""
 
 
 class Header(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -70,4 +75,9 @@ class Trace(msgspec.Struct, frozen=True):
 def graph_of(trace: Trace) -> Graph:
     """Return the definition that a trace was last recorded under, without its code."""
     changed = [r.input.graph for r in trace.records if isinstance(r.input, Resumed) and r.input.graph is not None]
-    return graph_from_json(changed[-1] if changed else trace.header.graph)
+    return _built(msgspec.json.encode(changed[-1] if changed else trace.header.graph))
+
+
+@lru_cache(_KEPT)
+def _built(text: bytes) -> Graph:
+    return graph_from_json(msgspec.json.decode(text))

@@ -885,7 +885,7 @@ class TestTakingUpAgain:
         assert again.folded().bytes == again.bytes
 
     def test_an_attempt_that_must_not_run_again_never_does(self) -> None:
-        """`on_crash=fail`: at most once, however often the run is resumed; a fork does it again, in a run of its own."""
+        """`on_crash=fail`: at most once, however often the run is resumed; a fork does it again, in its own run."""
         d = Driver(build([("a", "b")], nodes={"a": {"on_crash": "fail", "retry": NO_WAIT}})).start()
         d.begin("0")
         again = d.crashed()

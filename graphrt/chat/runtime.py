@@ -111,11 +111,10 @@ class ChatRuntime:
     ) -> None:
         flow = single(configuration) if isinstance(configuration, Agent) else configuration
         around: dict[str, object] = {"resources": resources, "policies": policies, "observers": observers}
-        wrong = list(mistaken({**around, "limits": limits, "store": store, "clock": clock}))
-        if isinstance(cast("object", store), (str, Path)):
-            wrong.append(
-                f"store={brief(store)} is a text; a conversation outlives a call: give open_store({brief(store)})"
-            )
+        wrong = list(mistaken({**around, "limits": limits, "clock": clock}))
+        if store is not None and not hasattr(store, "create"):
+            text = brief(store) if isinstance(cast("object", store), (str, Path)) else "…"
+            wrong.append(f"store={brief(store)} is no store; a conversation outlives a call: give open_store({text})")
         self._resources = () if wrong else tuple(resources)
         self._policies = () if wrong else tuple(policies)
         self._check(flow, keep, busy, wrong)

@@ -44,18 +44,29 @@ def unchanged(trace: Trace, graph: Graph, target: str | None) -> Graph:
     Raises:
         GraphChanged: it is another; says what differs, and how to go on all the same.
     """
-    changed = [r.input.digest for r in trace.records if isinstance(r.input, Resumed) and r.input.digest is not None]
-    recorded = changed[-1] if changed else trace.header.digest
-    if recorded != graph.digest:
-        from graphrt.cli.changed import changes_between
-        from graphrt.trace import graph_of
-
+    what = changes_since(trace, graph)
+    if what is not None:
         run, named = trace.header.run, "" if target is None else f" --target {shlex.quote(target)}"
         message = (
-            f"flow {graph.name!r} has changed since run {run} (then {recorded[:7]}, now {graph.digest[:7]}):"
-            f" {changes_between(graph_of(trace), graph)};"
-            f" see `graphrt replay {run} --verify{named}`;"
+            f"{what}; see `graphrt replay {run} --verify{named}`;"
             f" `graphrt resume {run} --allow-changed{named}` goes on all the same"
         )
-        raise GraphChanged(message, run=run, recorded=recorded, now=graph.digest)
+        raise GraphChanged(message, run=run, recorded=_driven_under(trace), now=graph.digest)
     return graph
+
+
+def changes_since(trace: Trace, graph: Graph) -> str | None:
+    """Say what has changed in a flow since a run was last driven under it; None if nothing has."""
+    recorded = _driven_under(trace)
+    if recorded == graph.digest:
+        return None
+    from graphrt.cli.changed import changes_between
+    from graphrt.trace import graph_of
+
+    since = f"flow {graph.name!r} has changed since run {trace.header.run}"
+    return f"{since} (then {recorded[:7]}, now {graph.digest[:7]}): {changes_between(graph_of(trace), graph)}"
+
+
+def _driven_under(trace: Trace) -> str:
+    changed = [r.input.digest for r in trace.records if isinstance(r.input, Resumed) and r.input.digest is not None]
+    return changed[-1] if changed else trace.header.digest

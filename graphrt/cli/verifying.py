@@ -57,10 +57,12 @@ def verify_one(run: str, store: str, target: str | None, *, as_json: bool) -> in
     if as_json:
         say_json(_as_json(found))
     elif found.divergence is None:
-        say(line(("✓ ", "green"), f"equal: {plural(found.records, 'record')}, no model called"))
         if found.taken:
-            why = "the run then went on under another definition"
-            say(f"  of these the first {found.taken} were taken as they are: {why}")
+            checked = found.records - found.taken
+            say(line(("✓ ", "green"), f"equal: {checked} of {plural(found.records, 'record')}, no model called"))
+            say(f"  the first {found.taken} were taken as they are: the run then went on under another definition")
+        else:
+            say(line(("✓ ", "green"), f"equal: {plural(found.records, 'record')}, no model called"))
     else:
         say(*_difference(found.divergence))
     return 0 if found.divergence is None else 1

@@ -161,7 +161,7 @@ async def _resume(
         if recorded != graph.digest and not options.get("allow_changed"):
             message = (
                 f"run {run_id} was recorded under definition {recorded}, flow {graph.name!r} now is {graph.digest}; "
-                "resume it with the old code, or allow the change"
+                "resume it with the old code, or allow the change (allow_changed=True)"
             )
             raise GraphChanged(message, run=run_id, recorded=recorded, now=graph.digest)
         driver = driver_of(fold(trace, graph), store, lease, watchers, options, trace)

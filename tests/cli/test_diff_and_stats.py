@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
+from contextlib import closing
 
 from pydantic import BaseModel
 
@@ -109,3 +111,20 @@ def test_what_nobody_said_is_unknown(program: Program) -> None:
         assert (title["tokens"], title["cost_usd"]) == (counted, None)
         row = next(line for line in program("stats", file).out.splitlines() if line.startswith("title"))
         assert row.split()[-2:] == [str(counted or "unknown"), "unknown"]
+
+
+def test_one_damaged_run_does_not_keep_the_others_from_being_counted(program: Program) -> None:
+    """What cannot be read is left out and said so, on standard error; the rest is told."""
+    program.flow("support.py")
+    program.keep(scenes.completed(), scenes.failed())
+    with closing(sqlite3.connect(program.folder / ".graphrt" / "runs.db")) as db, db:
+        changed = db.execute(
+            "update records set lines = replace(lines, 'billing', 'billinG') where rowid in"
+            " (select max(rowid) from records where lines like '%billing%')"
+        ).rowcount
+    assert changed == 1
+    ran = program("stats", "support.py", "--json")
+    assert ran.code == 0
+    assert ran.err.startswith("left out: ")
+    assert ran.err.count("\n") == 1
+    assert json.loads(ran.out)["runs"] == 1

@@ -87,6 +87,17 @@ def test_changed_code_does_the_work_from_there(desk: Program) -> None:
     assert desk.trace("again").header.target == "letters.py:flow"
 
 
+def test_a_changed_flow_is_told_beside_the_new_run(desk: Program) -> None:
+    """A fork may go on under another definition, which nobody has to find out by himself."""
+    same = desk("fork", "desk", "--at", "draft #2")
+    assert "has changed since" not in same.err
+    desk.flow("support.py", ("s.score < 0.8", "s.score < 0.7"), to="later.py")
+    changed = desk("fork", "desk", "--at", "draft #2", "--target", "later.py")
+    assert changed.code == 3
+    assert "flow 'support' has changed since run desk" in changed.err
+    assert "(guard: score < 0.8 → score < 0.7); the new run goes on under the changed one" in changed.err
+
+
 def test_a_visit_inside_a_node_can_be_forked_with_the_fields_of_its_own_flow(program: Program) -> None:
     """Inside a node the fields are those of the flow there; the branches beside it go on as well."""
     program.flow("research.py")

@@ -433,8 +433,8 @@ def test_what_an_earlier_definition_did_is_not_said_to_be_checked(program: Progr
     assert (ran.code, ran.out.splitlines()) == (
         0,
         [
-            f"✓ equal: {many} records, no model called",
-            f"  of these the first {before} were taken as they are: the run then went on under another definition",
+            f"✓ equal: {many - before} of {many} records, no model called",
+            f"  the first {before} were taken as they are: the run then went on under another definition",
         ],
     )
     assert json.loads(program("replay", "desk", "--verify", "--json").out)["taken"] == before

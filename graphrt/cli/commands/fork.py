@@ -59,12 +59,14 @@ def fork(
     """
     from graphrt import runtime
     from graphrt.cli.driving import Manner, drive
-    from graphrt.cli.origin import load_origin
+    from graphrt.cli.origin import changes_since, load_origin
     from graphrt.cli.otel import spans_to
+    from graphrt.cli.screen import note
     from graphrt.cli.surroundings import find_around
     from graphrt.cli.which import account_of, opened, stored_run, the_visit
     from graphrt.errors import UseError
     from graphrt.ports import check_run_id
+    from graphrt.replay import branch_off, fold
 
     if new_id is not None:
         check_run_id(new_id)
@@ -82,6 +84,9 @@ def fork(
         manner = Manner(store, events, as_json, quiet, depth, events, spans_to(otel), wait)
         if not quiet:
             around.tell(trace)
+            if (what := changes_since(trace, graph)) is not None:
+                fold(trace, graph, upto=branch_off(trace, visit.id))  # refused, if it has not the way that was gone
+                note(f"{what}; the new run goes on under the changed one")
 
         def go(watched: Store, surroundings: Surroundings) -> Coroutine[Any, Any, Result[Any]]:
             return runtime.fork(

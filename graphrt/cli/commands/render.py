@@ -275,8 +275,9 @@ def _together(given: Sequence[Graph | Trace], what: Sequence[str], look: _Look, 
 
 def runs_of(given: Sequence[Graph | Trace], store: str) -> list[Trace]:
     """Return the runs that were given, or all of the store that are of the flow that was."""
+    from graphrt.cli.screen import note
     from graphrt.cli.which import opened
-    from graphrt.errors import UseError
+    from graphrt.errors import TraceInvalid, UseError
     from graphrt.graph import Graph
 
     runs = [one for one in given if not isinstance(one, Graph)]
@@ -287,8 +288,13 @@ def runs_of(given: Sequence[Graph | Trace], store: str) -> list[Trace]:
         return runs
     if len(flows) > 1:
         raise UseError("name one flow; its runs are looked at")
+    found: list[Trace] = []
     with opened(store) as open_:
-        found = [open_.trace(info.run) for info in reversed(open_.runs(flow=flows[0].name))]
+        for info in reversed(open_.runs(flow=flows[0].name)):
+            try:
+                found.append(open_.trace(info.run))
+            except TraceInvalid as damaged:  # one run is no reason to tell nothing of the others
+                note(f"left out: {damaged.message}")
     if not found:
         raise UseError(f"the store has no run of flow {flows[0].name!r}; start one with `graphrt run TARGET`")
     return found
