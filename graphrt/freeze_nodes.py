@@ -421,13 +421,19 @@ class NodeFreezer:
         where: str,
         place: Place,
     ) -> None:
-        if isinstance(change.tree, trees.Read) and not fits(have := source[change.tree.field].annotation, want):
-            self.flow.wrong(
-                "map-type",
-                f"{side} of {where} set {change.text}, but {change.tree.field!r} is {hints.text_of(have)} where"
-                f" {hints.text_of(want)} is needed",
-                place,
-            )
+        if not isinstance(change.tree, trees.Read) or fits(have := source[change.tree.field].annotation, want):
+            return
+        name = change.tree.field
+        sure = fits(hints.apart_from_none(have), want)
+        if sure and side == "inputs" and name in self.flow.items:
+            return  # in a branch of its own the field holds an item
+        self.flow.wrong(
+            "map-type",
+            f"{side} of {where} set {change.text}, but {name!r} is {hints.text_of(have)} where"
+            f" {hints.text_of(want)} is needed"
+            + (f"; let {change.field!r} take None as well, or give {name!r} a default of its type" if sure else ""),
+            place,
+        )
 
 
 def _fields_behind(seen: Sequence[Seen]) -> tuple[str, ...]:

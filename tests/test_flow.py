@@ -9,7 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from enum import Enum
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, cast
 
 import msgspec
 import pytest
@@ -937,6 +937,11 @@ MISTAKES: list[tuple[str, Callable[[Any, Any], object], str]] = [
         _map_types,
         "outputs of subflow 'sub' set facts = facts, but 'facts' is list[str] where str is needed",
     ),
+    (
+        "map-type",
+        lambda flow, s: flow.subflow("sub", NEEDY, inputs=let(N.must).be(s.topic), outputs=()),
+        "where str is needed; let 'must' take None as well, or give 'topic' a default of its type",
+    ),
     ("foreign-state", _map_backwards, "outputs of subflow 'sub': must = message uses the state of another flow"),
     (
         "no-start",
@@ -1079,3 +1084,39 @@ def test_the_vocabulary_is_there() -> None:
         assert name in dir(graphrt)
     with pytest.raises(AttributeError, match="no attribute 'Flwo'"):
         _ = untyped(graphrt).Flwo
+
+
+@pytest.mark.parametrize("mapped", [True, False])
+def test_a_flow_inside_a_branch_asks_for_the_item_itself(*, mapped: bool) -> None:
+    """The field of an item may be None elsewhere; in a branch it holds one, also for a flow that stands there."""
+
+    class Page(BaseModel):
+        text: str
+
+    class Reading(BaseModel):
+        page: Page
+        note: str = ""
+
+    class Book(BaseModel):
+        pages: list[Page]
+        page: Page | None = None
+        notes: Annotated[list[str], append] = []
+
+    inner = Flow("reading", Reading)
+
+    @inner.task(writes=inner.state.note)
+    async def read(page: Page) -> str:
+        return page.text
+
+    flow = Flow("book", Book)
+    s, t = flow.state, inner.state
+
+    @flow.task
+    async def begin() -> None: ...
+
+    options: dict[str, Any] = {"inputs": let(t.page).be(cast("Page", s.page))} if mapped else {}
+    inside = flow.subflow("inside", inner, outputs=let(s.notes).take(t.note), **options)
+    flow.each(begin, inside, item=s.page, of=s.pages)
+    flow.edge(inside, flow.join("all"))
+    result = flow.run_sync(Book(pages=[Page(text="one"), Page(text="two")]))
+    assert result.state.notes == ["one", "two"]
