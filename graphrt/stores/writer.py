@@ -23,6 +23,8 @@ from graphrt.errors import StoreFault
 T = TypeVar("T")
 MOST_JOBS = 1000
 """Jobs of one batch at most, so that the first does not wait for an endless stream of others."""
+_BEGINS_S: Final = 5.0
+"""How long a thread may take to begin; one in whose start a signal came may never do."""
 _WOKEN: Final = 20
 """How many who waited for a batch go on in one turn of their event loop."""
 
@@ -163,6 +165,8 @@ class Writer:
         self._rest: list[Job[Any]] = []
         """What the thread has taken out and did not fit into its last batch."""
         self._thread: threading.Thread | None = None
+        self._began = threading.Event()
+        """Set once the thread is at work."""
         self._handing = threading.Lock()
         self._working = threading.Lock()
         """Held by whoever uses the store: the thread, or an event loop that performs a batch at once."""
@@ -206,7 +210,7 @@ class Writer:
                 self._gathered.clear()
                 self._handed.put(None)
             thread = self._thread
-        if thread is not None:
+        if thread is not None and self._began.wait(_BEGINS_S):
             thread.join()
 
     def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -242,6 +246,7 @@ class Writer:
         self._handed.put(batch)
 
     def _run(self) -> None:
+        self._began.set()
         more = True
         while more:
             batch, more = self._next_batch()

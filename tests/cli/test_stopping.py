@@ -79,8 +79,7 @@ def test_a_command_that_waits_for_the_store_says_that_it_was_stopped(
         time.sleep(0.2)  # the store stays locked until the signal has come
         database.execute("commit")
         out, err = process.communicate(timeout=30)
-    assert (process.returncode, out) == (code, b"")
-    assert err.decode() == f"stopped by {name}; {says}\n"
+    assert (process.returncode, out, err.decode()) == (code, b"", f"stopped by {name}; {says}\n")
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """The thread that writes for everybody: batches, faults, several event loops, the end."""
 
+# A test of one module may look inside it:
+# pyright: reportPrivateUsage=false
 from __future__ import annotations
 
 import asyncio
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 
 from graphrt.errors import StoreFault
+from graphrt.stores import writer as writer_module
 from graphrt.stores.writer import MOST_JOBS, Call, Job, Writer
 
 
@@ -203,3 +206,32 @@ def test_those_who_waited_go_on_a_few_at_a_time_and_share_a_batch_again() -> Non
     assert batches.sizes == [200, 200]
     assert sum(went_on) == 200
     assert max(went_on) <= 20
+
+
+@pytest.mark.parametrize("begins", [True, False])
+def test_a_signal_while_the_thread_is_started_does_not_break_the_end(
+    monkeypatch: pytest.MonkeyPatch, *, begins: bool
+) -> None:
+    """Ctrl-C may come while a thread is being started: closing waits for it if it came to be, and raises nothing."""
+    batches = Batches()
+    batches.open.set()
+    writer = batches.writer()
+    start = threading.Thread.start
+
+    def interrupted(thread: threading.Thread) -> None:
+        if begins:
+            start(thread)
+        raise KeyboardInterrupt
+
+    async def main() -> None:
+        waiting = writer.submit(Call(lambda: None))
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", interrupted)
+            patched.setattr(writer_module, "_BEGINS_S", 0.05)
+            with pytest.raises(KeyboardInterrupt):
+                writer._hand_over(asyncio.get_running_loop())
+            writer.close()
+        del waiting
+
+    asyncio.run(main())
+    assert batches.finished is begins
