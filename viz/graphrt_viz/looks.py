@@ -226,7 +226,9 @@ def _compared_shade(part: PNode | PEdge | PCluster, theme: Theme) -> Shade | Non
 
 def _bar_look(node: PNode, ctx: Context, attrs: Mapping[str, str], shade: Shade, *, ghost: bool) -> Look:
     long, across = ("width", "height") if ctx.down else ("height", "width")
-    attrs = {**attrs, "shape": "box", long: f"{min(4.0, max(1.2, 0.6 * ctx.into.get(node.id, 0))):g}"}
+    # Upright it is as thick as its name is wide, and would be a wall.
+    least, share, most = (1.2, 0.6, 4.0) if ctx.down else (0.7, 0.35, 2.5)
+    attrs = {**attrs, "shape": "box", long: f"{min(most, max(least, share * ctx.into.get(node.id, 0))):g}"}
     rest = [shorten(node.subtitle, 36)] if node.subtitle else []
     if node.mark is not None and node.mark.visits > 1:
         rest.append(f"×{count(node.mark.visits)}")
