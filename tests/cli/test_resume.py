@@ -87,6 +87,52 @@ def test_a_node_that_must_not_run_twice_is_asked_about(program: Program) -> None
         assert hold.effects() == ["before", "work"]
 
 
+ONCE = """\
+import os
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from graphrt import Flow
+
+
+class Order(BaseModel):
+    receipt: str = ""
+
+
+flow = Flow("once", Order)
+
+
+@flow.task(writes=flow.state.receipt, on_crash="fail")
+async def pay() -> str:
+    paid = Path("paid.txt")
+    first = not paid.exists()
+    with paid.open("a") as file:
+        file.write("paid\\n")
+    if first:
+        os._exit(9)
+    return "paid"
+"""
+
+
+def test_a_node_that_must_not_run_again_never_does(program: Program) -> None:
+    """With `on_crash="fail"` no resume makes the attempt again; the command that would is named, and is a fork."""
+    write(program, "once.py", ONCE)
+    process = start(program.folder, "run", "once.py", "--run-id", "z")
+    process.communicate()
+    assert process.returncode == 9
+    paid = program.folder / "paid.txt"
+    for _ in range(2):
+        ran = program("resume", "z")
+        assert ran.code == 1
+        assert "InDoubt: attempt 1 of 'pay'" in ran.out
+        assert "graphrt fork z --at 0" in ran.out
+        assert "graphrt resume z" not in ran.out
+        assert paid.read_text() == "paid\n"
+    assert program("fork", "z", "--at", "0").code == 0
+    assert paid.read_text() == "paid\npaid\n"
+
+
 def test_a_run_cut_off_elsewhere_goes_on(program: Program) -> None:
     """A trace that was imported goes on where its process died; in doubt is what had started."""
     program.flow("support.py")
