@@ -168,14 +168,16 @@ class Conversation:
         return Past(tuple(_MESSAGES.validate_python(list(state["messages"]))), facts)
 
     def _final(self, turn: int) -> Mapping[str, Any]:
-        state = fold(self.store.trace(self.run_id(turn))).state or {}
-        return {name: plain(value) for name, value in state.items()}
+        """Return what a turn ended with, in values of the trace: not to be changed."""
+        return fold(self.store.trace(self.run_id(turn))).state or {}
 
     def _said_in(self, turn: int) -> list[Message]:
         """Return the message that a turn began with, and what was said in it."""
-        first = next(iter(self.store.records(self.run_id(turn)))).input
+        trace = self.store.trace(self.run_id(turn))
+        first = trace.records[0].input
         begun = len(first.state["messages"]) if isinstance(first, Started) else 1
-        return _MESSAGES.validate_python(list(self._final(turn)["messages"]))[begun - 1 :]
+        said = list((fold(trace).state or {})["messages"])[begun - 1 :]
+        return _MESSAGES.validate_python(said)
 
     def opening(self, message: Message, keep: int | None) -> BaseModel:
         """Return the state that the next turn begins with."""
