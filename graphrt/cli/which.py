@@ -165,7 +165,7 @@ def which_visit(account: Account, text: str) -> VisitAccount:
         return account.visits[ident]
     found = re.fullmatch(r"(.+?)\s*#\s*(\d+)", text)
     name, number = (found[1], int(found[2])) if found else (text, None)
-    of_node = [v for v in account.visits.values() if name in {v.node.name, "/".join(v.path)}]
+    of_node = _of(account, name)
     if number is not None:
         fitting = [v for v in of_node if v.number == number]
         if len(fitting) > 1:
@@ -186,7 +186,13 @@ def visits_named(account: Account, text: str) -> list[VisitAccount]:
     text = text.strip()
     if text in account.visits:
         return []
-    return [v for v in account.visits.values() if text in {v.node.name, "/".join(v.path)}]
+    return _of(account, text)
+
+
+def _of(account: Account, name: str) -> list[VisitAccount]:
+    """Return the visits of a node, by its name or path; where no node is called so, those that call such a tool."""
+    of_node = [v for v in account.visits.values() if name in {v.node.name, "/".join(v.path)}]
+    return of_node or [v for v in account.visits.values() if v.result is not None and v.result.tool == name]
 
 
 def the_visit(account: Account, text: str) -> VisitAccount:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
+from pydantic import BaseModel
 
+from graphrt import Agent, Flow, tool
 from graphrt.account import account
 from graphrt.cli.commands.why import reasons
 from graphrt.cli.verdicts import scores_of
+from graphrt.runtime import answer
+from graphrt.stores.memory import MemoryStore
+from graphrt.testing import ScriptedModel, Turn
 from tests.cli import scenes
 from tests.cli.calling import Program, same_as_golden
 
@@ -98,3 +104,29 @@ def test_a_router_tells_the_scores_of_its_choice() -> None:
     triage.notes = {"scores": {"bug": 0.1, "billing": 0.9}}
     assert list(scores_of(told, triage).items()) == [("billing", 0.9), ("bug", 0.1)]
     assert "  scores      billing 0.90, bug 0.10" in list(reasons(told, triage))
+
+
+def test_a_call_is_found_by_the_name_of_its_tool(program: Program) -> None:
+    """What a tool was called with is told where its name is asked for, also behind the consent of a person."""
+
+    class Note(BaseModel):
+        text: str = ""
+        reply: str = ""
+
+    @tool(approval="always")
+    def mend(title: str) -> str:
+        """Mend a title."""
+        return f"mended {title}"
+
+    flow = Flow("clerk", Note)
+    s = flow.state
+    flow.agent("clerk", Agent("Help.", tools=[mend]), reads=s.text, writes=s.reply)
+    model = ScriptedModel([Turn.call("mend", title="T"), "Done."])
+    store = MemoryStore()
+    asked = flow.run_sync(Note(text="Help!"), resources=[model], store=store, run_id="r1")
+    asyncio.run(answer(store, "r1", asked.questions[0].visit, "approve", graph=flow.freeze()))
+    asyncio.run(flow.resume("r1", store=store, resources=[model]))
+    ran = program("why", program.file("run.jsonl", store.trace("r1")), "mend")
+    assert ran.code == 0
+    assert '  called      mend(title="T")\n' in ran.out
+    assert "  told        the model: mended T\n" in ran.out

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from graphrt.cli.screen import Part
+    from graphrt.inputs import Json
     from graphrt.told import Account, VisitAccount
 
 EXAMPLES = (
@@ -130,6 +131,16 @@ def reasons(told: Account, visit: VisitAccount, width: int | None = None) -> Ite
         yield line("  went on to ", (after.name, "bold"), f" ({step}visit {after.id})")
 
 
+def _item_of(told: Account, visit: VisitAccount) -> Json:
+    """Return the item of the branch that a visit stands in: the first visit of the branch has it."""
+    while visit.item is None and visit.causes and visit.joined is None:
+        before = told.visits.get(visit.causes[0])
+        if before is None:
+            break
+        visit = before
+    return visit.item
+
+
 def _story(told: Account, visit: VisitAccount) -> Iterator[Part]:
     """Yield how the visit came about and what came of it."""
     from graphrt.cli.answers import what_about
@@ -148,7 +159,7 @@ def _story(told: Account, visit: VisitAccount) -> Iterator[Part]:
         if not is_kept_inside(visit, name):
             yield f"  wrote       {name} = {brief_json(value, 200)}"
     if visit.result is not None:
-        yield f"  called      {call_text(visit.item)}"
+        yield f"  called      {call_text(_item_of(told, visit))}"
         sign, style = ("✗ ", "red") if visit.result.failed else ("", "")
         yield f"  told        {sign}the model: {shorten(visit.result.text, _LONG)}", style
     for call in calls_of(visit):
