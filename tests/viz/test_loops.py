@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from math import hypot
 
 import pytest
 from hypothesis import given, settings
@@ -111,3 +112,24 @@ def test_the_text_for_other_renderers_says_no_places() -> None:
     assert isinstance(text, str)
     assert " pos=" not in text
     assert "n &lt; 4" in text
+
+
+def test_a_way_and_the_way_back_are_two_lines_in_a_frame() -> None:
+    """Two nodes that lead to each other inside a frame are joined by two arrows, and not by a double one."""
+    nodes = (
+        PNode("start", "start"),
+        PNode("dot", "start", cluster="box"),
+        PNode("critic", "task", "critic", cluster="box"),
+        PNode("grade", "task", "grade", cluster="box"),
+        PNode("pack", "task", "pack", cluster="box"),
+    )
+    edges = (
+        PEdge("start", "box"),
+        PEdge("dot", "critic"),
+        PEdge("critic", "grade"),
+        PEdge("grade", "critic", guard="score < 0.8", bound=2),
+        PEdge("grade", "pack", otherwise=True),
+    )
+    ways = measured(Picture("two ways", "", nodes, edges, (PCluster("box", "polish"),))).ways
+    there, back = ways["e3"], ways["e4"]
+    assert max(min(hypot(x - u, y - v) for u, v in back) for x, y in there) > 20

@@ -177,3 +177,18 @@ def test_what_follows_a_frame_stands_below_its_last_node() -> None:
     high = {o["id"]: float(o["pos"].split(",")[1]) for o in laid_out(planned, 4)["objects"] if "pos" in o}
     first, deep, last, after = (high[planned.ids[n.id]] for n in nodes)
     assert first > deep > last > after
+
+
+def test_a_way_enters_a_frame_at_what_comes_first_in_it() -> None:
+    """Where a frame has no dot, as in an unrolled run, the way into it leads to what no way inside leads to."""
+    nodes = (
+        PNode("start", "start"),
+        PNode("deep", "task", "deep", cluster="inner"),
+        PNode("after", "task", "after", cluster="outer"),
+    )
+    edges = (PEdge("start", "outer"), PEdge("inner", "after"))
+    frames = (PCluster("outer", "outer"), PCluster("inner", "inner", parent="outer"))
+    planned = dot.plan(Picture("p", nodes=nodes, edges=edges, clusters=frames), LIGHT)
+    high = {o["id"]: float(o["pos"].split(",")[1]) for o in laid_out(planned, 3)["objects"] if "pos" in o}
+    start, deep, after = (high[planned.ids[n.id]] for n in nodes)
+    assert start > deep > after

@@ -108,6 +108,12 @@ class _Writer:
         self.parts: dict[str, str | None] = {n.id: n.cluster for n in picture.nodes}
         self.parts |= {c.id: c.parent for c in picture.clusters}
         """The frame around each node and frame."""
+        self.within = Counter(
+            (e.source, e.target)
+            for e in picture.edges
+            if self.parts[e.source] is not None and self.parts[e.source] == self.parts[e.target]
+        )
+        """How many edges lead from one node of a frame to another."""
         frames = {c.id for c in picture.clusters}
         self.through = {self.parts[e.source] for e in picture.edges if frames & {e.source, e.target}}
         """Where ways lead through frames: inside which frame, None for the picture."""
@@ -180,6 +186,13 @@ class _Writer:
         label = self._sized(key, node.id, look)
         return f'{key} [id="{key}" {_attrs(attrs)} {label} tooltip={quote(tooltip(node))}{self._at(key)}];'
 
+    def _is_way_back(self, index: int, edge: PEdge) -> bool:
+        """Say whether an edge is the one way back of a pair in a frame, where Graphviz lays both on each other."""
+        if self.direction != "TB" or index not in self.shape.loops:
+            return False
+        there, back = (self.within[pair] for pair in ((edge.target, edge.source), (edge.source, edge.target)))
+        return there == back == 1
+
     def _room_for_loops(self, node: PNode, loops: list[Loop]) -> dict[str, str]:
         """Return how large a node must be at least, for what is said on its loops to stand beside it."""
         if self.direction == "LR":
@@ -217,6 +230,8 @@ class _Writer:
             attrs["weight"] = weight
         if edge.source == edge.target and self.direction == "TB":
             attrs |= self._loop_ends(index)
+        elif self._is_way_back(index, edge):
+            attrs |= {"tailport": "ne", "headport": "se"}
         labelled = (look.cell is not None or key in self.room) and key not in self.silent
         label = self._sized(key, key, look) if labelled else ""
         said = quote(edge_tooltip(edge) or " ")
