@@ -101,7 +101,8 @@ REMEDY: dict[str, str] = {
     "DeadlinePassed": "Lead an edge with `on=DeadlinePassed` away from the question, or ask again.",
     "LimitReached": "Resume with higher limits, or lead an edge `on=LimitReached` away from where it may happen.",
     "JoinShort": "Lead an edge `on=JoinShort` away from the join, or wait for fewer branches.",
-    "InDoubt": "Find out whether the effect took place, then resume (it runs again) or fork from behind it.",
+    "InDoubt": "Find out whether the effect took place. If it did not, fork the run at the visit, which makes the"
+    " attempt in a run of its own. Resumed, the run fails again, or asks again if a person gave the attempt up.",
     "EndedInFailure": "The flow says so itself: the run came to an end that was declared with `failure=True`.",
     "RunFailed": "Look at its run: `graphrt show RUN`, `graphrt why RUN VISIT`; mend the cause and resume.",
     "ModelError": "`on=ModelError` catches whatever goes wrong with a model.",

@@ -133,3 +133,13 @@ def test_a_way_and_the_way_back_are_two_lines_in_a_frame() -> None:
     ways = measured(Picture("two ways", "", nodes, edges, (PCluster("box", "polish"),))).ways
     there, back = ways["e3"], ways["e4"]
     assert max(min(hypot(x - u, y - v) for u, v in back) for x, y in there) > 20
+
+
+@pytest.mark.parametrize("direction", ["TB", "LR"])
+@pytest.mark.parametrize("loops", [1, 2])
+def test_a_loop_without_words_makes_no_node_smaller(loops: int, direction: Direction) -> None:
+    """Room is kept for what is said on loops; where nothing is said, a node is as large as any other."""
+    nodes = (PNode("a", "task", "a"), PNode("b", "task", "b"))
+    found = measured(Picture("t", "", nodes, (*[PEdge("a", "a")] * loops, PEdge("a", "b"))), direction).nodes
+    first, second = (((box.x1 - box.x0), (box.y1 - box.y0)) for box in found)
+    assert first == pytest.approx(second, abs=0.1)

@@ -32,6 +32,8 @@ _ARROW: Final = 7.5
 """… and the length of its arrowhead."""
 _FLAT: Final = 0.7
 """The share of a pointed node's width that is level."""
+_NODE: Final = 54.0
+"""The width that Graphviz gives a node at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +62,10 @@ def least_height(loops: Sequence[Loop]) -> float:
 
 def least_width(loops: Sequence[Loop], *, pointed: bool) -> float:
     """Return how wide a node must be for its loops and their labels to stand above it, in points."""
-    widest = max(loop.width for loop in loops)
-    if len(loops) == 1:
-        return widest
-    return (2 * _RIM + (_LEAST + _APART) * len(loops) + widest) / (_FLAT if pointed else 1)
+    width = max(loop.width for loop in loops)
+    if len(loops) > 1:
+        width = (2 * _RIM + (_LEAST + _APART) * len(loops) + width) / (_FLAT if pointed else 1)
+    return max(width, _NODE)
 
 
 def narrower(loops: Loops) -> frozenset[str]:

@@ -7,7 +7,7 @@ labels are moved to their edges (`nearness`). Then the plan says where everythin
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -21,10 +21,9 @@ if TYPE_CHECKING:
 
     from graphrt_viz.exporters.dot import Direction, Plan
     from graphrt_viz.looks import Room
+    from graphrt_viz.nearness import Point
     from graphrt_viz.picture import Picture
     from graphrt_viz.theme import Theme
-
-Point: TypeAlias = tuple[float, float]
 
 _HALVINGS: Final = 3
 """How often a curve is halved whose handles stick out; each time they stick out a quarter as far."""
